@@ -1,0 +1,108 @@
+"""Checks of arguments: clear errors, early.
+
+Every message names the argument, what came and what was expected.
+"""
+
+import math
+import numbers
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def check_whole_number(name: str, value: Any, minimum: int) -> int:
+    """Returns `value` as an int, or raises if it is not a whole number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"`{name}` must be a whole number. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    if value < minimum:
+        raise ValueError(
+            f"`{name}` must be at least {minimum}. Received: {name}={value}."
+        )
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+) -> float:
+    """Returns `value` as a float, or raises if it is not in the range."""
+    if isinstance(value, bool) or not isinstance(
+        value, (numbers.Real, np.floating)
+    ):
+        raise TypeError(
+            f"`{name}` must be a number. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    if not (math.isfinite(value) and minimum <= value <= maximum):
+        expected = (
+            f"at least {minimum:g}"
+            if math.isinf(maximum)
+            else f"in [{minimum:g}, {maximum:g}]"
+        )
+        raise ValueError(
+            f"`{name}` must be finite and {expected}. Received: {name}={value}."
+        )
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Collection) -> Any:
+    """Returns `value`, or raises if it is not one of `choices`."""
+    if value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(
+            f"`{name}` must be one of {expected}. Received: {name}={value!r}."
+        )
+    return value
+
+
+def check_per_player(name: str, values: Any, num_players: int) -> tuple:
+    """Returns `values` as a tuple, or raises if it is not one per player."""
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(
+            f"`{name}` must be a list with one entry per player. "
+            f"Received: {name}={values!r}."
+        )
+    if len(values) != num_players:
+        raise ValueError(
+            f"`{name}` must have one entry for each of {num_players} "
+            f"players. Received {len(values)}."
+        )
+    return tuple(values)
+
+
+def check_player_id(player_id: Any, num_players: int) -> int:
+    """Returns `player_id`, or raises if there is no such seat."""
+    player_id = check_whole_number("player_id", player_id, 0)
+    if player_id >= num_players:
+        raise ValueError(
+            f"`player_id` must be below the number of players, "
+            f"{num_players}. Received: player_id={player_id}."
+        )
+    return player_id
+
+
+def check_rank(name: str, tensor: tf.Tensor, rank: int, axes: str) -> None:
+    """Raises if the rank of `tensor` is known and not `rank`."""
+    if tensor.shape.rank is not None and tensor.shape.rank != rank:
+        raise ValueError(
+            f"`{name}` must have shape {axes} (rank {rank}). "
+            f"Received shape {tuple(tensor.shape)}."
+        )
+
+
+def check_same_shape(
+    name: str, tensor: tf.Tensor, reference_name: str, reference: tf.Tensor
+) -> None:
+    """Raises if the static shapes of two tensors cannot be equal."""
+    if not tensor.shape.is_compatible_with(reference.shape):
+        raise ValueError(
+            f"`{name}` must have the shape of `{reference_name}`, "
+            f"{tuple(reference.shape)}. Received shape {tuple(tensor.shape)}."
+        )

@@ -1,0 +1,58 @@
+"""Critics: state values as Keras models from observations to one output."""
+
+from collections.abc import Sequence
+
+import keras
+
+from dice_tf.games.game import Game
+from dice_tf.policies.networks import dense_stack, observation_input
+
+
+def tabular_critic(
+    game: Game, player_id: int, *, name: str | None = None
+) -> keras.Model:
+    """A table of values, one per observation, zero at first.
+
+    Args:
+      game: a game with observations of rank 1.
+      player_id: the seat.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model` from `[B, num_observations]` to `[B, 1]`.
+    """
+    inputs = observation_input(game, player_id)
+    values = keras.layers.Dense(
+        1,
+        use_bias=False,
+        kernel_initializer="zeros",
+        dtype=game.dtype.name,
+        name="values",
+    )(inputs)
+    name = name or f"tabular_critic_{player_id}"
+    return keras.Model(inputs, values, name=name)
+
+
+def mlp_critic(
+    game: Game,
+    player_id: int,
+    *,
+    hidden_units: Sequence[int] = (64, 64),
+    activation: str = "tanh",
+    name: str | None = None,
+) -> keras.Model:
+    """A multi-layer perceptron from observations to a value.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+      hidden_units: width of each hidden layer.
+      activation: a Keras activation.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model` from `[B, ...]` to `[B, 1]`.
+    """
+    inputs = observation_input(game, player_id)
+    values = dense_stack(inputs, hidden_units, activation, 1)
+    return keras.Model(inputs, values, name=name or f"mlp_critic_{player_id}")

@@ -1,0 +1,139 @@
+"""DiCE: the infinitely differentiable Monte-Carlo estimator.
+
+Reference: Foerster, Farquhar, Al-Shedivat, Rocktaschel, Xing, Whiteson,
+"DiCE: The Infinitely Differentiable Monte-Carlo Estimator", ICML 2018.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.checks import check_rank, check_same_shape
+from dice_tf.returns import cumulative_sum, discount_weights
+
+LEAVE_ONE_OUT = "leave_one_out"
+
+
+def magic_box(x: tf.Tensor) -> tf.Tensor:
+    """Returns `exp(x - stop_gradient(x))`, which is 1 with all derivatives.
+
+    The value is exactly 1. The derivative of any order is that of
+    `exp(x - c)` at the constant `c = x`; the first is
+    `magic_box(x) * dx`. Multiplying a cost by the magic box of the
+    log-probabilities that it depends on therefore gives, under repeated
+    differentiation, the score-function estimator of that order.
+
+    Args:
+      x: floating tensor of any shape.
+
+    Returns:
+      A tensor like `x`, differentiable in `x` to any order.
+
+    Example:
+      >>> x = tf.Variable(3.0)
+      >>> with tf.GradientTape() as tape:
+      ...     y = dice_tf.magic_box(2.0 * x)
+      >>> float(y), float(tape.gradient(y, x))
+      (1.0, 2.0)
+
+    References:
+      Foerster et al. 2018 (DiCE), section 3.
+    """
+    x = tf.convert_to_tensor(x)
+    return tf.exp(x - tf.stop_gradient(x))
+
+
+def dice_objective(
+    log_probs: tf.Tensor,
+    rewards: tf.Tensor,
+    *,
+    discount: Any,
+    baseline: Any = None,
+) -> tf.Tensor:
+    """Returns the discounted return of each episode, as a DiCE objective.
+
+    With `d_t` the discount weight of step t, `C_t` the sum of
+    `log_probs` up to and including t, and `box` the magic box:
+
+    - no baseline: `sum_t d_t box(C_t) r_t`;
+    - `"leave_one_out"`: `sum_t d_t [r_t + (box(C_t) - 1) (r_t - m_t)]`, where
+      `d_t m_t` is the mean of `d_t r_t` over the *other* episodes;
+    - state values `b`: `sum_t d_t [box(C_t) r_t +
+      (box(C_{t-1}) - box(C_t)) b_t]`, where `b_t` may depend on what was
+      known before the action of step t, and not on that action.
+
+    The value is always `sum_t d_t r_t`. The expected derivatives, of every
+    order, are those of the expected return, with each of the baselines;
+    the last one lowers the variance of each order, the second mostly that of
+    the first.
+
+    Args:
+      log_probs: floating `[T, B]`, the log-probability of the joint action of
+        each step, summed over the players. The only argument through which
+        gradients flow.
+      rewards: `[T, B]`, of one player. Held constant.
+      discount: scalar in [0, 1], or per step, `[T, B]`: what the step after
+        is worth (0 after the end of an episode). Held constant.
+      baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
+        values `[T, B]`, held constant.
+
+    Returns:
+      `[B]`, the objective of each episode, not reduced.
+
+    Raises:
+      ValueError: if a shape, the discount or the baseline's name is wrong.
+
+    References:
+      Foerster et al. 2018 (DiCE), section 3, for the objective; Mao et al.
+      2019 (A Baseline for Any Order Gradient Estimation in Stochastic
+      Computation Graphs) for the baseline valid at every order.
+    """
+    log_probs = tf.convert_to_tensor(log_probs)
+    rewards = tf.stop_gradient(
+        tf.convert_to_tensor(rewards, dtype=log_probs.dtype)
+    )
+    check_rank("log_probs", log_probs, 2, "[T, B]")
+    check_same_shape("rewards", rewards, "log_probs", log_probs)
+    weights = discount_weights(discount, rewards)
+    discounted = weights * rewards
+    boxes = magic_box(cumulative_sum(log_probs))
+    if baseline is None:
+        return tf.reduce_sum(boxes * discounted, axis=0)
+    if isinstance(baseline, str):
+        if baseline != LEAVE_ONE_OUT:
+            raise ValueError(
+                f"`baseline` must be None, {LEAVE_ONE_OUT!r} or state values "
+                f"of shape [T, B]. Received: baseline={baseline!r}."
+            )
+        centred = discounted - leave_one_out_mean(discounted)
+        return tf.reduce_sum(discounted + (boxes - 1.0) * centred, axis=0)
+    values = tf.stop_gradient(
+        tf.convert_to_tensor(baseline, dtype=log_probs.dtype)
+    )
+    check_same_shape("baseline", values, "log_probs", log_probs)
+    before = tf.concat([tf.ones_like(boxes[:1]), boxes[:-1]], axis=0)
+    return tf.reduce_sum(
+        boxes * discounted + (before - boxes) * weights * values, axis=0
+    )
+
+
+def leave_one_out_mean(x: tf.Tensor) -> tf.Tensor:
+    """Returns the mean over the other episodes of the batch.
+
+    Args:
+      x: `[T, B]`.
+
+    Returns:
+      `[T, B]`: `(sum_b x_tb - x_tb) / (B - 1)`.
+
+    Raises:
+      ValueError: if the batch holds a single episode.
+    """
+    if x.shape[1] == 1:
+        raise ValueError(
+            "The baseline 'leave_one_out' needs a batch of at least 2 "
+            "episodes. Received a batch of 1: use a larger batch, no "
+            "baseline, or state values."
+        )
+    others = tf.reduce_sum(x, axis=1, keepdims=True) - x
+    return others / tf.cast(tf.shape(x)[1] - 1, x.dtype)

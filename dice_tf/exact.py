@@ -1,0 +1,141 @@
+"""Closed-form values of policies in a finite game."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.games.finite import FiniteGame
+
+
+def joint_probabilities(log_prob_tables: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the probability of each joint action in each state.
+
+    Args:
+      log_prob_tables: one per player, `[S, A_i]`.
+
+    Returns:
+      `[S, A_1 * ... * A_N]`, joint actions row-major.
+    """
+    joint = tf.exp(log_prob_tables[0])
+    for table in log_prob_tables[1:]:
+        joint = joint[:, :, tf.newaxis] * tf.exp(table)[:, tf.newaxis, :]
+        joint = tf.reshape(joint, [joint.shape[0], -1])
+    return joint
+
+
+def state_values(
+    game: FiniteGame,
+    log_prob_tables: Sequence[tf.Tensor],
+    discount: float,
+    episode_length: int | None,
+) -> tf.Tensor:
+    """Returns the value of each state for each player.
+
+    With `P` the transition matrix and `r` the expected rewards under the
+    policies, the values are `sum_t (discount P)^t r` over `t < T`, and
+    `(I - discount P)^-1 r` with an infinite horizon.
+
+    Args:
+      game: the game.
+      log_prob_tables: one per player, `[S, A_i]`: log-probabilities of the
+        actions in each state of the game.
+      discount: in [0, 1], below 1 with an infinite horizon.
+      episode_length: T, or `None` for an infinite horizon.
+
+    Returns:
+      `[S, num_players]`, discounted returns, not normalised; differentiable
+      in the log-probabilities to any order, in their dtype.
+    """
+    joint = joint_probabilities(log_prob_tables)
+    rewards = np.reshape(game.rewards, (game.num_players, game.num_states, -1))
+    expected = tf.einsum("sa,nsa->sn", joint, tf.constant(rewards, joint.dtype))
+    return _discounted_sum(
+        game, joint, expected, discount, episode_length, adjoint=False
+    )
+
+
+def state_visits(
+    game: FiniteGame,
+    log_prob_tables: Sequence[tf.Tensor],
+    discount: float,
+    episode_length: int | None,
+) -> tf.Tensor:
+    """Returns how often each state is visited, as shares that sum to 1.
+
+    Args:
+      game: the game.
+      log_prob_tables: as of `state_values`.
+      discount: as of `state_values`; a visit at step t counts `discount^t`.
+      episode_length: as of `state_values`.
+
+    Returns:
+      `[S]`, differentiable to any order.
+    """
+    joint = joint_probabilities(log_prob_tables)
+    initial = tf.constant(game.initial[:, np.newaxis], joint.dtype)
+    visits = _discounted_sum(
+        game, joint, initial, discount, episode_length, adjoint=True
+    )
+    return tf.squeeze(visits / tf.reduce_sum(visits), axis=1)
+
+
+def _discounted_sum(
+    game: FiniteGame,
+    joint: tf.Tensor,
+    x: tf.Tensor,
+    discount: float,
+    episode_length: int | None,
+    adjoint: bool,
+) -> tf.Tensor:
+    """Returns `sum_t M^t x` with `M = discount P`, or its transpose."""
+    size = game.num_states
+    transitions = game.transitions.reshape(size, -1, size)
+    step = discount * tf.einsum(
+        "sa,sat->st", joint, tf.constant(transitions, joint.dtype)
+    )
+    identity = tf.eye(size, dtype=joint.dtype)
+    if episode_length is None:
+        return tf.linalg.solve(identity - step, x, adjoint=adjoint)
+    total = _geometric_sum(step, identity, episode_length)
+    return tf.linalg.matmul(total, x, transpose_a=adjoint)
+
+
+def _geometric_sum(
+    matrix: tf.Tensor, identity: tf.Tensor, length: int
+) -> tf.Tensor:
+    """Returns `I + M + ... + M^(length - 1)`, by doubling.
+
+    Unlike `(I - M)^-1 (I - M^length)` it holds at discount 1 too, where
+    `I - M` is singular.
+    """
+    total, power = identity, matrix
+    for bit in bin(length)[3:]:
+        total = total + power @ total
+        power = power @ power
+        if bit == "1":
+            total = identity + matrix @ total
+            power = matrix @ power
+    return total
+
+
+def initial_values(
+    game: FiniteGame,
+    log_prob_tables: Sequence[tf.Tensor],
+    discount: float,
+    episode_length: int | None,
+) -> tuple[tf.Tensor, ...]:
+    """Returns each player's expected discounted return of an episode.
+
+    Args:
+      game: the game.
+      log_prob_tables: as of `state_values`.
+      discount: as of `state_values`.
+      episode_length: as of `state_values`.
+
+    Returns:
+      One scalar per player, differentiable to any order.
+    """
+    values = state_values(game, log_prob_tables, discount, episode_length)
+    initial = tf.constant(game.initial[np.newaxis], values.dtype)
+    return tuple(tf.unstack(tf.squeeze(initial @ values, axis=0)))

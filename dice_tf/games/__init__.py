@@ -1,0 +1,24 @@
+"""Games: the protocol, and iterated matrix games."""
+
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.matrix import iterated_matrix_game
+from dice_tf.games.named import (
+    iterated_battle_of_the_sexes,
+    iterated_chicken,
+    iterated_matching_pennies,
+    iterated_prisoners_dilemma,
+    iterated_stag_hunt,
+)
+
+__all__ = [
+    "FiniteGame",
+    "Game",
+    "TimeStep",
+    "iterated_battle_of_the_sexes",
+    "iterated_chicken",
+    "iterated_matching_pennies",
+    "iterated_matrix_game",
+    "iterated_prisoners_dilemma",
+    "iterated_stag_hunt",
+]

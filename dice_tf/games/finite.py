@@ -1,0 +1,209 @@
+"""Markov games with finitely many states and actions."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.checks import check_whole_number
+from dice_tf.games.game import Game, TimeStep
+from dice_tf.lookup import lookup
+from dice_tf.seeds import uniform
+
+
+class FiniteGame(Game):
+    """A Markov game given by its tables.
+
+    Since its states are few, a policy of any size needs to be evaluated only
+    once per state, and values of policies have a closed form. The state is
+    the number of the state, int32 `[B]`.
+
+    Args:
+      rewards: `[num_players, S, A_1, ..., A_N]`.
+      transitions: probabilities of the next state, `[S, A_1, ..., A_N, S]`.
+      initial: probabilities of the first state, `[S]`.
+      episode_length: T.
+      observations: for each player what it sees in each state, `[S, ...]`.
+        Default: the state, one-hot.
+      dtype: floating dtype, "float32" or "float64".
+
+    Attributes:
+      num_states: S.
+      rewards, transitions, initial, observations: the tables, NumPy float64.
+
+    Raises:
+      ValueError: if a table has the wrong shape, is not finite, or
+        probabilities do not sum to 1.
+    """
+
+    def __init__(
+        self,
+        rewards: Any,
+        transitions: Any,
+        initial: Any,
+        episode_length: int,
+        *,
+        observations: Any = None,
+        dtype: str = "float32",
+    ):
+        self.rewards = np.asarray(rewards, np.float64)
+        self.initial = np.asarray(initial, np.float64)
+        self.transitions = np.asarray(transitions, np.float64)
+        if self.rewards.ndim < 3 or len(self.rewards) != self.rewards.ndim - 2:
+            raise ValueError(
+                "`rewards` must have shape [num_players, S, A_1, ..., A_N] "
+                "with one action axis per player. Received shape "
+                f"{self.rewards.shape}."
+            )
+        if not np.all(np.isfinite(self.rewards)):
+            raise ValueError("`rewards` must be finite. Received NaN or inf.")
+        self.num_players = len(self.rewards)
+        self.num_states = self.rewards.shape[1]
+        self.num_actions = tuple(self.rewards.shape[2:])
+        self.episode_length = check_whole_number(
+            "episode_length", episode_length, 1
+        )
+        self.dtype = tf.as_dtype(dtype)
+        _check_probabilities(
+            "transitions",
+            self.transitions,
+            (*self.rewards.shape[1:], self.num_states),
+        )
+        _check_probabilities("initial", self.initial, (self.num_states,))
+        self.observations = self._as_observations(observations)
+        self.observation_shapes = tuple(
+            table.shape[1:] for table in self.observations
+        )
+
+    def _as_observations(self, observations: Any) -> tuple[np.ndarray, ...]:
+        if observations is None:
+            observations = [np.eye(self.num_states)] * self.num_players
+        tables = tuple(np.asarray(table, np.float64) for table in observations)
+        if len(tables) != self.num_players or any(
+            len(table) != self.num_states for table in tables
+        ):
+            raise ValueError(
+                "`observations` must hold one table per player with one row "
+                f"per state ({self.num_players} tables of {self.num_states} "
+                f"rows). Received shapes {[table.shape for table in tables]}."
+            )
+        return tables
+
+    def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
+        check_whole_number("batch_size", batch_size, 1)
+        state = self.first_state(uniform(seed, [batch_size], self.dtype))
+        rewards = (tf.zeros([batch_size], self.dtype),) * self.num_players
+        return state, self._time_step(state, rewards)
+
+    def step(
+        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
+    ) -> tuple[tf.Tensor, TimeStep]:
+        joint = self.joint_action(actions)
+        noise = uniform(seed, state.shape, self.dtype)
+        next_state = self.next_state(state, joint, noise)
+        rewards = tuple(
+            self.reward(state, joint, player_id)
+            for player_id in range(self.num_players)
+        )
+        return next_state, self._time_step(next_state, rewards)
+
+    def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Numbers joint actions row-major, int32 of the actions' shape."""
+        joint = actions[0]
+        for action, num_actions in zip(
+            actions[1:], self.num_actions[1:], strict=True
+        ):
+            joint = joint * num_actions + action
+        return joint
+
+    def split_joint_action(self, joint: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns each player's action of the numbered joint actions."""
+        actions = []
+        for num_actions in reversed(self.num_actions):
+            actions.append(joint % num_actions)
+            joint = joint // num_actions
+        return tuple(reversed(actions))
+
+    def reward(
+        self, state: tf.Tensor, joint: tf.Tensor, player_id: int
+    ) -> tf.Tensor:
+        """Returns a player's rewards, of the shape of `state`.
+
+        Args:
+          state: int32, any shape.
+          joint: int32, numbers of joint actions, of the same shape.
+          player_id: whose.
+        """
+        table = self.rewards[player_id].reshape(self.num_states, -1)
+        if np.all(table == table[0]):
+            return lookup(tf.constant(table[0], self.dtype), joint)
+        index = state * table.shape[1] + joint
+        return lookup(tf.constant(table.ravel(), self.dtype), index)
+
+    def first_state(self, noise: tf.Tensor) -> tf.Tensor:
+        """Samples a first state from uniforms `[B]`, as int32 `[B]`."""
+        row = tf.zeros(tf.shape(noise), tf.int32)
+        return _pick(self.initial[np.newaxis], row, noise)
+
+    def next_state(
+        self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor
+    ) -> tf.Tensor:
+        """Samples the state that follows.
+
+        Args:
+          state: int32 `[B]`.
+          joint: int32 `[B]`, numbers of joint actions.
+          noise: `[B]`, uniform on [0, 1). Unused where all is certain.
+
+        Returns:
+          int32 `[B]`.
+        """
+        table = self.transitions.reshape(self.num_states, -1, self.num_states)
+        if np.all(table == table[0]):
+            return _pick(table[0], joint, noise)
+        row = state * table.shape[1] + joint
+        return _pick(table.reshape(-1, self.num_states), row, noise)
+
+    def _time_step(
+        self, state: tf.Tensor, rewards: tuple[tf.Tensor, ...]
+    ) -> TimeStep:
+        return TimeStep(
+            tuple(
+                tf.gather(tf.constant(table, self.dtype), state)
+                for table in self.observations
+            ),
+            rewards,
+            tf.ones(tf.shape(state), self.dtype),
+        )
+
+
+def _check_probabilities(
+    name: str, table: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    if table.shape != shape:
+        raise ValueError(
+            f"`{name}` must have shape {shape} to fit the rewards. "
+            f"Received shape {table.shape}."
+        )
+    if not (
+        np.all(table >= 0) and np.allclose(table.sum(axis=-1), 1, atol=1e-6)
+    ):
+        raise ValueError(
+            f"`{name}` must hold probabilities that sum to 1 over the last "
+            "axis. Received entries below 0, NaN, or other sums."
+        )
+
+
+def _pick(
+    probabilities: np.ndarray, row: tf.Tensor, noise: tf.Tensor
+) -> tf.Tensor:
+    """Samples from the distribution in a row of a table, by inversion."""
+    if np.all(probabilities.max(axis=1) > 1 - 1e-12):
+        certain = np.argmax(probabilities, axis=1)
+        return lookup(tf.constant(certain, tf.int32), row)
+    cumulative = np.cumsum(probabilities, axis=1)
+    picked = tf.zeros_like(row)
+    for column in range(probabilities.shape[1] - 1):
+        threshold = tf.constant(cumulative[:, column], noise.dtype)
+        picked += tf.cast(noise >= lookup(threshold, row), tf.int32)
+    return picked

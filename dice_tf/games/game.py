@@ -1,0 +1,73 @@
+"""What a game is: pure, vectorised functions from states to states."""
+
+import abc
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class TimeStep(NamedTuple):
+    """What the players see after a reset or a step of `B` parallel episodes.
+
+    Attributes:
+      observations: one tensor per player, `[B, ...]`.
+      rewards: one tensor per player, `[B]`; zeros after a reset.
+      discounts: `[B]`: 1 while an episode runs, 0 once it has ended before
+        its full length.
+    """
+
+    observations: tuple[tf.Tensor, ...]
+    rewards: tuple[tf.Tensor, ...]
+    discounts: tf.Tensor
+
+
+class Game(abc.ABC):
+    """A simultaneous-move game of N players, as pure functions.
+
+    A game holds its rules and no state, so that it runs inside `tf.function`,
+    XLA and `tf.vectorized_map`: what changes is the `state`, a tensor or a
+    nest of tensors `[B, ...]` that goes into `step` and comes out of it.
+
+    Attributes:
+      num_players: N, a whole number.
+      num_actions: for each player the number of its actions, or `None` where
+        actions are not a finite set.
+      observation_shapes: for each player the shape of one observation.
+      episode_length: T, a whole number of steps.
+      dtype: floating dtype of observations, rewards and discounts.
+    """
+
+    num_players: int
+    num_actions: tuple[int | None, ...]
+    observation_shapes: tuple[tuple[int, ...], ...]
+    episode_length: int
+    dtype: tf.DType
+
+    @abc.abstractmethod
+    def reset(self, seed: Any, batch_size: int) -> tuple[Any, TimeStep]:
+        """Starts `batch_size` episodes.
+
+        Args:
+          seed: int32 `[2]`.
+          batch_size: B.
+
+        Returns:
+          The state, and the first `TimeStep`.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self, state: Any, actions: tuple[tf.Tensor, ...], seed: Any
+    ) -> tuple[Any, TimeStep]:
+        """Plays one joint action.
+
+        Args:
+          state: what `reset` or `step` returned.
+          actions: one tensor per player, int32 `[B]` where the player's
+            actions are finitely many, else `[B, ...]`.
+          seed: int32 `[2]`.
+
+        Returns:
+          The next state, and its `TimeStep` with the rewards of these
+          actions.
+        """

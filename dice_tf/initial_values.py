@@ -1,0 +1,123 @@
+"""Where the runs of a trainer start."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dice_tf.learners.learner import Learner
+from dice_tf.objectives.objective import GameObjective, Objective
+from dice_tf.policies.initial import initial_params
+from dice_tf.run_step import RunState
+
+CURRENT = "current"
+RANDOM = "random"
+
+
+def initial_run_states(
+    objective: Objective,
+    learners: Sequence[Learner | None],
+    seeds: Sequence[int],
+    start: Any,
+) -> list[RunState]:
+    """Returns the state that each run starts from.
+
+    Args:
+      objective: what the players maximise.
+      learners: one per player, `None` for a frozen one.
+      seeds: the seed of each run.
+      start: `"current"`, the current values of policies and critics;
+        `"random"`, drawn anew from the run's seed, but for frozen players;
+        or per run one list of arrays per player.
+
+    Returns:
+      One `RunState` per run.
+
+    Raises:
+      ValueError: if `start` does not fit the objective and the runs.
+    """
+    if not isinstance(start, str):
+        if len(start) != len(seeds):
+            raise ValueError(
+                "`initial_params` must have one entry per run, "
+                f"{len(seeds)}. Received {len(start)}."
+            )
+        all_params = [_check_params(objective, params) for params in start]
+    elif start not in (CURRENT, RANDOM):
+        raise ValueError(
+            f"`initial_params` must be {CURRENT!r}, {RANDOM!r} or one list "
+            f"of arrays per player for each run. Received: {start!r}."
+        )
+    elif not isinstance(objective, GameObjective):
+        raise ValueError(
+            f"`initial_params` must be given for a "
+            f"{type(objective).__name__}, which has no policies: for each "
+            "run, one list of arrays per player."
+        )
+    else:
+        all_params = [
+            _policy_params(objective, learners, seed, start) for seed in seeds
+        ]
+    return [
+        RunState(
+            params,
+            _critic_params(objective, seed, start),
+            [
+                () if learner is None else learner.init(params)
+                for learner in learners
+            ],
+        )
+        for params, seed in zip(all_params, seeds, strict=True)
+    ]
+
+
+def _policy_params(
+    objective: GameObjective,
+    learners: Sequence[Learner | None],
+    seed: int,
+    start: str,
+) -> list[list[np.ndarray]]:
+    return [
+        initial_params(policy, [seed, player_id])
+        if start == RANDOM and learner is not None
+        else [variable.numpy() for variable in policy.trainable_variables]
+        for player_id, (policy, learner) in enumerate(
+            zip(objective.policies, learners, strict=True)
+        )
+    ]
+
+
+def _critic_params(
+    objective: Objective, seed: int, start: Any
+) -> list[list[np.ndarray]]:
+    critics = getattr(objective, "critics", ())
+    if not critics:
+        return [[] for _ in range(objective.num_players)]
+    return [
+        [variable.numpy() for variable in critic.model.trainable_variables]
+        if isinstance(start, str) and start == CURRENT
+        else initial_params(
+            critic.model, [seed, objective.num_players + player_id]
+        )
+        for player_id, critic in enumerate(critics)
+    ]
+
+
+def _check_params(
+    objective: Objective, params: Sequence[Sequence[Any]]
+) -> list[list[np.ndarray]]:
+    params = [[np.asarray(value) for value in own] for own in params]
+    shapes = [[value.shape for value in own] for own in params]
+    expected = shapes
+    if isinstance(objective, GameObjective):
+        expected = [
+            [tuple(variable.shape) for variable in policy.trainable_variables]
+            for policy in objective.policies
+        ]
+    if shapes != expected or len(shapes) != objective.num_players:
+        raise ValueError(
+            "`initial_params` must hold for each run one list of arrays per "
+            f"player, like the policies' trainable variables: {expected} "
+            f"for {objective.num_players} players. Received: {shapes}."
+        )
+    return params

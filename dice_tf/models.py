@@ -1,0 +1,104 @@
+"""Keras models as pure functions of their weights."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Weights(NamedTuple):
+    """Values for the variables of a model.
+
+    Attributes:
+      params: list of tensors, for the trainable variables.
+      non_trainable: list of tensors, for the others.
+    """
+
+    params: list[tf.Tensor]
+    non_trainable: list[tf.Tensor]
+
+
+class SeatModel:
+    """A Keras model that takes the observations of a seat.
+
+    Args:
+      name: how errors name the model.
+      model: a `keras.Model` from one batch of observations to one tensor.
+      observation_shape: shape of one observation.
+      dtype: floating dtype of the observations.
+
+    Attributes:
+      model: the model.
+      num_outputs: size of the last axis of its output.
+
+    Raises:
+      RuntimeError: if Keras does not run on TensorFlow.
+      TypeError: if `model` is not a `keras.Model`.
+      ValueError: if it does not take such observations.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: keras.Model,
+        observation_shape: tuple[int, ...],
+        dtype: tf.DType,
+    ):
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                "dice_tf needs Keras on TensorFlow, but Keras runs on "
+                f"{keras.backend.backend()!r}. Set the environment variable "
+                "KERAS_BACKEND=tensorflow before Keras is imported."
+            )
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"`{name}` must be a keras.Model that takes observations. "
+                f"Received: {model!r} (of type {type(model).__name__})."
+            )
+        self.model = model
+        self._observation_shape = tuple(observation_shape)
+        try:
+            outputs = model(tf.zeros([1, *observation_shape], dtype))
+        except Exception as error:
+            raise ValueError(
+                f"`{name}` ({model.name!r}) must take observations of shape "
+                f"[B, ...] = {(None, *observation_shape)}, as its seat has "
+                f"them, but fails on them: {error}"
+            ) from error
+        shape = getattr(outputs, "shape", None)
+        if shape is None or len(shape) != 2:
+            raise ValueError(
+                f"`{name}` ({model.name!r}) must return one tensor of shape "
+                f"[B, num_outputs]. Received: {shape or type(outputs)}."
+            )
+        self.num_outputs = int(shape[-1])
+
+    def weights(self) -> Weights:
+        """Returns the current values of the model's variables."""
+        model = self.model
+        return Weights(
+            [tf.convert_to_tensor(v) for v in model.trainable_variables],
+            [tf.convert_to_tensor(v) for v in model.non_trainable_variables],
+        )
+
+    def __call__(self, weights: Weights, observations: tf.Tensor) -> tf.Tensor:
+        """Evaluates the model with the given weights.
+
+        Args:
+          weights: values for the model's variables.
+          observations: `[..., *observation_shape]`, any leading axes.
+
+        Returns:
+          `[..., num_outputs]`, differentiable in the weights.
+        """
+        num_leading = observations.shape.rank - len(self._observation_shape)
+        leading = observations.shape[:num_leading]
+        flat = tf.reshape(observations, [-1, *self._observation_shape])
+        outputs, _ = self.model.stateless_call(
+            weights.params, weights.non_trainable, flat
+        )
+        if not leading.is_fully_defined():
+            leading = tf.shape(observations)[:num_leading]
+        return tf.reshape(
+            outputs, tf.concat([leading, [self.num_outputs]], axis=0)
+        )

@@ -1,0 +1,104 @@
+"""The exact objective: values in closed form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_whole_number
+from dice_tf.exact import initial_values, state_visits
+from dice_tf.games.finite import FiniteGame
+from dice_tf.objectives.objective import (
+    GameObjective,
+    GameState,
+    Params,
+    Play,
+)
+
+_OF_THE_GAME = "of the game"
+
+
+class ExactObjective(GameObjective):
+    """Exact values of the policies in a game of few states.
+
+    `V_i = sum_t discount^t E[r_i,t]`, over the game's episode or an infinite
+    horizon, for any number of players. Differentiable in all parameters to
+    any order; the seed is ignored.
+
+    Args:
+      game: a `FiniteGame`, such as every iterated matrix game.
+      policies: one `keras.Model` per player, from observations to logits.
+      discount: in [0, 1], below 1 with an infinite horizon.
+      episode_length: number of steps, or `None` for an infinite horizon.
+        Default: that of the game.
+
+    Raises:
+      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      ValueError: if the policies do not fit the game, or the discount is
+        outside [0, 1], or 1 with an infinite horizon.
+
+    Example:
+      >>> objective = dice_tf.objectives.ExactObjective(
+      ...     game, policies, discount=0.96, episode_length=None
+      ... )
+      >>> values = objective(objective.initial_params())
+    """
+
+    def __init__(
+        self,
+        game: FiniteGame,
+        policies: Sequence[keras.Model],
+        discount: float = 0.96,
+        episode_length: int | None | str = _OF_THE_GAME,
+    ):
+        super().__init__(game, policies, discount)
+        if not isinstance(game, FiniteGame):
+            raise TypeError(
+                "`game` must be a dice_tf.games.FiniteGame: exact values "
+                "need its tables of states and actions. Received: "
+                f"{type(game).__name__}. Use DiCEObjective instead."
+            )
+        if episode_length == _OF_THE_GAME:
+            episode_length = game.episode_length
+        if episode_length is not None:
+            check_whole_number("episode_length", episode_length, 1)
+        elif self.discount == 1.0:
+            raise ValueError(
+                "`discount` must be below 1 with an infinite horizon "
+                "(episode_length=None). Received: discount=1.0."
+            )
+        self.episode_length = episode_length
+        if self.discount == 1.0:
+            self.return_scale = 1.0 / episode_length
+
+    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+        tables = self._log_prob_tables(params, self._resolve(state))
+        visits = tf.stop_gradient(
+            state_visits(self.game, tables, self.discount, self.episode_length)
+        )
+        entropies = tuple(
+            -tf.reduce_sum(visits[:, tf.newaxis] * tf.exp(table) * table)
+            for table in tables
+        )
+        return Play(self(params, seed, state), entropies, None)
+
+    def _values(
+        self, params: Params, seed: Any, state: GameState
+    ) -> tuple[tf.Tensor, ...]:
+        return initial_values(
+            self.game,
+            self._log_prob_tables(params, state),
+            self.discount,
+            self.episode_length,
+        )
+
+    def _log_prob_tables(
+        self, params: Params, state: GameState
+    ) -> list[tf.Tensor]:
+        return [
+            actor.log_prob_table(weights)
+            for actor, weights in zip(
+                self.actors, self.player_weights(params, state), strict=True
+            )
+        ]

@@ -1,0 +1,61 @@
+"""Any differentiable game, given as functions of the parameters."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.objectives.objective import Objective, Params
+
+ValueFunction = Callable[[Params], tf.Tensor]
+
+
+class FunctionObjective(Objective):
+    """The objective of any differentiable game.
+
+    Args:
+      value_functions: one function per player, from every player's
+        parameters (one list of tensors per player) to that player's value, a
+        scalar to be maximised.
+
+    Raises:
+      TypeError: if they are not functions.
+      ValueError: if there is none, or one does not return a scalar.
+
+    Example:
+      The tandem game of Letcher et al. 2019, of losses (x + y)^2 - 2x and
+      (x + y)^2 - 2y:
+
+      >>> objective = dice_tf.objectives.FunctionObjective([
+      ...     lambda params: 2 * params[0][0] - (params[0][0] + params[1][0])**2,
+      ...     lambda params: 2 * params[1][0] - (params[0][0] + params[1][0])**2,
+      ... ])
+    """
+
+    def __init__(self, value_functions: Sequence[ValueFunction]):
+        if not isinstance(value_functions, (list, tuple)) or not all(
+            callable(function) for function in value_functions
+        ):
+            raise TypeError(
+                "`value_functions` must be a list of functions, one per "
+                f"player. Received: {value_functions!r}."
+            )
+        if not value_functions:
+            raise ValueError("`value_functions` must not be empty.")
+        self.value_functions = tuple(value_functions)
+        self.num_players = len(value_functions)
+
+    def _values(
+        self, params: Params, seed: Any, state: Any
+    ) -> tuple[tf.Tensor, ...]:
+        values = tuple(
+            tf.convert_to_tensor(function(params))
+            for function in self.value_functions
+        )
+        for player_id, value in enumerate(values):
+            if value.shape.rank != 0:
+                raise ValueError(
+                    f"`value_functions[{player_id}]` must return a scalar. "
+                    f"Received shape {tuple(value.shape)}."
+                )
+        return values

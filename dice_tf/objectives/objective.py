@@ -1,0 +1,158 @@
+"""What an objective is: every player's parameters to every player's value."""
+
+import abc
+import copy
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_number, check_per_player
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
+from dice_tf.policies.actor import Actor
+from dice_tf.rollout import Trajectory
+
+Params = Sequence[list[tf.Tensor]]
+
+
+class Play(NamedTuple):
+    """How the real players do, one entry per player.
+
+    Attributes:
+      values: scalars, discounted returns, not normalised.
+      entropies: scalars, mean entropy in nats of the player's policy over the
+        states visited; differentiable in the player's parameters, with the
+        visits held constant. `None` where there are no policies.
+      trajectory: the `Trajectory` played, `None` in closed form.
+    """
+
+    values: tuple[tf.Tensor, ...]
+    entropies: tuple[tf.Tensor, ...] | None
+    trajectory: Trajectory | None
+
+
+class Objective(abc.ABC):
+    """Every player's value as a function of all players' parameters.
+
+    Called as `objective(params, seed, state=None)`: it returns one scalar per
+    player, to be maximised, differentiable in the parameters.
+
+    Attributes:
+      num_players: N.
+      return_scale: what turns a value into a reported return.
+    """
+
+    num_players: int
+    return_scale: float = 1.0
+    _bound_state: Any = None
+
+    def __call__(
+        self, params: Params, seed: Any = None, state: Any = None
+    ) -> tuple[tf.Tensor, ...]:
+        """Evaluates the objective.
+
+        Args:
+          params: one list of tensors per player, in the order of its
+            policy's `trainable_variables`.
+          seed: int32 `[2]`; ignored by what is not sampled.
+          state: what else training changes; `None` means current variables.
+
+        Returns:
+          One scalar per player: values, not normalised.
+        """
+        params = check_per_player("params", params, self.num_players)
+        return self._values(params, seed, self._resolve(state))
+
+    def bind(self, state: Any) -> "Objective":
+        """Returns a copy that uses `state` where none is given."""
+        bound = copy.copy(self)
+        bound._bound_state = state
+        return bound
+
+    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+        """Measures the players as they are, see `Play`."""
+        values = self(params, seed, state)
+        return Play(values, None, None)
+
+    def initial_state(self) -> Any:
+        """Returns the current values of what `state` carries."""
+        return None
+
+    @abc.abstractmethod
+    def _values(
+        self, params: Params, seed: Any, state: Any
+    ) -> tuple[tf.Tensor, ...]:
+        """Computes the values, all arguments checked and resolved."""
+
+    def _resolve(self, state: Any) -> Any:
+        if state is None:
+            state = self._bound_state
+        return self.initial_state() if state is None else state
+
+
+class GameState(NamedTuple):
+    """What training changes beside the policies' parameters, per player.
+
+    Attributes:
+      non_trainable: values of each policy's non-trainable variables.
+      critics: `Weights` of each critic, or an empty tuple without critics.
+    """
+
+    non_trainable: tuple[list[tf.Tensor], ...]
+    critics: tuple[Weights, ...]
+
+
+class GameObjective(Objective):
+    """The values of policies in a game.
+
+    Args:
+      game: the game.
+      policies: one `keras.Model` per player.
+      discount: in [0, 1].
+
+    Attributes:
+      game: the game.
+      policies: the models.
+      actors: the models in their seats.
+      discount: the discount.
+    """
+
+    def __init__(
+        self, game: Game, policies: Sequence[keras.Model], discount: float
+    ):
+        if not isinstance(game, Game):
+            raise TypeError(
+                f"`game` must be a dice_tf.games.Game. Received: {game!r}."
+            )
+        self.game = game
+        self.num_players = game.num_players
+        self.policies = check_per_player("policies", policies, game.num_players)
+        self.actors = tuple(
+            Actor(policy, game, player_id)
+            for player_id, policy in enumerate(self.policies)
+        )
+        self.discount = check_number("discount", discount, 0.0, 1.0)
+        self.return_scale = (
+            1.0 - self.discount
+            if self.discount < 1.0
+            else 1.0 / game.episode_length
+        )
+
+    def initial_params(self) -> list[list[tf.Tensor]]:
+        """Returns current values of the policies' trainable variables."""
+        return [actor.model.weights().params for actor in self.actors]
+
+    def initial_state(self) -> GameState:
+        return GameState(
+            tuple(actor.model.weights().non_trainable for actor in self.actors),
+            (),
+        )
+
+    def player_weights(self, params: Params, state: GameState) -> list[Weights]:
+        """Pairs parameters with the policies' other variables."""
+        return [
+            Weights(list(own), list(fixed))
+            for own, fixed in zip(params, state.non_trainable, strict=True)
+        ]

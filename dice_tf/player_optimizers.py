@@ -1,0 +1,104 @@
+"""Keras optimisers for players, over variables stacked along runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_per_player
+
+# They mix the entries of a variable, and with them the runs.
+_NOT_ELEMENTWISE = ("Adafactor", "Lamb", "Muon")
+
+
+class PlayerOptimizers:
+    """One Keras optimiser for all players, or one per player.
+
+    Args:
+      name: how errors name them.
+      optimizer: a Keras optimiser or its name, or a list with one per player
+        (`None` where a player has no variables).
+      variables: per player, its variables; empty for one that stands still.
+      num_seeds: number of runs stacked in each variable. A Keras optimiser
+        acts on each entry by itself, so that one serves all runs.
+
+    Attributes:
+      optimizers: the optimisers, built.
+
+    Raises:
+      TypeError: if something is not an optimiser.
+      ValueError: if there is not one per player, two are the same object, or
+        one would mix the runs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        optimizer: Any,
+        variables: Sequence[list[keras.Variable]],
+        num_seeds: int,
+    ):
+        if isinstance(optimizer, (list, tuple)):
+            given = check_per_player(name, optimizer, len(variables))
+            groups = [[player_id] for player_id in range(len(variables))]
+        else:
+            given = [optimizer]
+            groups = [list(range(len(variables)))]
+        self.optimizers, self._groups = [], []
+        for own, group in zip(given, groups, strict=True):
+            learned = [v for player_id in group for v in variables[player_id]]
+            if own is None and not learned:
+                continue
+            own = _as_optimizer(name, own, num_seeds)
+            if any(own is other for other in self.optimizers):
+                raise ValueError(
+                    f"`{name}` must hold a different object for each "
+                    "player, since an optimiser remembers. To share one, "
+                    "pass it without a list."
+                )
+            own.build(learned)
+            self.optimizers.append(own)
+            self._groups.append((group, learned))
+        if not self.optimizers:
+            raise ValueError(f"`{name}` must hold at least one optimiser.")
+
+    def ascend(self, directions: Sequence[list[tf.Tensor]]) -> None:
+        """Moves each player's variables along its direction."""
+        self.descend([[-x for x in own] for own in directions])
+
+    def descend(self, gradients: Sequence[list[tf.Tensor]]) -> None:
+        """Moves each player's variables against its gradients."""
+        for optimizer, (group, learned) in zip(
+            self.optimizers, self._groups, strict=True
+        ):
+            if learned:
+                own = [x for player_id in group for x in gradients[player_id]]
+                optimizer.apply(own[: len(learned)], learned)
+
+
+def _as_optimizer(
+    name: str, optimizer: Any, num_seeds: int
+) -> keras.optimizers.Optimizer:
+    if isinstance(optimizer, str):
+        optimizer = keras.optimizers.get(optimizer)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            f"`{name}` must be a Keras optimiser, its name, or a list with "
+            f"one per player. Received: {optimizer!r}."
+        )
+    if num_seeds > 1:
+        for option in ("clipnorm", "global_clipnorm"):
+            if getattr(optimizer, option, None) is not None:
+                raise ValueError(
+                    f"`{name}` has {option}={getattr(optimizer, option)}, "
+                    "which would clip all runs together. Use the trainer's "
+                    "`max_gradient_norm`, which clips each run by itself."
+                )
+        if type(optimizer).__name__ in _NOT_ELEMENTWISE:
+            raise ValueError(
+                f"`{name}` is {type(optimizer).__name__}, which would mix "
+                f"the {num_seeds} runs. Use an optimiser that acts on each "
+                "entry by itself, such as SGD or Adam, or a single run."
+            )
+    return optimizer

@@ -1,0 +1,30 @@
+"""Policies: networks, heads, and the classical fixed strategies."""
+
+from dice_tf.policies.fixed import (
+    always_cooperate,
+    always_defect,
+    fixed_policy,
+    grim_trigger,
+    random,
+    tit_for_tat,
+    win_stay_lose_shift,
+)
+from dice_tf.policies.heads import bernoulli, categorical, with_head
+from dice_tf.policies.initial import initial_params
+from dice_tf.policies.networks import mlp, tabular
+
+__all__ = [
+    "always_cooperate",
+    "always_defect",
+    "bernoulli",
+    "categorical",
+    "fixed_policy",
+    "grim_trigger",
+    "initial_params",
+    "mlp",
+    "random",
+    "tabular",
+    "tit_for_tat",
+    "win_stay_lose_shift",
+    "with_head",
+]

@@ -1,0 +1,77 @@
+"""A policy in a seat of a game, as pure functions of its parameters."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.models import SeatModel, Weights
+from dice_tf.policies.heads import head_of
+
+
+class Actor:
+    """Binds a policy network, its head and a seat of a game.
+
+    Args:
+      policy: a `keras.Model` from observations to logits.
+      game: the game.
+      player_id: the seat.
+
+    Attributes:
+      model: the network, as a `SeatModel`.
+      head: the head that reads its outputs.
+      num_actions: of the seat, `None` where not finite.
+
+    Raises:
+      TypeError: if the policy is not a `keras.Model`.
+      ValueError: if its inputs or outputs do not fit the seat.
+    """
+
+    def __init__(self, policy: keras.Model, game: Game, player_id: int):
+        self.model = SeatModel(
+            f"policies[{player_id}]",
+            policy,
+            game.observation_shapes[player_id],
+            game.dtype,
+        )
+        self.num_actions = game.num_actions[player_id]
+        self.head = head_of(policy, self.model.num_outputs, self.num_actions)
+        self._states = None
+        if isinstance(game, FiniteGame):
+            self._states = tf.constant(game.observations[player_id], game.dtype)
+
+    def distribution(
+        self, weights: Weights, observations: tf.Tensor
+    ) -> tfp.distributions.Distribution:
+        """Returns the distribution over actions for each observation.
+
+        Args:
+          weights: values for the policy's variables.
+          observations: `[..., *observation_shape]`.
+
+        Returns:
+          A tfp distribution over the leading axes, differentiable in the
+          parameters.
+        """
+        return self.head(self.model(weights, observations))
+
+    def log_prob_table(self, weights: Weights) -> tf.Tensor:
+        """Evaluates the policy once per state of a finite game.
+
+        Returns:
+          `[num_states, num_actions]`, log-probabilities, differentiable in
+          the parameters.
+        """
+        distribution = self.distribution(weights, self._states)
+        return all_log_probs(distribution, self.num_actions)
+
+
+def all_log_probs(
+    distribution: tfp.distributions.Distribution, num_actions: int
+) -> tf.Tensor:
+    """Returns the log-probability of every action, `[..., num_actions]`."""
+    rank = distribution.batch_shape.rank
+    actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
+    log_probs = distribution.log_prob(actions)
+    return tf.transpose(log_probs, [*range(1, rank + 1), 0])

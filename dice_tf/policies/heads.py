@@ -1,0 +1,115 @@
+"""Heads: from what a policy network puts out to a tfp distribution.
+
+A head is any function from a tensor `[..., num_outputs]` to a
+`tfp.distributions.Distribution` over the actions of the leading axes. Which
+one belongs to a network follows from its number of outputs, unless the user
+attached one.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+Head = Callable[[tf.Tensor], tfp.distributions.Distribution]
+
+_ATTRIBUTE = "action_head"
+
+
+def categorical(outputs: tf.Tensor) -> tfp.distributions.Categorical:
+    """Reads the outputs as one logit per action.
+
+    Args:
+      outputs: `[..., num_actions]`.
+
+    Returns:
+      A `tfp.distributions.Categorical` over `num_actions` actions.
+    """
+    return tfp.distributions.Categorical(logits=outputs)
+
+
+def bernoulli(outputs: tf.Tensor) -> tfp.distributions.Bernoulli:
+    """Reads the output as the log-odds of action 0, of two actions.
+
+    In our matrix games action 0 is to cooperate, so `sigmoid(outputs)` is the
+    probability of cooperation, the field's usual parameter.
+
+    Args:
+      outputs: `[..., 1]`.
+
+    Returns:
+      A `tfp.distributions.Bernoulli` over the actions 0 and 1.
+    """
+    return tfp.distributions.Bernoulli(logits=-outputs[..., 0])
+
+
+def with_head(policy: keras.Model, head: Head) -> keras.Model:
+    """Attaches a head to a policy network.
+
+    The head is a Python function and is not saved in a `.keras` file.
+
+    Args:
+      policy: a `keras.Model` from observations to `[..., num_outputs]`.
+      head: a function from such outputs to a tfp distribution over actions,
+        differentiable (twice for the shaping learners) in the outputs.
+
+    Returns:
+      The same policy.
+
+    Raises:
+      TypeError: if `policy` is not a `keras.Model` or `head` not callable.
+
+    Example:
+      >>> def cautious(outputs):
+      ...     return tfp.distributions.Categorical(logits=outputs / 2.0)
+      >>> policy = dice_tf.policies.with_head(policy, cautious)
+    """
+    if not isinstance(policy, keras.Model):
+        raise TypeError(
+            f"`policy` must be a keras.Model. Received: {type(policy)}."
+        )
+    if not callable(head):
+        raise TypeError(
+            "`head` must be a function from a tensor to a tfp distribution. "
+            f"Received: {head!r}."
+        )
+    # Keras would track a head that holds layers as a part of the policy.
+    object.__setattr__(policy, _ATTRIBUTE, head)
+    return policy
+
+
+def head_of(
+    policy: keras.Model, num_outputs: int, num_actions: int | None
+) -> Head:
+    """Returns the head attached to a policy, or the one that fits it.
+
+    One output for two actions is read by `bernoulli`, one output per action
+    by `categorical`.
+
+    Args:
+      policy: a `keras.Model`.
+      num_outputs: size of the last axis of what it puts out.
+      num_actions: number of the player's actions, `None` if not finite.
+
+    Raises:
+      ValueError: if no head fits and none is attached.
+    """
+    attached = getattr(policy, _ATTRIBUTE, None)
+    if attached is not None:
+        return attached
+    if num_actions == 2 and num_outputs == 1:
+        return bernoulli
+    if num_actions is not None and num_outputs == num_actions:
+        return categorical
+    if num_actions is None:
+        raise ValueError(
+            f"The policy {policy.name!r} acts in a seat without a finite set "
+            "of actions: attach a head with dice_tf.policies.with_head."
+        )
+    raise ValueError(
+        f"The policy {policy.name!r} has {num_outputs} outputs, but the "
+        f"player has {num_actions} actions. Expected {num_actions} logits"
+        + (" (or 1, the log-odds of action 0)" if num_actions == 2 else "")
+        + ", or a head attached with dice_tf.policies.with_head."
+    )

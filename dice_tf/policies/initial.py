@@ -1,0 +1,71 @@
+"""Fresh initial parameters of a policy, from a seed."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def initial_params(
+    policy: keras.Model, seed: int | Sequence[int]
+) -> list[np.ndarray]:
+    """Draws the trainable parameters of a policy (or critic) anew.
+
+    The model is rebuilt from its configuration with every initializer
+    reseeded; the model itself and all global random states are left alone.
+
+    Args:
+      policy: a built `keras.Model`.
+      seed: a whole number, or several.
+
+    Returns:
+      One array per trainable variable, in the order of
+      `policy.trainable_variables`.
+
+    Raises:
+      ValueError: if the model cannot be rebuilt from its configuration.
+    """
+    seeds = np.random.SeedSequence(seed)
+    global_state = random.getstate()
+    try:
+        # Initializers without a seed of their own draw one from here.
+        random.seed(int(seeds.generate_state(1)[0]))
+        config = _reseed(policy.get_config())
+        clone = type(policy).from_config(config)
+        if not clone.built:
+            clone.build_from_config(policy.get_build_config())
+    except Exception as error:
+        raise ValueError(
+            f"The model {policy.name!r} cannot be rebuilt from its "
+            "configuration, so its parameters cannot be drawn anew. Give it "
+            "a get_config method, or hand the initial parameters over."
+        ) from error
+    finally:
+        random.setstate(global_state)
+    params = [variable.numpy() for variable in clone.trainable_variables]
+    shapes = [param.shape for param in params]
+    expected = [
+        tuple(variable.shape) for variable in policy.trainable_variables
+    ]
+    if shapes != expected:
+        raise ValueError(
+            f"The model {policy.name!r}, rebuilt from its configuration, has "
+            f"trainable variables of shapes {shapes} instead of {expected}. "
+            "Hand the initial parameters over instead."
+        )
+    return params
+
+
+def _reseed(config: Any) -> Any:
+    """Returns a Keras configuration with all initializers' seeds redrawn."""
+    if isinstance(config, dict):
+        is_initializer = "initializers" in str(config.get("module"))
+        config = {key: _reseed(value) for key, value in config.items()}
+        if is_initializer and "seed" in (config.get("config") or {}):
+            config["config"]["seed"] = random.randint(1, 2**31 - 1)
+        return config
+    if isinstance(config, (list, tuple)):
+        return type(config)(_reseed(value) for value in config)
+    return config

@@ -1,0 +1,368 @@
+"""The trainer: a Keras model that trains all players, in many runs at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.checks import (
+    check_number,
+    check_per_player,
+    check_whole_number,
+)
+from dice_tf.initial_values import CURRENT, RANDOM, initial_run_states
+from dice_tf.learners.learner import Learner
+from dice_tf.objectives.objective import GameObjective, Objective
+from dice_tf.player import Player
+from dice_tf.player_optimizers import PlayerOptimizers
+from dice_tf.run_step import RunState, RunStep, run_step
+from dice_tf.seeds import HoistedSeed
+from dice_tf.training_log import Curves, StepMeans
+
+
+class Trainer(keras.Model):
+    """Trains the players of an objective, each with a learner of its own.
+
+    A `keras.Model` whose `fit` needs no data. Every step, all players move at
+    once from one snapshot of the parameters. `num_seeds` independent runs are
+    one vectorised program; run r (from 0) draws its random numbers from
+    `seed + r`, whatever the number of runs.
+
+    The policies of the objective always hold the parameters of one run: the
+    first, or that of the last call of `load_run`.
+
+    Args:
+      objective: what the players maximise.
+      learners: one `dice_tf.learners.Learner` per player; `None` freezes the
+        player at its policy's current parameters.
+      num_seeds: number of independent runs.
+      seed: whole number, the seed of the first run.
+      initial_params: `"current"`, the parameters that policies and critics
+        have now; `"random"`, parameters drawn anew by the models' own
+        initializers from each run's seed (frozen players keep theirs); or for
+        each run one list of arrays per player. Default: `"current"` for a
+        single run, `"random"` for several.
+      entropy_coefficient: weight of the entropy (in nats) of each policy,
+        averaged over the states visited, which is added to the player's value
+        (a discounted return, not normalised); one number, or one per player.
+      max_gradient_norm: norm to which the direction of each player is
+        clipped; one number or `None`, or one per player.
+      name: name of the model.
+
+    Raises:
+      TypeError, ValueError: if an argument does not fit the objective.
+
+    Example:
+      >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
+      >>> trainer.compile(optimizer=keras.optimizers.SGD(0.3))
+      >>> history = trainer.fit(epochs=20, steps_per_epoch=10)
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        learners: Sequence[Learner | None],
+        *,
+        num_seeds: int = 1,
+        seed: int = 0,
+        initial_params: Any = None,
+        entropy_coefficient: float | Sequence[float] = 0.0,
+        max_gradient_norm: float | Sequence[float | None] | None = None,
+        name: str = "trainer",
+    ):
+        super().__init__(name=name)
+        if not isinstance(objective, Objective):
+            raise TypeError(
+                "`objective` must be a dice_tf.objectives.Objective. "
+                f"Received: {objective!r}."
+            )
+        num_players = objective.num_players
+        self.objective = objective
+        self.learners = _check_learners(learners, num_players)
+        self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
+        self.seed = check_whole_number("seed", seed, 0)
+        self._entropy_coefficients = _per_player(
+            "entropy_coefficient", entropy_coefficient, num_players
+        )
+        self._max_gradient_norms = _per_player(
+            "max_gradient_norm", max_gradient_norm, num_players
+        )
+        if initial_params is None:
+            initial_params = CURRENT if self.num_seeds == 1 else RANDOM
+        runs = initial_run_states(
+            objective, self.learners, self._run_seeds(), initial_params
+        )
+        self.players = [
+            Player(
+                [run.params[player_id] for run in runs],
+                [run.critic_params[player_id] for run in runs],
+                [run.learner_states[player_id] for run in runs],
+                trainable=self.learners[player_id] is not None,
+                name=f"player_{player_id}",
+            )
+            for player_id in range(num_players)
+        ]
+        self._iteration = self.add_weight(
+            name="iteration", dtype="int32", initializer="zeros"
+        )
+        self._iteration.trainable = False
+        self._loaded_run = tf.Variable(0, trainable=False, name="loaded_run")
+        self._curves = Curves(self.num_seeds, num_players)
+        self._means = StepMeans(_metric_names(num_players))
+        self.built = True
+        self.load_run(0)
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        *,
+        critic_optimizer: Any = "adam",
+        jit_compile: bool = True,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+    ) -> None:
+        """Configures the trainer for training.
+
+        Args:
+          optimizer: a Keras optimiser, or its name, for all players; or a
+            list with one per player (`None` for a frozen one). It ascends:
+            it is handed the negative of each direction.
+          critic_optimizer: the same, for the critics' losses. Unused without
+            critics.
+          jit_compile: whether to compile the step with XLA.
+          run_eagerly: whether to run step by step in Python, to debug.
+          steps_per_execution: number of steps of one compiled call.
+
+        Raises:
+          TypeError, ValueError: if the optimisers do not fit the players.
+        """
+        self._policy_optimizers = PlayerOptimizers(
+            "optimizer",
+            optimizer,
+            [
+                player.params if player.trainable else []
+                for player in self.players
+            ],
+            self.num_seeds,
+        )
+        self._critic_optimizers = PlayerOptimizers(
+            "critic_optimizer",
+            critic_optimizer,
+            [player.critic_params for player in self.players],
+            self.num_seeds,
+        )
+        # Named so that Keras saves what they remember with the weights.
+        self.player_optimizers = self._policy_optimizers.optimizers
+        self.critic_optimizers = self._critic_optimizers.optimizers
+        self._jit_step = jit_compile and not run_eagerly
+        super().compile(
+            optimizer=self.player_optimizers[0],
+            jit_compile=False,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+
+    def fit(
+        self,
+        *,
+        epochs: int = 1,
+        steps_per_epoch: int = 1,
+        initial_epoch: int = 0,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+    ) -> keras.callbacks.History:
+        """Trains, without a data set.
+
+        Args:
+          epochs: number of the last epoch.
+          steps_per_epoch: iterations per epoch, each one step of all players.
+          initial_epoch: epoch to start from.
+          verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch.
+          callbacks: list of `keras.callbacks.Callback`.
+
+        Returns:
+          A `keras.callbacks.History` of scalars, means over steps and seeds.
+        """
+        epochs = check_whole_number("epochs", epochs, 1)
+        steps = check_whole_number("steps_per_epoch", steps_per_epoch, 1)
+        initial_epoch = check_whole_number("initial_epoch", initial_epoch, 0)
+        new = max(epochs - initial_epoch, 0) * steps
+        self._curves.reserve(self.iterations + new)
+        return super().fit(
+            x=tf.data.Dataset.counter(),
+            shuffle=False,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            initial_epoch=initial_epoch,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations made so far."""
+        return int(self._iteration.numpy())
+
+    @property
+    def curves(self) -> np.ndarray:
+        """Reported returns, `[iterations, num_seeds, num_players]`.
+
+        A return is `(1 - discount)` times the discounted return (at discount
+        1 the mean reward per step), of real play before the update.
+        """
+        return self._curves.read(self.iterations)
+
+    def load_run(self, run: int) -> None:
+        """Makes the objective's policies hold, and follow, a run.
+
+        Args:
+          run: number of the run, from 0.
+
+        Raises:
+          ValueError: if there is no such run.
+        """
+        run = check_whole_number("run", run, 0)
+        if run >= self.num_seeds:
+            raise ValueError(
+                f"`run` must be below the number of runs, {self.num_seeds}. "
+                f"Received: run={run}."
+            )
+        self._loaded_run.assign(run)
+        self._write_policies()
+
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        super().load_weights(filepath, **kwargs)
+        self._write_policies()
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store["curves"] = self.curves
+
+    def load_own_variables(self, store: Any) -> None:
+        self._iteration.assign(np.asarray(store["0"]))
+        self._curves.restore(np.asarray(store["curves"]))
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Moves all players once, in every run."""
+        del data
+        iteration = tf.convert_to_tensor(self._iteration)
+        keys = tf.stack(
+            [self._run_seeds(), tf.fill([self.num_seeds], iteration)], axis=-1
+        )
+
+        def update() -> tuple[tf.Tensor, tf.Tensor]:
+            return self._update(keys)
+
+        if self._jit_step:
+            # One function per trace: it captures the bits drawn around it.
+            update = tf.function(update, jit_compile=True, autograph=False)
+        returns, scalars = update()
+        self._curves.write(iteration, returns)
+        self._iteration.assign_add(1)
+        self._means.update_state(scalars)
+        return self._means.result()
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self._means]
+
+    def _run_seeds(self) -> list[int]:
+        return [self.seed + run for run in range(self.num_seeds)]
+
+    def _update(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Steps all runs and applies the optimisers, maybe inside XLA."""
+        step = self._step_runs(keys)
+        self._policy_optimizers.ascend(step.directions)
+        self._critic_optimizers.descend(step.critic_gradients)
+        for player, state in zip(
+            self.players, step.learner_states, strict=True
+        ):
+            player.assign_learner_state(state)
+        self._write_policies()
+        returns = tf.stack(step.returns, axis=-1)
+        scalars = [tf.reduce_mean(returns)]
+        for player in zip(
+            step.returns, step.entropies, step.gradient_norms, strict=True
+        ):
+            scalars.extend(tf.reduce_mean(value) for value in player)
+        scalars = [tf.cast(value, tf.float32) for value in scalars]
+        return returns, tf.stack(scalars)
+
+    def _step_runs(self, keys: tf.Tensor) -> RunStep:
+        """Returns a `RunStep` whose tensors have a leading axis of runs."""
+        state = RunState(
+            [_values(player.params) for player in self.players],
+            [_values(player.critic_params) for player in self.players],
+            [player.learner_state for player in self.players],
+        )
+
+        def step_run(inputs: tuple[RunState, tf.Tensor]) -> RunStep:
+            own, run = inputs
+            return run_step(
+                self.objective,
+                self.learners,
+                own,
+                keys[run] if tf.executing_eagerly() else HoistedSeed(keys, run),
+                entropy_coefficients=self._entropy_coefficients,
+                max_gradient_norms=self._max_gradient_norms,
+            )
+
+        if self.num_seeds > 1 and not tf.executing_eagerly():
+            return tf.vectorized_map(
+                step_run, (state, tf.range(self.num_seeds))
+            )
+        steps = [
+            step_run((tf.nest.map_structure(lambda x: x[run], state), run))  # noqa: B023
+            for run in range(self.num_seeds)
+        ]
+        return tf.nest.map_structure(lambda *runs: tf.stack(runs), *steps)
+
+    def _write_policies(self) -> None:
+        if not isinstance(self.objective, GameObjective):
+            return
+        for player, policy in zip(
+            self.players, self.objective.policies, strict=True
+        ):
+            if player.trainable:
+                for variable, stacked in zip(
+                    policy.trainable_variables, player.params, strict=True
+                ):
+                    variable.assign(tf.gather(stacked, self._loaded_run))
+
+
+def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def _metric_names(num_players: int) -> list[str]:
+    names = ["joint/return"]
+    for player_id in range(num_players):
+        names += [
+            f"player_{player_id}/{quantity}"
+            for quantity in ("return", "entropy", "gradient_norm")
+        ]
+    return names
+
+
+def _check_learners(
+    learners: Sequence[Learner | None], num_players: int
+) -> tuple[Learner | None, ...]:
+    learners = check_per_player("learners", learners, num_players)
+    for learner in learners:
+        if learner is not None and not isinstance(learner, Learner):
+            raise TypeError(
+                "`learners` must hold dice_tf.learners.Learner objects, or "
+                f"None for a frozen player. Received: {learner!r}."
+            )
+    return learners
+
+
+def _per_player(name: str, value: Any, num_players: int) -> tuple:
+    if not isinstance(value, (list, tuple)):
+        value = (value,) * num_players
+    return tuple(
+        None if own is None else check_number(name, own)
+        for own in check_per_player(name, value, num_players)
+    )

@@ -1,0 +1,74 @@
+"""What the trainer records while it trains."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class StepMeans(keras.metrics.Metric):
+    """Means of several scalars over the steps of an epoch, in one variable.
+
+    Args:
+      names: names of the scalars, in the order they come.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        super().__init__(name="step_means")
+        self.names = tuple(names)
+        self.total = self.add_variable(
+            (len(self.names),), initializer="zeros", name="total"
+        )
+        self.count = self.add_variable((), initializer="zeros", name="count")
+
+    def update_state(self, values: tf.Tensor) -> None:
+        """Adds one step's scalars, `[len(names)]`."""
+        self.total.assign_add(values)
+        self.count.assign_add(1.0)
+
+    def result(self) -> dict[str, tf.Tensor]:
+        """Returns the mean of each scalar by name."""
+        means = self.total / tf.maximum(tf.convert_to_tensor(self.count), 1.0)
+        return dict(zip(self.names, tf.unstack(means), strict=True))
+
+
+class Curves:
+    """Returns of every iteration, run and player, in a variable that grows.
+
+    Args:
+      num_seeds: number of runs.
+      num_players: number of players.
+    """
+
+    def __init__(self, num_seeds: int, num_players: int):
+        self.variable = tf.Variable(
+            tf.zeros([0, num_seeds, num_players]),
+            shape=[None, num_seeds, num_players],
+            trainable=False,
+            name="curves",
+        )
+
+    def reserve(self, num_iterations: int) -> None:
+        """Makes room, so that training itself never changes a shape."""
+        held = self.variable.value()
+        missing = num_iterations - held.shape[0]
+        if missing > 0:
+            self.variable.assign(tf.pad(held, [[0, missing], [0, 0], [0, 0]]))
+
+    def write(self, iteration: tf.Tensor, returns: tf.Tensor) -> None:
+        """Records `[num_seeds, num_players]` at an iteration."""
+        self.variable.scatter_nd_update(
+            [[iteration]], tf.cast(returns[tf.newaxis], tf.float32)
+        )
+
+    def read(self, num_iterations: int) -> np.ndarray:
+        """Returns `[num_iterations, num_seeds, num_players]`."""
+        return self.variable.numpy()[:num_iterations]
+
+    def restore(self, curves: np.ndarray) -> None:
+        """Puts back what `read` returned, keeping the room there is."""
+        rows = max(len(curves), self.variable.value().shape[0])
+        padded = np.zeros((rows, *curves.shape[1:]), np.float32)
+        padded[: len(curves)] = curves
+        self.variable.assign(padded)
