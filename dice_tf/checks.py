@@ -77,6 +77,18 @@ def check_per_player(name: str, values: Any, num_players: int) -> tuple:
     return tuple(values)
 
 
+def check_number_per_player(
+    name: str, value: Any, num_players: int
+) -> tuple[float | None, ...]:
+    """Returns a number (or `None`) per player; one given means all."""
+    if not isinstance(value, (list, tuple)):
+        value = (value,) * num_players
+    return tuple(
+        None if own is None else check_number(name, own)
+        for own in check_per_player(name, value, num_players)
+    )
+
+
 def check_player_id(player_id: Any, num_players: int) -> int:
     """Returns `player_id`, or raises if there is no such seat."""
     player_id = check_whole_number("player_id", player_id, 0)

@@ -7,19 +7,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import (
-    check_number,
-    check_per_player,
-    check_whole_number,
-)
-from dice_tf.initial_values import CURRENT, RANDOM, initial_run_states
-from dice_tf.learners.learner import Learner
+from dice_tf.checks import check_number_per_player, check_whole_number
+from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import GameObjective, Objective
-from dice_tf.player import Player
-from dice_tf.player_optimizers import PlayerOptimizers
-from dice_tf.run_step import RunState, RunStep, run_step
-from dice_tf.seeds import HoistedSeed
-from dice_tf.training_log import Curves, StepMeans
+from dice_tf.training.initial_states import (
+    CURRENT,
+    RANDOM,
+    initial_run_states,
+)
+from dice_tf.training.player import Player
+from dice_tf.training.player_optimizers import PlayerOptimizers
+from dice_tf.training.records import (
+    Curves,
+    StepMeans,
+    metric_names,
+    step_scalars,
+)
+from dice_tf.training.run_step import PlayerRule, step_runs
 
 
 class Trainer(keras.Model):
@@ -80,15 +84,22 @@ class Trainer(keras.Model):
             )
         num_players = objective.num_players
         self.objective = objective
-        self.learners = _check_learners(learners, num_players)
+        self.learners = check_learners(learners, num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
         self.seed = check_whole_number("seed", seed, 0)
-        self._entropy_coefficients = _per_player(
-            "entropy_coefficient", entropy_coefficient, num_players
-        )
-        self._max_gradient_norms = _per_player(
-            "max_gradient_norm", max_gradient_norm, num_players
-        )
+        self._rules = [
+            PlayerRule(*rule)
+            for rule in zip(
+                self.learners,
+                check_number_per_player(
+                    "entropy_coefficient", entropy_coefficient, num_players
+                ),
+                check_number_per_player(
+                    "max_gradient_norm", max_gradient_norm, num_players
+                ),
+                strict=True,
+            )
+        ]
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
         runs = initial_run_states(
@@ -96,9 +107,7 @@ class Trainer(keras.Model):
         )
         self.players = [
             Player(
-                [run.params[player_id] for run in runs],
-                [run.critic_params[player_id] for run in runs],
-                [run.learner_states[player_id] for run in runs],
+                [run[player_id] for run in runs],
                 trainable=self.learners[player_id] is not None,
                 name=f"player_{player_id}",
             )
@@ -110,7 +119,7 @@ class Trainer(keras.Model):
         self._iteration.trainable = False
         self._loaded_run = tf.Variable(0, trainable=False, name="loaded_run")
         self._curves = Curves(self.num_seeds, num_players)
-        self._means = StepMeans(_metric_names(num_players))
+        self._means = StepMeans(metric_names(num_players))
         self.built = True
         self.load_run(0)
 
@@ -273,51 +282,21 @@ class Trainer(keras.Model):
 
     def _update(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Steps all runs and applies the optimisers, maybe inside XLA."""
-        step = self._step_runs(keys)
-        self._policy_optimizers.ascend(step.directions)
-        self._critic_optimizers.descend(step.critic_gradients)
-        for player, state in zip(
-            self.players, step.learner_states, strict=True
-        ):
-            player.assign_learner_state(state)
-        self._write_policies()
-        returns = tf.stack(step.returns, axis=-1)
-        scalars = [tf.reduce_mean(returns)]
-        for player in zip(
-            step.returns, step.entropies, step.gradient_norms, strict=True
-        ):
-            scalars.extend(tf.reduce_mean(value) for value in player)
-        scalars = [tf.cast(value, tf.float32) for value in scalars]
-        return returns, tf.stack(scalars)
-
-    def _step_runs(self, keys: tf.Tensor) -> RunStep:
-        """Returns a `RunStep` whose tensors have a leading axis of runs."""
-        state = RunState(
-            [_values(player.params) for player in self.players],
-            [_values(player.critic_params) for player in self.players],
-            [player.learner_state for player in self.players],
+        steps = step_runs(
+            self.objective,
+            self._rules,
+            [player.state() for player in self.players],
+            keys,
         )
-
-        def step_run(inputs: tuple[RunState, tf.Tensor]) -> RunStep:
-            own, run = inputs
-            return run_step(
-                self.objective,
-                self.learners,
-                own,
-                keys[run] if tf.executing_eagerly() else HoistedSeed(keys, run),
-                entropy_coefficients=self._entropy_coefficients,
-                max_gradient_norms=self._max_gradient_norms,
-            )
-
-        if self.num_seeds > 1 and not tf.executing_eagerly():
-            return tf.vectorized_map(
-                step_run, (state, tf.range(self.num_seeds))
-            )
-        steps = [
-            step_run((tf.nest.map_structure(lambda x: x[run], state), run))  # noqa: B023
-            for run in range(self.num_seeds)
-        ]
-        return tf.nest.map_structure(lambda *runs: tf.stack(runs), *steps)
+        self._policy_optimizers.ascend([step.direction for step in steps])
+        self._critic_optimizers.descend(
+            [step.critic_gradient for step in steps]
+        )
+        for player, step in zip(self.players, steps, strict=True):
+            player.assign_learner_state(step.learner_state)
+        self._write_policies()
+        returns = tf.stack([step.reported_return for step in steps], axis=-1)
+        return returns, step_scalars(steps)
 
     def _write_policies(self) -> None:
         if not isinstance(self.objective, GameObjective):
@@ -330,39 +309,3 @@ class Trainer(keras.Model):
                     policy.trainable_variables, player.params, strict=True
                 ):
                     variable.assign(tf.gather(stacked, self._loaded_run))
-
-
-def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
-    return [tf.convert_to_tensor(variable) for variable in variables]
-
-
-def _metric_names(num_players: int) -> list[str]:
-    names = ["joint/return"]
-    for player_id in range(num_players):
-        names += [
-            f"player_{player_id}/{quantity}"
-            for quantity in ("return", "entropy", "gradient_norm")
-        ]
-    return names
-
-
-def _check_learners(
-    learners: Sequence[Learner | None], num_players: int
-) -> tuple[Learner | None, ...]:
-    learners = check_per_player("learners", learners, num_players)
-    for learner in learners:
-        if learner is not None and not isinstance(learner, Learner):
-            raise TypeError(
-                "`learners` must hold dice_tf.learners.Learner objects, or "
-                f"None for a frozen player. Received: {learner!r}."
-            )
-    return learners
-
-
-def _per_player(name: str, value: Any, num_players: int) -> tuple:
-    if not isinstance(value, (list, tuple)):
-        value = (value,) * num_players
-    return tuple(
-        None if own is None else check_number(name, own)
-        for own in check_per_player(name, value, num_players)
-    )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_player_id
+from dice_tf.checks import check_per_player, check_player_id
 from dice_tf.objectives.objective import Objective, Params
 
 
@@ -147,3 +147,17 @@ def gradient_of(
     )
     # Embedding layers give IndexedSlices, which tensors cannot be added to.
     return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def check_learners(
+    learners: Sequence[Learner | None], num_players: int
+) -> tuple[Learner | None, ...]:
+    """Returns the learners, one per player, or raises."""
+    learners = check_per_player("learners", learners, num_players)
+    for learner in learners:
+        if learner is not None and not isinstance(learner, Learner):
+            raise TypeError(
+                "`learners` must hold dice_tf.learners.Learner objects, or "
+                f"None for a frozen player. Received: {learner!r}."
+            )
+    return learners

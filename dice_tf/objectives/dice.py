@@ -22,11 +22,11 @@ from dice_tf.objectives.objective import (
     Play,
 )
 from dice_tf.returns import discount_weights, returns_to_go
-from dice_tf.rollout import (
+from dice_tf.rollout import sample_trajectory
+from dice_tf.trajectory import (
     Trajectory,
     player_entropies,
     player_log_probs,
-    sample_trajectory,
 )
 
 CRITIC = "critic"
@@ -155,6 +155,8 @@ class DiCEObjective(GameObjective):
         Returns:
           One scalar per player, to be minimised.
         """
+        if not self.critics:
+            return super().critic_losses(critic_params, play, state)
         state = self._resolve(state)
         trajectory = play.trajectory
         losses = []

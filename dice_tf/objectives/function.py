@@ -26,10 +26,12 @@ class FunctionObjective(Objective):
       The tandem game of Letcher et al. 2019, of losses (x + y)^2 - 2x and
       (x + y)^2 - 2y:
 
-      >>> objective = dice_tf.objectives.FunctionObjective([
-      ...     lambda params: 2 * params[0][0] - (params[0][0] + params[1][0])**2,
-      ...     lambda params: 2 * params[1][0] - (params[0][0] + params[1][0])**2,
-      ... ])
+      >>> def value(params, player_id):
+      ...     x, y = params[0][0], params[1][0]
+      ...     return 2.0 * params[player_id][0] - (x + y) ** 2
+      >>> objective = dice_tf.objectives.FunctionObjective(
+      ...     [functools.partial(value, player_id=i) for i in range(2)]
+      ... )
     """
 
     def __init__(self, value_functions: Sequence[ValueFunction]):

@@ -12,7 +12,7 @@ from dice_tf.checks import check_number, check_per_player
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
-from dice_tf.rollout import Trajectory
+from dice_tf.trajectory import Trajectory
 
 Params = Sequence[list[tf.Tensor]]
 
@@ -24,12 +24,12 @@ class Play(NamedTuple):
       values: scalars, discounted returns, not normalised.
       entropies: scalars, mean entropy in nats of the player's policy over the
         states visited; differentiable in the player's parameters, with the
-        visits held constant. `None` where there are no policies.
+        visits held constant. Zeros where there are no policies.
       trajectory: the `Trajectory` played, `None` in closed form.
     """
 
     values: tuple[tf.Tensor, ...]
-    entropies: tuple[tf.Tensor, ...] | None
+    entropies: tuple[tf.Tensor, ...]
     trajectory: Trajectory | None
 
 
@@ -74,7 +74,14 @@ class Objective(abc.ABC):
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
         """Measures the players as they are, see `Play`."""
         values = self(params, seed, state)
-        return Play(values, None, None)
+        return Play(values, tuple(map(tf.zeros_like, values)), None)
+
+    def critic_losses(
+        self, critic_params: Params, play: Play, state: Any = None
+    ) -> tuple[tf.Tensor, ...]:
+        """Returns what each player's critic minimises; zeros without one."""
+        del critic_params, state
+        return tuple(tf.zeros_like(value) for value in play.values)
 
     def initial_state(self) -> Any:
         """Returns the current values of what `state` carries."""

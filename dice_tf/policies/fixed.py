@@ -1,4 +1,4 @@
-"""Fixed policies: the classical strategies, as Keras models with no parameters.
+"""Fixed policies: the classical strategies, as parameterless models.
 
 They are ordinary policies, with logits instead of parameters, so that they can
 take any seat, be exported and be pictured.

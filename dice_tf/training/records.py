@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.training.run_step import PlayerStep
+
 
 class StepMeans(keras.metrics.Metric):
     """Means of several scalars over the steps of an epoch, in one variable.
@@ -72,3 +74,26 @@ class Curves:
         padded = np.zeros((rows, *curves.shape[1:]), np.float32)
         padded[: len(curves)] = curves
         self.variable.assign(padded)
+
+
+def metric_names(num_players: int) -> list[str]:
+    """Returns the names of the scalars that are logged, in order."""
+    names = ["joint/return"]
+    for player_id in range(num_players):
+        names += [
+            f"player_{player_id}/{quantity}"
+            for quantity in ("return", "entropy", "gradient_norm")
+        ]
+    return names
+
+
+def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
+    """Returns the scalars of `metric_names`, means over runs, float32.
+
+    Args:
+      steps: one per player, tensors with a leading axis of runs.
+    """
+    scalars = [tf.add_n([s.reported_return for s in steps]) / len(steps)]
+    for step in steps:
+        scalars += [step.reported_return, step.entropy, step.gradient_norm]
+    return tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])

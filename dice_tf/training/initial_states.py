@@ -8,7 +8,7 @@ import numpy as np
 from dice_tf.learners.learner import Learner
 from dice_tf.objectives.objective import GameObjective, Objective
 from dice_tf.policies.initial import initial_params
-from dice_tf.run_step import RunState
+from dice_tf.training.run_step import PlayerState
 
 CURRENT = "current"
 RANDOM = "random"
@@ -19,7 +19,7 @@ def initial_run_states(
     learners: Sequence[Learner | None],
     seeds: Sequence[int],
     start: Any,
-) -> list[RunState]:
+) -> list[list[PlayerState]]:
     """Returns the state that each run starts from.
 
     Args:
@@ -31,7 +31,7 @@ def initial_run_states(
         or per run one list of arrays per player.
 
     Returns:
-      One `RunState` per run.
+      For each run one `PlayerState` per player.
 
     Raises:
       ValueError: if `start` does not fit the objective and the runs.
@@ -59,14 +59,17 @@ def initial_run_states(
             _policy_params(objective, learners, seed, start) for seed in seeds
         ]
     return [
-        RunState(
-            params,
-            _critic_params(objective, seed, start),
-            [
-                () if learner is None else learner.init(params)
-                for learner in learners
-            ],
-        )
+        [
+            PlayerState(
+                own, critic, () if learner is None else learner.init(params)
+            )
+            for own, critic, learner in zip(
+                params,
+                _critic_params(objective, seed, start),
+                learners,
+                strict=True,
+            )
+        ]
         for params, seed in zip(all_params, seeds, strict=True)
     ]
 

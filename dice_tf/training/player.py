@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.training.run_step import PlayerState
+
 
 class Player(keras.layers.Layer):
     """Holds what training changes of one player, for all runs at once.
@@ -14,9 +16,7 @@ class Player(keras.layers.Layer):
     Every variable has a leading axis of `num_seeds` runs.
 
     Args:
-      params: per run, the initial parameters of the policy.
-      critic_params: per run, those of the critic (empty lists without one).
-      learner_states: per run, what the learner remembers at first.
+      runs: the state that each run starts from.
       trainable: whether the policy learns.
       name: name of the layer.
 
@@ -27,19 +27,21 @@ class Player(keras.layers.Layer):
 
     def __init__(
         self,
-        params: Sequence[list[Any]],
-        critic_params: Sequence[list[Any]],
-        learner_states: Sequence[Any],
+        runs: Sequence[PlayerState],
         trainable: bool,
         name: str,
     ):
         super().__init__(name=name, trainable=trainable)
-        self.params = self._stack("parameter", params, trainable)
-        self.critic_params = self._stack("critic", critic_params, trainable)
-        self._state_structure = learner_states[0]
-        self._state_variables = self._stack(
+        self.params = self._stack(
+            "parameter", [run.params for run in runs], trainable
+        )
+        self.critic_params = self._stack(
+            "critic", [run.critic_params for run in runs], trainable
+        )
+        self._memory_structure = runs[0].learner_state
+        self._memory = self._stack(
             "learner_state",
-            [tf.nest.flatten(state) for state in learner_states],
+            [tf.nest.flatten(run.learner_state) for run in runs],
             trainable=False,
         )
         self.built = True
@@ -61,17 +63,23 @@ class Player(keras.layers.Layer):
             variables.append(variable)
         return variables
 
-    @property
-    def learner_state(self) -> Any:
-        """Nest of tensors `[num_seeds, ...]`."""
-        return tf.nest.pack_sequence_as(
-            self._state_structure,
-            [tf.convert_to_tensor(v) for v in self._state_variables],
+    def state(self) -> PlayerState:
+        """Returns all values, tensors `[num_seeds, ...]`."""
+        return PlayerState(
+            _values(self.params),
+            _values(self.critic_params),
+            tf.nest.pack_sequence_as(
+                self._memory_structure, _values(self._memory)
+            ),
         )
 
     def assign_learner_state(self, state: Any) -> None:
-        """Stores what the learner remembers."""
+        """Stores what the learner remembers, tensors `[num_seeds, ...]`."""
         for variable, value in zip(
-            self._state_variables, tf.nest.flatten(state), strict=True
+            self._memory, tf.nest.flatten(state), strict=True
         ):
             variable.assign(value)
+
+
+def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(variable) for variable in variables]

@@ -1,0 +1,193 @@
+"""One iteration: all players move at once, in one run or in many."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.learners.learner import Learner, gradient_of
+from dice_tf.models import Weights
+from dice_tf.objectives.objective import Objective
+from dice_tf.seeds import HoistedSeed, split_seed
+
+
+class PlayerRule(NamedTuple):
+    """How a player moves.
+
+    Attributes:
+      learner: its learner, `None` if it stands still.
+      entropy_coefficient: weight of its policy's entropy.
+      max_gradient_norm: norm to clip its direction to, or `None`.
+    """
+
+    learner: Learner | None
+    entropy_coefficient: float = 0.0
+    max_gradient_norm: float | None = None
+
+
+class PlayerState(NamedTuple):
+    """What training changes of a player.
+
+    Attributes:
+      params: list of tensors, the policy's parameters.
+      critic_params: list of tensors, the critic's; empty without one.
+      learner_state: nest of tensors, what the learner remembers.
+    """
+
+    params: list[tf.Tensor]
+    critic_params: list[tf.Tensor]
+    learner_state: Any
+
+
+class PlayerStep(NamedTuple):
+    """What one iteration computes for a player.
+
+    Attributes:
+      direction: list of tensors like the parameters, to be ascended.
+      critic_gradient: list of tensors, of the critic's loss.
+      learner_state: nest of tensors, after the step.
+      reported_return: scalar, of real play before the update.
+      entropy: scalar, mean entropy of the policy in nats.
+      gradient_norm: scalar, norm of the direction before clipping.
+    """
+
+    direction: list[tf.Tensor]
+    critic_gradient: list[tf.Tensor]
+    learner_state: Any
+    reported_return: tf.Tensor
+    entropy: tf.Tensor
+    gradient_norm: tf.Tensor
+
+
+def step_runs(
+    objective: Objective,
+    rules: Sequence[PlayerRule],
+    states: Sequence[PlayerState],
+    keys: tf.Tensor,
+) -> list[PlayerStep]:
+    """Computes one iteration of all runs.
+
+    Args:
+      objective: what the players maximise.
+      rules: one per player.
+      states: one per player, tensors with a leading axis of runs.
+      keys: int32 `[num_runs, 2]`, a seed for each run.
+
+    Returns:
+      One `PlayerStep` per player, tensors with a leading axis of runs.
+    """
+    num_runs = keys.shape[0]
+    eager = tf.executing_eagerly()
+
+    def step_run(inputs: tuple[list[PlayerState], Any]) -> list[PlayerStep]:
+        own, run = inputs
+        seed = keys[run] if eager else HoistedSeed(keys, run)
+        return run_step(objective, rules, own, seed)
+
+    if num_runs > 1 and not eager:
+        return tf.vectorized_map(step_run, (list(states), tf.range(num_runs)))
+    runs = []
+    for run in range(num_runs):
+        own = [take_run(state, run) for state in states]
+        runs.append(step_run((own, run)))
+    return tf.nest.map_structure(lambda *values: tf.stack(values), *runs)
+
+
+def take_run(state: Any, run: int) -> Any:
+    """Returns one run of a nest of tensors with a leading axis of runs."""
+    return tf.nest.map_structure(lambda x: x[run], state)
+
+
+def run_step(
+    objective: Objective,
+    rules: Sequence[PlayerRule],
+    states: Sequence[PlayerState],
+    seed: Any,
+) -> list[PlayerStep]:
+    """Computes one iteration of one run, from one snapshot.
+
+    Args:
+      objective: what the players maximise.
+      rules: one per player.
+      states: one per player.
+      seed: int32 `[2]`, or a `HoistedSeed`.
+
+    Returns:
+      One `PlayerStep` per player.
+    """
+    play_seed, *seeds = split_seed(seed, objective.num_players + 1)
+    params = [state.params for state in states]
+    critic_params = [state.critic_params for state in states]
+    objective = _bind_critics(objective, critic_params)
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        tape.watch((params, critic_params))
+        play = objective.play(params, play_seed)
+        losses = objective.critic_losses(critic_params, play)
+    steps = []
+    for player_id, (rule, state) in enumerate(zip(rules, states, strict=True)):
+        direction, learner_state = _direction(
+            objective, rule, params, player_id, seeds[player_id], state
+        )
+        if rule.entropy_coefficient:
+            bonus = gradient_of(tape, play.entropies[player_id], state.params)
+            direction = [
+                own + rule.entropy_coefficient * extra
+                for own, extra in zip(direction, bonus, strict=True)
+            ]
+        direction, norm = _clip(direction, rule.max_gradient_norm)
+        steps.append(
+            PlayerStep(
+                direction,
+                gradient_of(tape, losses[player_id], state.critic_params),
+                learner_state,
+                objective.return_scale * play.values[player_id],
+                play.entropies[player_id],
+                norm,
+            )
+        )
+    return steps
+
+
+def _direction(
+    objective: Objective,
+    rule: PlayerRule,
+    params: list[list[tf.Tensor]],
+    player_id: int,
+    seed: Any,
+    state: PlayerState,
+) -> tuple[list[tf.Tensor], Any]:
+    """Returns the learner's direction, and its next state."""
+    if rule.learner is None:
+        zeros = [tf.zeros_like(param) for param in state.params]
+        return zeros, state.learner_state
+    return rule.learner.step(
+        objective, params, player_id, seed, state.learner_state
+    )
+
+
+def _bind_critics(
+    objective: Objective, critic_params: list[list[tf.Tensor]]
+) -> Objective:
+    if not any(critic_params):
+        return objective
+    current = objective.initial_state()
+    critics = tuple(
+        Weights(own, weights.non_trainable)
+        for own, weights in zip(critic_params, current.critics, strict=True)
+    )
+    return objective.bind(current._replace(critics=critics))
+
+
+def _clip(
+    direction: list[tf.Tensor], max_norm: float | None
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Scales a direction down to a norm, and returns its norm before."""
+    if not direction:
+        return direction, tf.zeros([])
+    norm = tf.linalg.global_norm(direction)
+    if max_norm is not None:
+        scale = max_norm / tf.maximum(norm, max_norm)
+        direction = [own * scale for own in direction]
+    return direction, norm

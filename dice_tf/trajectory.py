@@ -1,0 +1,90 @@
+"""What was played, and the log-probabilities of it.
+
+The log-probabilities of a stored trajectory are computed anew, in one batched
+call, as functions of the parameters: that is what keeps the inner updates of a
+look-ahead differentiable.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.dice import magic_box
+from dice_tf.lookup import lookup
+from dice_tf.models import Weights
+from dice_tf.policies.actor import Actor, all_log_probs
+
+
+class Trajectory(NamedTuple):
+    """What was seen and done in `B` episodes of `T` steps. Constant.
+
+    Attributes:
+      observations: one tensor per player, `[T, B, ...]`.
+      actions: one tensor per player, int32 `[T, B]` (`[T, B, ...]` where the
+        player's actions are not a finite set).
+      rewards: one tensor per player, `[T, B]`.
+      discounts: `[T, B]`, 0 at the step that ended an episode early, else 1.
+      states: int32 `[T, B]`, the states of a `FiniteGame`, else `None`.
+    """
+
+    observations: tuple[tf.Tensor, ...]
+    actions: tuple[tf.Tensor, ...]
+    rewards: tuple[tf.Tensor, ...]
+    discounts: tf.Tensor
+    states: tf.Tensor | None
+
+
+def player_log_probs(
+    actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
+) -> tf.Tensor:
+    """Returns the log-probabilities of what a player did.
+
+    Args:
+      actor: the player's actor.
+      weights: its weights, to which the result is differentiable.
+      trajectory: what was played, held constant.
+      player_id: the seat.
+
+    Returns:
+      `[T, B]`.
+    """
+    actions = trajectory.actions[player_id]
+    if trajectory.states is None:
+        observations = trajectory.observations[player_id]
+        return actor.distribution(weights, observations).log_prob(actions)
+    table = actor.log_prob_table(weights)
+    index = trajectory.states * actor.num_actions + actions
+    return lookup(tf.reshape(table, [-1]), index)
+
+
+def player_entropies(
+    actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
+) -> tf.Tensor:
+    """Returns the entropy of a player's policy at each step, in nats.
+
+    Where the actions are not a finite set and the distribution does not know
+    its entropy, it is estimated by `-log_prob` of the action taken.
+
+    Args:
+      actor: the player's actor.
+      weights: its weights, to which the result is differentiable.
+      trajectory: what was played, held constant.
+      player_id: the seat.
+
+    Returns:
+      `[T, B]`.
+    """
+    if trajectory.states is not None:
+        table = actor.log_prob_table(weights)
+        entropies = -tf.reduce_sum(tf.exp(table) * table, axis=-1)
+        return lookup(entropies, trajectory.states)
+    observations = trajectory.observations[player_id]
+    distribution = actor.distribution(weights, observations)
+    if actor.num_actions is not None:
+        log_probs = all_log_probs(distribution, actor.num_actions)
+        return -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
+    try:
+        return distribution.entropy()
+    except NotImplementedError:
+        log_probs = distribution.log_prob(trajectory.actions[player_id])
+        return -magic_box(log_probs) * tf.stop_gradient(log_probs)
