@@ -1,6 +1,6 @@
 """Opponent shaping in TensorFlow: LOLA-DiCE and the field around it."""
 
-from dice_tf import critics, games, learners, objectives, policies
+from dice_tf import critics, export, games, learners, objectives, policies
 from dice_tf.dice import dice_objective, magic_box
 from dice_tf.trainer import Trainer
 from dice_tf.version import __version__
@@ -10,6 +10,7 @@ __all__ = [
     "__version__",
     "critics",
     "dice_objective",
+    "export",
     "games",
     "learners",
     "magic_box",

@@ -7,6 +7,8 @@ import keras
 from dice_tf.games.game import Game
 from dice_tf.policies.networks import dense_stack, observation_input
 
+__all__ = ["mlp_critic", "tabular_critic"]
+
 
 def tabular_critic(
     game: Game, player_id: int, *, name: str | None = None

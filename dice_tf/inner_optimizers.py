@@ -85,7 +85,14 @@ class SGD(InnerOptimizer):
             ]
             gradients = slots
         params = [
-            param + tf.cast(learning_rate, param.dtype) * gradient
+            param + _as_dtype(learning_rate, param.dtype) * gradient
             for param, gradient in zip(params, gradients, strict=True)
         ]
         return InnerStep(params, slots)
+
+
+def _as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
+    # `tf.cast` of a Python number passes through float32.
+    if tf.is_tensor(value):
+        return tf.cast(value, dtype)
+    return tf.constant(value, dtype)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -12,22 +13,43 @@ from dice_tf.checks import check_number, check_rank, check_same_shape
 _LONGEST_TRIANGULAR = 1024
 
 
-def cumulative_sum(x: tf.Tensor, reverse: bool = False) -> tf.Tensor:
-    """Sums over time: `y_t = x_0 + ... + x_t`, or `x_t + ...` in reverse.
+def cumulative_sum(
+    x: tf.Tensor, *, decay: float = 1.0, reverse: bool = False
+) -> tf.Tensor:
+    """Sums over time: `y_t = x_t + decay y_{t-1}`, or `y_{t+1}` in reverse.
 
     Args:
-      x: `[T, ...]`, floating.
-      reverse: whether to sum the present and the future instead.
+      x: `[T, B]`, floating.
+      decay: a Python number in [0, 1].
+      reverse: whether to sum the present and the future instead of the past.
 
     Returns:
       A tensor like `x`, linear in it.
     """
     length = x.shape[0]
-    if length is None or length > _LONGEST_TRIANGULAR or x.shape.rank != 2:
-        return tf.cumsum(x, axis=0, reverse=reverse)
-    ones = tf.ones([length, length], x.dtype)
-    lower = tf.linalg.band_part(ones, -1, 0)
-    return tf.linalg.matmul(lower, x, transpose_a=reverse)
+    if length is None or length > _LONGEST_TRIANGULAR:
+        factors = tf.fill(tf.shape(x), tf.constant(decay, x.dtype))
+        return _scan(x, factors, reverse)
+    lags = np.subtract.outer(np.arange(length), np.arange(length))
+    matrix = np.where(lags >= 0, float(decay) ** np.maximum(lags, 0), 0.0)
+    matrix = tf.constant(matrix.T if reverse else matrix, x.dtype)
+    return tf.linalg.matmul(matrix, x)
+
+
+def _scan(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
+    """Returns `y_t = x_t + factors_t y_{t-1}`, or `y_{t+1}` in reverse."""
+    if reverse:
+        return tf.reverse(
+            _scan(tf.reverse(x, [0]), tf.reverse(factors, [0]), False), [0]
+        )
+    _, sums = tfp.math.scan_associative(
+        lambda before, after: (
+            before[0] * after[0],
+            after[1] + after[0] * before[1],
+        ),
+        (factors, x),
+    )
+    return sums
 
 
 def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
@@ -72,19 +94,48 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     Returns:
       `[T, B]`, linear in the rewards.
     """
-    weights = discount_weights(discount, rewards)
-    per_step = tf.convert_to_tensor(discount, rewards.dtype)
-    if per_step.shape.rank == 0:
-        per_step = tf.broadcast_to(per_step, tf.shape(weights))
-    factors, sums = tfp.math.scan_associative(
-        lambda later, earlier: (
-            later[0] * earlier[0],
-            earlier[1] + earlier[0] * later[1],
-        ),
-        (
-            tf.reverse(tf.stop_gradient(per_step), axis=[0]),
-            tf.reverse(rewards, axis=[0]),
-        ),
-    )
-    del factors
-    return tf.reverse(sums, axis=[0])
+    if isinstance(discount, (int, float)):
+        check_number("discount", discount, 0.0, 1.0)
+        return cumulative_sum(rewards, decay=discount, reverse=True)
+    factors = tf.convert_to_tensor(discount, rewards.dtype)
+    factors = tf.broadcast_to(tf.stop_gradient(factors), tf.shape(rewards))
+    return _scan(rewards, factors, reverse=True)
+
+
+def generalized_advantages(
+    rewards: tf.Tensor,
+    values: tf.Tensor,
+    *,
+    discount: Any,
+    tau: float = 1.0,
+    final_values: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns generalised advantage estimates (GAE).
+
+    `A_t = sum_k (discount tau)^k delta_{t+k}` with
+    `delta_t = r_t + discount v_{t+1} - v_t`. With `tau=1` it is the return
+    minus the value, `G_t - v_t`; with `tau=0` the one-step error.
+
+    Args:
+      rewards: `[T, B]`.
+      values: `[T, B]`, state values before each step.
+      discount: scalar in [0, 1], or per step, `[T, B]`.
+      tau: in [0, 1], called lambda by its authors.
+      final_values: `[B]`, values after the last step. Default: zeros, for
+        episodes that end there.
+
+    Returns:
+      `[T, B]`, linear in rewards and values.
+
+    References:
+      Schulman et al. 2016 (High-Dimensional Continuous Control Using
+      Generalized Advantage Estimation).
+    """
+    check_same_shape("values", values, "rewards", rewards)
+    if final_values is None:
+        final_values = tf.zeros_like(values[0])
+    following = tf.concat([values[1:], final_values[tf.newaxis]], axis=0)
+    if not isinstance(discount, (int, float)):
+        discount = tf.convert_to_tensor(discount, rewards.dtype)
+    errors = rewards + discount * following - values
+    return returns_to_go(errors, discount * tau)

@@ -13,10 +13,11 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.lookup import lookup
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
+from dice_tf.policies.sampling import invert, sample_actions, thresholds
 from dice_tf.seeds import seed_tensor, split_seed, uniform
+from dice_tf.tables import select
 from dice_tf.trajectory import Trajectory
 
 
@@ -47,21 +48,6 @@ def sample_trajectory(
     )
 
 
-def _invert(cumulative: list[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
-    """Samples actions by inversion: how many thresholds the noise passes."""
-    action = tf.zeros(tf.shape(noise), tf.int32)
-    for threshold in cumulative:
-        action += tf.cast(noise >= threshold, tf.int32)
-    return action
-
-
-def _thresholds(log_probs: tf.Tensor) -> tf.Tensor:
-    """Cumulative probabilities of all actions but the last, `[A - 1, ...]`."""
-    cumulative = tf.cumsum(tf.exp(log_probs), axis=-1)[..., :-1]
-    rank = cumulative.shape.rank
-    return tf.transpose(cumulative, [rank - 1, *range(rank - 1)])
-
-
 def _write(buffer: tf.Tensor, step: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     # Unlike a TensorArray this works under tf.vectorized_map and XLA at once.
     return tf.tensor_scatter_nd_update(buffer, [[step]], row[tf.newaxis])
@@ -78,30 +64,35 @@ def _sample_finite(
     length = game.episode_length
     reset_seed, action_seed, game_seed = split_seed(seed, 3)
     tables = [
-        tf.unstack(tf.cast(_thresholds(actor.log_prob_table(own)), game.dtype))
+        tf.unstack(tf.cast(thresholds(actor.log_prob_table(own)), game.dtype))
         for actor, own in zip(actors, weights, strict=True)
     ]
     noise = uniform(
         action_seed, [length, game.num_players, batch_size], game.dtype
     )
-    chance = uniform(game_seed, [length, batch_size], game.dtype)
+    start = chance = None
+    if game.has_random_start:
+        start = uniform(reset_seed, [batch_size], game.dtype)
+    if game.has_random_transitions:
+        chance = uniform(game_seed, [length, batch_size], game.dtype)
 
     def play(step, state, states, joints):
         joint = game.joint_action(
             [
-                _invert(
-                    [lookup(row, state) for row in table],
+                invert(
+                    [select(row, state) for row in table],
                     noise[step, player_id],
                 )
                 for player_id, table in enumerate(tables)
             ]
         )
-        following = game.next_state(state, joint, chance[step])
+        luck = None if chance is None else chance[step]
+        following = game.next_state(state, joint, luck)
         states = _write(states, step, state)
         return step + 1, following, states, _write(joints, step, joint)
 
     empty = tf.zeros([length, batch_size], tf.int32)
-    state = game.first_state(uniform(reset_seed, [batch_size], game.dtype))
+    state = game.first_state(batch_size, start)
     _, _, states, joints = tf.while_loop(
         lambda step, *_: step < length,
         play,
@@ -145,7 +136,7 @@ def _sample_general(
             return distribution.sample(seed=key)
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = uniform(key, [batch_size], log_probs.dtype)
-        return _invert(tf.unstack(_thresholds(log_probs)), noise)
+        return sample_actions(log_probs, noise)
 
     def play(step, state, observations, buffers):
         actions = tuple(

@@ -7,23 +7,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_number_per_player, check_whole_number
+from dice_tf.checks import check_whole_number
 from dice_tf.learners.learner import Learner, check_learners
-from dice_tf.objectives.objective import GameObjective, Objective
+from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.initial_states import (
     CURRENT,
     RANDOM,
     initial_run_states,
 )
-from dice_tf.training.player import Player
-from dice_tf.training.player_optimizers import PlayerOptimizers
-from dice_tf.training.records import (
-    Curves,
-    StepMeans,
-    metric_names,
-    step_scalars,
-)
-from dice_tf.training.run_step import PlayerRule, step_runs
+from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.steps import player_rules
+from dice_tf.training.team import Team
 
 
 class Trainer(keras.Model):
@@ -77,46 +71,28 @@ class Trainer(keras.Model):
         name: str = "trainer",
     ):
         super().__init__(name=name)
-        if not isinstance(objective, Objective):
-            raise TypeError(
-                "`objective` must be a dice_tf.objectives.Objective. "
-                f"Received: {objective!r}."
-            )
-        num_players = objective.num_players
+        num_players = check_objective(objective).num_players
         self.objective = objective
         self.learners = check_learners(learners, num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
         self.seed = check_whole_number("seed", seed, 0)
-        self._rules = [
-            PlayerRule(*rule)
-            for rule in zip(
-                self.learners,
-                check_number_per_player(
-                    "entropy_coefficient", entropy_coefficient, num_players
-                ),
-                check_number_per_player(
-                    "max_gradient_norm", max_gradient_norm, num_players
-                ),
-                strict=True,
-            )
-        ]
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
-        runs = initial_run_states(
-            objective, self.learners, self._run_seeds(), initial_params
+        self._team = Team(
+            objective,
+            player_rules(self.learners, entropy_coefficient, max_gradient_norm),
+            initial_run_states(
+                objective, self.learners, self._run_seeds(), initial_params
+            ),
         )
-        self.players = [
-            Player(
-                [run[player_id] for run in runs],
-                trainable=self.learners[player_id] is not None,
-                name=f"player_{player_id}",
-            )
-            for player_id in range(num_players)
-        ]
+        # Named so that Keras finds the variables.
+        self.players = self._team.players
         self._iteration = self.add_weight(
-            name="iteration", dtype="int32", initializer="zeros"
+            name="iteration",
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
         )
-        self._iteration.trainable = False
         self._loaded_run = tf.Variable(0, trainable=False, name="loaded_run")
         self._curves = Curves(self.num_seeds, num_players)
         self._means = StepMeans(metric_names(num_players))
@@ -147,24 +123,10 @@ class Trainer(keras.Model):
         Raises:
           TypeError, ValueError: if the optimisers do not fit the players.
         """
-        self._policy_optimizers = PlayerOptimizers(
-            "optimizer",
-            optimizer,
-            [
-                player.params if player.trainable else []
-                for player in self.players
-            ],
-            self.num_seeds,
-        )
-        self._critic_optimizers = PlayerOptimizers(
-            "critic_optimizer",
-            critic_optimizer,
-            [player.critic_params for player in self.players],
-            self.num_seeds,
-        )
+        self._team.use_optimizers(optimizer, critic_optimizer)
         # Named so that Keras saves what they remember with the weights.
-        self.player_optimizers = self._policy_optimizers.optimizers
-        self.critic_optimizers = self._critic_optimizers.optimizers
+        self.player_optimizers = self._team.optimizers.optimizers
+        self.critic_optimizers = self._team.critic_optimizers.optimizers
         self._jit_step = jit_compile and not run_eagerly
         super().compile(
             optimizer=self.player_optimizers[0],
@@ -239,11 +201,11 @@ class Trainer(keras.Model):
                 f"Received: run={run}."
             )
         self._loaded_run.assign(run)
-        self._write_policies()
+        self._team.write_run(self._loaded_run)
 
     def load_weights(self, filepath: Any, **kwargs: Any) -> None:
         super().load_weights(filepath, **kwargs)
-        self._write_policies()
+        self._team.write_run(self._loaded_run)
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
@@ -262,7 +224,9 @@ class Trainer(keras.Model):
         )
 
         def update() -> tuple[tf.Tensor, tf.Tensor]:
-            return self._update(keys)
+            result = self._team.move(keys)
+            self._team.write_run(self._loaded_run)
+            return result
 
         if self._jit_step:
             # One function per trace: it captures the bits drawn around it.
@@ -279,33 +243,3 @@ class Trainer(keras.Model):
 
     def _run_seeds(self) -> list[int]:
         return [self.seed + run for run in range(self.num_seeds)]
-
-    def _update(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Steps all runs and applies the optimisers, maybe inside XLA."""
-        steps = step_runs(
-            self.objective,
-            self._rules,
-            [player.state() for player in self.players],
-            keys,
-        )
-        self._policy_optimizers.ascend([step.direction for step in steps])
-        self._critic_optimizers.descend(
-            [step.critic_gradient for step in steps]
-        )
-        for player, step in zip(self.players, steps, strict=True):
-            player.assign_learner_state(step.learner_state)
-        self._write_policies()
-        returns = tf.stack([step.reported_return for step in steps], axis=-1)
-        return returns, step_scalars(steps)
-
-    def _write_policies(self) -> None:
-        if not isinstance(self.objective, GameObjective):
-            return
-        for player, policy in zip(
-            self.players, self.objective.policies, strict=True
-        ):
-            if player.trainable:
-                for variable, stacked in zip(
-                    policy.trainable_variables, player.params, strict=True
-                ):
-                    variable.assign(tf.gather(stacked, self._loaded_run))

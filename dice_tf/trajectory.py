@@ -10,9 +10,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from dice_tf.dice import magic_box
-from dice_tf.lookup import lookup
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
+from dice_tf.tables import lookup
 
 
 class Trajectory(NamedTuple):

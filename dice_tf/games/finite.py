@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.games.game import Game, TimeStep
-from dice_tf.lookup import lookup
 from dice_tf.seeds import uniform
+from dice_tf.tables import select
 
 
 class FiniteGame(Game):
@@ -91,7 +91,10 @@ class FiniteGame(Game):
 
     def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
-        state = self.first_state(uniform(seed, [batch_size], self.dtype))
+        noise = None
+        if self.has_random_start:
+            noise = uniform(seed, [batch_size], self.dtype)
+        state = self.first_state(batch_size, noise)
         rewards = (tf.zeros([batch_size], self.dtype),) * self.num_players
         return state, self._time_step(state, rewards)
 
@@ -99,13 +102,25 @@ class FiniteGame(Game):
         self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
     ) -> tuple[tf.Tensor, TimeStep]:
         joint = self.joint_action(actions)
-        noise = uniform(seed, state.shape, self.dtype)
+        noise = None
+        if self.has_random_transitions:
+            noise = uniform(seed, [state.shape[0]], self.dtype)
         next_state = self.next_state(state, joint, noise)
         rewards = tuple(
             self.reward(state, joint, player_id)
             for player_id in range(self.num_players)
         )
         return next_state, self._time_step(next_state, rewards)
+
+    @property
+    def has_random_start(self) -> bool:
+        """Whether first states differ."""
+        return not _is_certain(self.initial)
+
+    @property
+    def has_random_transitions(self) -> bool:
+        """Whether chance has a part in the next state."""
+        return not _is_certain(self.transitions)
 
     def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
@@ -136,27 +151,31 @@ class FiniteGame(Game):
         """
         table = self.rewards[player_id].reshape(self.num_states, -1)
         if np.all(table == table[0]):
-            return lookup(tf.constant(table[0], self.dtype), joint)
+            return select(tf.constant(table[0], self.dtype), joint)
         index = state * table.shape[1] + joint
-        return lookup(tf.constant(table.ravel(), self.dtype), index)
+        return select(tf.constant(table.ravel(), self.dtype), index)
 
-    def first_state(self, noise: tf.Tensor) -> tf.Tensor:
-        """Samples a first state from uniforms `[B]`, as int32 `[B]`."""
-        row = tf.zeros(tf.shape(noise), tf.int32)
+    def first_state(
+        self, batch_size: int, noise: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Samples first states, int32 `[B]`.
+
+        Args:
+          batch_size: B.
+          noise: `[B]`, uniform on [0, 1). `None` where all is certain.
+        """
+        row = tf.zeros([batch_size], tf.int32)
         return _pick(self.initial[np.newaxis], row, noise)
 
     def next_state(
-        self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor
+        self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor | None
     ) -> tf.Tensor:
-        """Samples the state that follows.
+        """Samples the states that follow, int32 `[B]`.
 
         Args:
           state: int32 `[B]`.
           joint: int32 `[B]`, numbers of joint actions.
-          noise: `[B]`, uniform on [0, 1). Unused where all is certain.
-
-        Returns:
-          int32 `[B]`.
+          noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
         table = self.transitions.reshape(self.num_states, -1, self.num_states)
         if np.all(table == table[0]):
@@ -177,6 +196,10 @@ class FiniteGame(Game):
         )
 
 
+def _is_certain(probabilities: np.ndarray) -> bool:
+    return bool(np.all(probabilities.max(axis=-1) > 1 - 1e-12))
+
+
 def _check_probabilities(
     name: str, table: np.ndarray, shape: tuple[int, ...]
 ) -> None:
@@ -195,15 +218,15 @@ def _check_probabilities(
 
 
 def _pick(
-    probabilities: np.ndarray, row: tf.Tensor, noise: tf.Tensor
+    probabilities: np.ndarray, row: tf.Tensor, noise: tf.Tensor | None
 ) -> tf.Tensor:
     """Samples from the distribution in a row of a table, by inversion."""
-    if np.all(probabilities.max(axis=1) > 1 - 1e-12):
+    if noise is None:
         certain = np.argmax(probabilities, axis=1)
-        return lookup(tf.constant(certain, tf.int32), row)
+        return select(tf.constant(certain, tf.int32), row)
     cumulative = np.cumsum(probabilities, axis=1)
     picked = tf.zeros_like(row)
     for column in range(probabilities.shape[1] - 1):
         threshold = tf.constant(cumulative[:, column], noise.dtype)
-        picked += tf.cast(noise >= lookup(threshold, row), tf.int32)
+        picked += tf.cast(noise >= select(threshold, row), tf.int32)
     return picked

@@ -130,11 +130,11 @@ class LOLADiCE(Learner):
         return params
 
     def _split(self, seed: Any) -> list:
-        # Without a look-ahead nothing is split off, so that `Naive` with the
-        # same seed plays the same episodes.
-        if seed is None or not self.num_lookaheads:
-            return [seed] * (self.num_lookaheads + 1)
-        return split_seed(seed, self.num_lookaheads + 1)
+        # The first evaluation is of the parameters that all players start
+        # from: with the seed as it is, they can share it.
+        if seed is None:
+            return [None] * (self.num_lookaheads + 1)
+        return [seed, *split_seed(seed, self.num_lookaheads)]
 
     def _rate_of(self, opponent: int, num_players: int) -> float:
         if not isinstance(self.inner_learning_rate, tuple):

@@ -47,6 +47,7 @@ class Objective(abc.ABC):
     num_players: int
     return_scale: float = 1.0
     _bound_state: Any = None
+    _played: dict | None = None
 
     def __call__(
         self, params: Params, seed: Any = None, state: Any = None
@@ -65,10 +66,16 @@ class Objective(abc.ABC):
         params = check_per_player("params", params, self.num_players)
         return self._values(params, seed, self._resolve(state))
 
-    def bind(self, state: Any) -> "Objective":
-        """Returns a copy that uses `state` where none is given."""
+    def bind(self, state: Any = None) -> "Objective":
+        """Returns a copy for one step of training.
+
+        The copy uses `state` where none is given. What it plays with the same
+        parameters and the same seed (the same objects) it plays once: all
+        players can share the play of the parameters that they start from.
+        """
         bound = copy.copy(self)
         bound._bound_state = state
+        bound._played = {}
         return bound
 
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
@@ -97,6 +104,16 @@ class Objective(abc.ABC):
         if state is None:
             state = self._bound_state
         return self.initial_state() if state is None else state
+
+
+def check_objective(objective: Any) -> Objective:
+    """Returns the objective, or raises if it is none."""
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            "`objective` must be a dice_tf.objectives.Objective. Received: "
+            f"{objective!r}."
+        )
+    return objective
 
 
 class GameState(NamedTuple):

@@ -12,6 +12,7 @@ from dice_tf.policies.fixed import (
 from dice_tf.policies.heads import bernoulli, categorical, with_head
 from dice_tf.policies.initial import initial_params
 from dice_tf.policies.networks import mlp, tabular
+from dice_tf.policies.saved_models import from_saved_model
 
 __all__ = [
     "always_cooperate",
@@ -19,6 +20,7 @@ __all__ = [
     "bernoulli",
     "categorical",
     "fixed_policy",
+    "from_saved_model",
     "grim_trigger",
     "initial_params",
     "mlp",

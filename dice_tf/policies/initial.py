@@ -27,12 +27,13 @@ def initial_params(
     Raises:
       ValueError: if the model cannot be rebuilt from its configuration.
     """
-    seeds = np.random.SeedSequence(seed)
+    entropy = np.random.SeedSequence(seed).generate_state(1)
+    generator = random.Random(int(entropy[0]))
     global_state = random.getstate()
+    # Initializers without a seed of their own draw one from here.
+    random.setstate(generator.getstate())
     try:
-        # Initializers without a seed of their own draw one from here.
-        random.seed(int(seeds.generate_state(1)[0]))
-        config = _reseed(policy.get_config())
+        config = _reseed(policy.get_config(), generator)
         clone = type(policy).from_config(config)
         if not clone.built:
             clone.build_from_config(policy.get_build_config())
@@ -58,14 +59,16 @@ def initial_params(
     return params
 
 
-def _reseed(config: Any) -> Any:
+def _reseed(config: Any, generator: random.Random) -> Any:
     """Returns a Keras configuration with all initializers' seeds redrawn."""
     if isinstance(config, dict):
         is_initializer = "initializers" in str(config.get("module"))
-        config = {key: _reseed(value) for key, value in config.items()}
+        config = {
+            key: _reseed(value, generator) for key, value in config.items()
+        }
         if is_initializer and "seed" in (config.get("config") or {}):
-            config["config"]["seed"] = random.randint(1, 2**31 - 1)
+            config["config"]["seed"] = generator.randint(1, 2**31 - 1)
         return config
     if isinstance(config, (list, tuple)):
-        return type(config)(_reseed(value) for value in config)
+        return type(config)(_reseed(value, generator) for value in config)
     return config

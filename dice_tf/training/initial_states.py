@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from dice_tf.learners.learner import Learner
 from dice_tf.objectives.objective import GameObjective, Objective
 from dice_tf.policies.initial import initial_params
-from dice_tf.training.run_step import PlayerState
+from dice_tf.training.steps import PlayerState
 
 CURRENT = "current"
 RANDOM = "random"
@@ -83,7 +84,7 @@ def _policy_params(
     return [
         initial_params(policy, [seed, player_id])
         if start == RANDOM and learner is not None
-        else [variable.numpy() for variable in policy.trainable_variables]
+        else _current(policy)
         for player_id, (policy, learner) in enumerate(
             zip(objective.policies, learners, strict=True)
         )
@@ -93,17 +94,21 @@ def _policy_params(
 def _critic_params(
     objective: Objective, seed: int, start: Any
 ) -> list[list[np.ndarray]]:
-    critics = getattr(objective, "critics", ())
+    critics = [
+        critic.model.model for critic in getattr(objective, "critics", ())
+    ]
     if not critics:
         return [[] for _ in range(objective.num_players)]
+    if isinstance(start, str) and start == CURRENT:
+        return [_current(critic) for critic in critics]
     return [
-        [variable.numpy() for variable in critic.model.trainable_variables]
-        if isinstance(start, str) and start == CURRENT
-        else initial_params(
-            critic.model, [seed, objective.num_players + player_id]
-        )
+        initial_params(critic, [seed, objective.num_players + player_id])
         for player_id, critic in enumerate(critics)
     ]
+
+
+def _current(model: keras.Model) -> list[np.ndarray]:
+    return [variable.numpy() for variable in model.trainable_variables]
 
 
 def _check_params(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.training.run_step import PlayerState
+from dice_tf.training.steps import PlayerState
 
 
 class Player(keras.layers.Layer):
@@ -72,6 +72,20 @@ class Player(keras.layers.Layer):
                 self._memory_structure, _values(self._memory)
             ),
         )
+
+    def write_run(self, run: tf.Tensor, policy: keras.Model) -> None:
+        """Writes one run's parameters to the player's policy.
+
+        Args:
+          run: integer scalar.
+          policy: the model; left alone if the player does not learn.
+        """
+        if not self.trainable:
+            return
+        for variable, stacked in zip(
+            policy.trainable_variables, self.params, strict=True
+        ):
+            variable.assign(tf.gather(stacked, run))
 
     def assign_learner_state(self, state: Any) -> None:
         """Stores what the learner remembers, tensors `[num_seeds, ...]`."""

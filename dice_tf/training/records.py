@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.training.run_step import PlayerStep
+from dice_tf.training.steps import PlayerStep
 
 
 class StepMeans(keras.metrics.Metric):

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.checks import check_number_per_player
 from dice_tf.learners.learner import Learner, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
-from dice_tf.seeds import HoistedSeed, split_seed
+from dice_tf.seeds import HoistedSeed
 
 
 class PlayerRule(NamedTuple):
@@ -59,6 +60,28 @@ class PlayerStep(NamedTuple):
     gradient_norm: tf.Tensor
 
 
+def player_rules(
+    learners: Sequence[Learner | None],
+    entropy_coefficient: Any,
+    max_gradient_norm: Any,
+) -> list[PlayerRule]:
+    """Returns one rule per player; a number given once is for all."""
+    num_players = len(learners)
+    return [
+        PlayerRule(*rule)
+        for rule in zip(
+            learners,
+            check_number_per_player(
+                "entropy_coefficient", entropy_coefficient, num_players
+            ),
+            check_number_per_player(
+                "max_gradient_norm", max_gradient_norm, num_players
+            ),
+            strict=True,
+        )
+    ]
+
+
 def step_runs(
     objective: Objective,
     rules: Sequence[PlayerRule],
@@ -106,6 +129,9 @@ def run_step(
 ) -> list[PlayerStep]:
     """Computes one iteration of one run, from one snapshot.
 
+    All players get the same seed, so that they can share the play of the
+    parameters that they start from, which is also what is reported.
+
     Args:
       objective: what the players maximise.
       rules: one per player.
@@ -115,7 +141,6 @@ def run_step(
     Returns:
       One `PlayerStep` per player.
     """
-    play_seed, *seeds = split_seed(seed, objective.num_players + 1)
     params = [state.params for state in states]
     critic_params = [state.critic_params for state in states]
     objective = _bind_critics(objective, critic_params)
@@ -123,12 +148,12 @@ def run_step(
         persistent=True, watch_accessed_variables=False
     ) as tape:
         tape.watch((params, critic_params))
-        play = objective.play(params, play_seed)
+        play = objective.play(params, seed)
         losses = objective.critic_losses(critic_params, play)
     steps = []
     for player_id, (rule, state) in enumerate(zip(rules, states, strict=True)):
         direction, learner_state = _direction(
-            objective, rule, params, player_id, seeds[player_id], state
+            objective, rule, params, player_id, seed, state
         )
         if rule.entropy_coefficient:
             bonus = gradient_of(tape, play.entropies[player_id], state.params)
@@ -171,7 +196,7 @@ def _bind_critics(
     objective: Objective, critic_params: list[list[tf.Tensor]]
 ) -> Objective:
     if not any(critic_params):
-        return objective
+        return objective.bind()
     current = objective.initial_state()
     critics = tuple(
         Weights(own, weights.non_trainable)

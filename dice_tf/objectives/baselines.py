@@ -1,0 +1,111 @@
+"""State values as baselines: of a critic, or from the batch itself."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_per_player
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.models import SeatModel, Weights
+from dice_tf.returns import discount_weights, returns_to_go
+from dice_tf.tables import lookup
+from dice_tf.trajectory import Trajectory
+
+
+class SeatCritic:
+    """A critic network in a seat of a game.
+
+    Args:
+      critic: a `keras.Model` from observations to one output, the value.
+      game: the game.
+      player_id: the seat.
+
+    Attributes:
+      model: the network, as a `SeatModel`.
+
+    Raises:
+      TypeError: if the critic is no `keras.Model`.
+      ValueError: if its inputs or outputs do not fit the seat.
+    """
+
+    def __init__(self, critic: keras.Model, game: Game, player_id: int):
+        name = f"critics[{player_id}]"
+        shape = game.observation_shapes[player_id]
+        self.model = SeatModel(name, critic, shape, game.dtype)
+        if self.model.num_outputs != 1:
+            raise ValueError(
+                f"`{name}` must have 1 output, the value. "
+                f"Received {self.model.num_outputs}."
+            )
+        self._player_id = player_id
+        self._states = None
+        if isinstance(game, FiniteGame):
+            self._states = tf.constant(game.observations[player_id], game.dtype)
+
+    def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
+        """Returns the value before each step, `[T, B]`, differentiable."""
+        if trajectory.states is None:
+            observations = trajectory.observations[self._player_id]
+            return tf.squeeze(self.model(weights, observations), axis=-1)
+        table = self.model(weights, self._states)
+        return lookup(tf.squeeze(table, axis=-1), trajectory.states)
+
+
+def seat_critics(
+    critics: Sequence[keras.Model] | None, game: Game
+) -> tuple[SeatCritic, ...]:
+    """Returns the critics in their seats; empty if there are none."""
+    if critics is None:
+        return ()
+    return tuple(
+        SeatCritic(critic, game, player_id)
+        for player_id, critic in enumerate(
+            check_per_player("critics", critics, game.num_players)
+        )
+    )
+
+
+def leave_one_out_state_values(
+    states: tf.Tensor, rewards: tf.Tensor, num_states: int, discount: float
+) -> tf.Tensor:
+    """Returns the mean return that the *other* episodes had from each state.
+
+    The value of state s, for an episode, is the mean of the returns-to-go
+    `G_t` over all visits of s by the other episodes, at any time, each
+    weighted by `discount^t`. A state that no other episode visits gets their
+    mean over all states. Since an episode's own actions have no part in its
+    values, they are a baseline that leaves every derivative unbiased.
+
+    Args:
+      states: int32 `[T, B]`.
+      rewards: `[T, B]`, of one player.
+      num_states: number of states.
+      discount: in [0, 1].
+
+    Returns:
+      `[T, B]`, constant.
+    """
+    weights = discount_weights(discount, rewards)
+    returns = weights * returns_to_go(rewards, discount)
+    number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
+    visited = tf.cast(states[tf.newaxis] == number, rewards.dtype)
+    # [num_states, B]: sums over an episode, then over all but that episode.
+    others = [
+        tf.reduce_sum(own, axis=1, keepdims=True) - own
+        for own in (
+            tf.reduce_sum(visited * returns, axis=1),
+            tf.reduce_sum(visited * weights, axis=1),
+        )
+    ]
+    totals, visits = others
+    overall = tf.math.divide_no_nan(
+        tf.reduce_sum(totals, axis=0), tf.reduce_sum(visits, axis=0)
+    )
+    # Differences of sums leave rounding errors where there was no visit.
+    known = visits > 1e-5
+    values = tf.where(known, totals / tf.where(known, visits, 1.0), overall)
+    return tf.stop_gradient(
+        tf.reduce_sum(visited * values[:, tf.newaxis], axis=0)
+    )

@@ -1,0 +1,225 @@
+"""Values from sampled play, whatever the estimator of their derivatives."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_choice, check_whole_number
+from dice_tf.dice import LEAVE_ONE_OUT
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
+from dice_tf.objectives.baselines import (
+    leave_one_out_state_values,
+    seat_critics,
+)
+from dice_tf.objectives.objective import (
+    GameObjective,
+    GameState,
+    Params,
+    Play,
+)
+from dice_tf.returns import discount_weights, returns_to_go
+from dice_tf.rollout import sample_trajectory
+from dice_tf.trajectory import (
+    Trajectory,
+    player_entropies,
+    player_log_probs,
+)
+
+STATE_VALUES = "state_values"
+CRITIC = "critic"
+
+
+class SampledObjective(GameObjective):
+    """Plays with the given parameters and estimates the players' values.
+
+    Args:
+      game: the game.
+      policies: one `keras.Model` per player.
+      discount: in [0, 1].
+      batch_size: B, the number of episodes of each call.
+      baseline: `None`, `"leave_one_out"`, `"state_values"` or `"critic"`.
+      critics: one `keras.Model` per player from observations to one output,
+        needed by the baseline `"critic"`.
+
+    Raises:
+      TypeError: if a policy or critic is no `keras.Model`.
+      ValueError: if they do not fit the game, or another argument is out of
+        its range.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        policies: Sequence[keras.Model],
+        discount: float,
+        batch_size: int,
+        baseline: str | None,
+        critics: Sequence[keras.Model] | None,
+    ):
+        super().__init__(game, policies, discount)
+        self.batch_size = check_whole_number("batch_size", batch_size, 1)
+        self.baseline = check_choice(
+            "baseline", baseline, (None, LEAVE_ONE_OUT, STATE_VALUES, CRITIC)
+        )
+        if baseline in (LEAVE_ONE_OUT, STATE_VALUES) and batch_size == 1:
+            raise ValueError(
+                f"The baseline {baseline!r} needs `batch_size` of at least "
+                "2. Received: batch_size=1."
+            )
+        if baseline == STATE_VALUES and not isinstance(game, FiniteGame):
+            raise ValueError(
+                f"The baseline {baseline!r} needs a game with finitely many "
+                "states (a dice_tf.games.FiniteGame). Received: "
+                f"{type(game).__name__}. Use the baseline 'critic'."
+            )
+        if (critics is not None) != (baseline == CRITIC):
+            raise ValueError(
+                "`critics` and baseline='critic' belong together. Received: "
+                f"baseline={baseline!r} and "
+                f"{'no' if critics is None else 'some'} critics."
+            )
+        self.critics = seat_critics(critics, game)
+
+    @abc.abstractmethod
+    def _estimate(
+        self,
+        log_probs: tf.Tensor,
+        rewards: tf.Tensor,
+        discount: Any,
+        baseline: Any,
+    ) -> tf.Tensor:
+        """Returns the objective of each episode, `[B]`."""
+
+    def initial_state(self) -> GameState:
+        critics = tuple(critic.model.weights() for critic in self.critics)
+        return super().initial_state()._replace(critics=critics)
+
+    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+        state = self._resolve(state)
+        weights = self.player_weights(params, state)
+        trajectory = self._sample(weights, seed)
+        values = tuple(
+            tf.reduce_mean(
+                tf.reduce_sum(
+                    discount_weights(self._discounts(trajectory), rewards)
+                    * rewards,
+                    axis=0,
+                )
+            )
+            for rewards in trajectory.rewards
+        )
+        entropies = tuple(
+            tf.reduce_mean(
+                player_entropies(
+                    actor, weights[player_id], trajectory, player_id
+                )
+            )
+            for player_id, actor in enumerate(self.actors)
+        )
+        return Play(values, entropies, trajectory)
+
+    def critic_losses(
+        self, critic_params: Params, play: Play, state: Any = None
+    ) -> tuple[tf.Tensor, ...]:
+        """Returns each critic's squared error against the returns it saw.
+
+        The target of a step is the discounted return from it on, to the end
+        of the episode, held constant.
+
+        Args:
+          critic_params: one list of tensors per player, the critics'
+            trainable parameters.
+          play: what `play` returned.
+          state: as of `play`; its critics' other variables are used.
+
+        Returns:
+          One scalar per player, to be minimised.
+        """
+        if not self.critics:
+            return super().critic_losses(critic_params, play, state)
+        state = self._resolve(state)
+        trajectory = play.trajectory
+        losses = []
+        for player_id, params in enumerate(critic_params):
+            own = state.critics[player_id]._replace(params=list(params))
+            targets = returns_to_go(
+                trajectory.rewards[player_id], self._discounts(trajectory)
+            )
+            errors = self.critics[player_id](own, trajectory) - targets
+            losses.append(tf.reduce_mean(tf.square(errors)))
+        return tuple(losses)
+
+    def _values(
+        self, params: Params, seed: Any, state: GameState
+    ) -> tuple[tf.Tensor, ...]:
+        weights = self.player_weights(params, state)
+        trajectory = self._sample(weights, seed)
+        log_probs = tf.add_n(
+            [
+                player_log_probs(
+                    actor, weights[player_id], trajectory, player_id
+                )
+                for player_id, actor in enumerate(self.actors)
+            ]
+        )
+        return tuple(
+            tf.reduce_mean(
+                self._estimate(
+                    log_probs,
+                    trajectory.rewards[player_id],
+                    self._discounts(trajectory),
+                    self._baseline(trajectory, state, player_id),
+                )
+            )
+            for player_id in range(self.num_players)
+        )
+
+    def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
+        if seed is None:
+            raise ValueError(
+                "`seed` must be an int32 tensor of shape [2]: a sampled "
+                "objective needs one. Received: None."
+            )
+        if self._played is None:
+            return self._sample_anew(weights, seed)
+        # Identity, not equality; what is held here cannot lose its identity.
+        inputs = (seed, tf.nest.flatten([own.params for own in weights]))
+        key = (
+            id(tf.compat.v1.get_default_graph()),
+            id(seed),
+            *(id(param) for param in inputs[1]),
+        )
+        if key not in self._played:
+            self._played[key] = self._sample_anew(weights, seed), inputs
+        return self._played[key][0]
+
+    def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
+        return sample_trajectory(
+            self.game, self.actors, weights, self.batch_size, seed
+        )
+
+    def _discounts(self, trajectory: Trajectory) -> Any:
+        """Returns one discount where no episode ends early, else `[T, B]`."""
+        if trajectory.states is not None:
+            return self.discount
+        return self.discount * trajectory.discounts
+
+    def _baseline(
+        self, trajectory: Trajectory, state: GameState, player_id: int
+    ) -> Any:
+        if self.baseline == STATE_VALUES:
+            return leave_one_out_state_values(
+                trajectory.states,
+                trajectory.rewards[player_id],
+                self.game.num_states,
+                self.discount,
+            )
+        if self.baseline == CRITIC:
+            critic = self.critics[player_id]
+            return critic(state.critics[player_id], trajectory)
+        return self.baseline

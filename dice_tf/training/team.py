@@ -1,0 +1,92 @@
+"""All players: their variables, their rules, and how they move at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.objectives.objective import Objective
+from dice_tf.training.player import Player
+from dice_tf.training.player_optimizers import PlayerOptimizers
+from dice_tf.training.records import step_scalars
+from dice_tf.training.steps import PlayerRule, PlayerState, step_runs
+
+
+class Team:
+    """The players of an objective, in all runs at once.
+
+    Args:
+      objective: what they maximise.
+      rules: how each player moves.
+      runs: for each run, the state that each player starts from.
+
+    Attributes:
+      players: one `Player` per player.
+      optimizers: `PlayerOptimizers` of the policies, set by `use_optimizers`.
+      critic_optimizers: those of the critics.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        rules: Sequence[PlayerRule],
+        runs: Sequence[Sequence[PlayerState]],
+    ):
+        self._objective = objective
+        self._rules = rules
+        self._num_seeds = len(runs)
+        self.players = [
+            Player(
+                [run[player_id] for run in runs],
+                trainable=rule.learner is not None,
+                name=f"player_{player_id}",
+            )
+            for player_id, rule in enumerate(rules)
+        ]
+
+    def use_optimizers(self, optimizer: Any, critic_optimizer: Any) -> None:
+        """Sets the Keras optimisers, see `Trainer.compile`."""
+        self.optimizers = PlayerOptimizers(
+            "optimizer",
+            optimizer,
+            [
+                player.params if player.trainable else []
+                for player in self.players
+            ],
+            self._num_seeds,
+        )
+        self.critic_optimizers = PlayerOptimizers(
+            "critic_optimizer",
+            critic_optimizer,
+            [player.critic_params for player in self.players],
+            self._num_seeds,
+        )
+
+    def move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Moves all players once, in every run.
+
+        Args:
+          keys: int32 `[num_seeds, 2]`, a seed for each run.
+
+        Returns:
+          Reported returns `[num_seeds, num_players]`, and the scalars of
+          `metric_names`.
+        """
+        steps = step_runs(
+            self._objective,
+            self._rules,
+            [player.state() for player in self.players],
+            keys,
+        )
+        self.optimizers.ascend([step.direction for step in steps])
+        self.critic_optimizers.descend([step.critic_gradient for step in steps])
+        for player, step in zip(self.players, steps, strict=True):
+            player.assign_learner_state(step.learner_state)
+        returns = tf.stack([step.reported_return for step in steps], axis=-1)
+        return returns, step_scalars(steps)
+
+    def write_run(self, run: tf.Tensor) -> None:
+        """Writes one run's parameters to the objective's policies."""
+        policies = getattr(self._objective, "policies", ())
+        for player, policy in zip(self.players, policies, strict=False):
+            player.write_run(run, policy)

@@ -1,0 +1,83 @@
+"""Builds and installs dice_tf: `pip install -e ".[test]"`."""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).resolve().parent
+
+# Run-time integrations, one extra each; `all` is their union.
+_INTEGRATIONS = {
+    "experiments": ["matplotlib>=3.10.8,<4"],
+    "tensorboard": ["tensorboard>=2.18,<2.22"],
+}
+# Formatting differs between minor versions of ruff, so that one is fixed.
+_TEST = [
+    "hypothesis>=6.100,<7",
+    "pytest>=8,<10",
+    "pytest-xdist>=3.5,<4",
+    "ruff>=0.17,<0.18",
+    *_INTEGRATIONS["experiments"],
+]
+
+
+def _read(name):
+    return (_ROOT / name).read_text(encoding="utf-8")
+
+
+def _version():
+    """Reads the version without importing the package and TensorFlow."""
+    found = re.search(
+        r'^__version__ = "(.+)"$', _read("dice_tf/version.py"), re.M
+    )
+    if found is None:
+        raise ValueError("dice_tf/version.py has no line `__version__ = ...`.")
+    return found.group(1)
+
+
+def _requirements():
+    lines = (line.strip() for line in _read("requirements.txt").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+setuptools.setup(
+    name="dice_tf",
+    version=_version(),
+    description="Opponent shaping (LOLA-DiCE) in TensorFlow and Keras.",
+    long_description=_read("README.md"),
+    long_description_content_type="text/markdown",
+    author="The dice_tf Authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    # Experiments run from a clone: installed, their folder would claim the
+    # top-level name `experiments` for everybody.
+    packages=setuptools.find_packages(include=["dice_tf", "dice_tf.*"]),
+    package_data={"dice_tf": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=_requirements(),
+    extras_require={
+        **_INTEGRATIONS,
+        "all": sorted(set(sum(_INTEGRATIONS.values(), []))),
+        "test": _TEST,
+    },
+    zip_safe=False,
+    keywords=[
+        "LOLA",
+        "DiCE",
+        "multi-agent reinforcement learning",
+        "opponent shaping",
+        "TensorFlow",
+    ],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

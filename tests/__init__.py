@@ -1,0 +1,1 @@
+"""The tests of dice_tf; they mirror the package."""

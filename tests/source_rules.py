@@ -1,0 +1,123 @@
+"""Rules about what a module holds, as functions of source text.
+
+Each rule returns the faults that it finds, as messages; `tests/test_layers.py`
+applies it to the package, and to sources that break it.
+"""
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+
+from tests.import_rules import Module, dotted, import_base, is_all
+
+_GLOBAL_SEEDS = ("random.seed", "set_random_seed", "set_seed")
+_ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
+_FLAGS = ("absl.app", "absl.flags")
+
+
+def _mentioned_names(module: Module) -> Iterator[tuple[int, str]]:
+    """Yields the line and the dotted form of each name used or imported."""
+    for node in ast.walk(ast.parse(module.source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                base = import_base(module, node)
+                yield node.lineno, f"{base}.{alias.name}"
+        elif isinstance(node, ast.Name | ast.Attribute):
+            yield node.lineno, dotted(node)
+
+
+def _ends_with(name: str, endings: Collection[str]) -> bool:
+    return any(f".{name}".endswith(f".{ending}") for ending in endings)
+
+
+def content_faults(module: Module, longest: int = 250) -> list[str]:
+    """Checks for what no module of the library may hold."""
+    faults = []
+    num_lines = len(module.source.splitlines())
+    if num_lines > longest:
+        faults.append(f"{num_lines} lines, more than {longest}")
+    for node in ast.walk(ast.parse(module.source)):
+        if isinstance(node, ast.Assert):
+            faults.append(f"line {node.lineno}: an assert")
+    for line, name in _mentioned_names(module):
+        if name == "print":
+            faults.append(f"line {line}: a print")
+        elif _ends_with(name, _GLOBAL_SEEDS):
+            faults.append(f"line {line}: a global seed, {name}")
+        elif _ends_with(name, _ENVIRONMENT):
+            faults.append(f"line {line}: an environment variable, {name}")
+        elif _ends_with(name, _FLAGS):
+            faults.append(f"line {line}: flags, {name}")
+    return [f"{module.name}: {fault}." for fault in faults]
+
+
+def compilation_faults(
+    module: Module, allowed_rooms: Collection[str]
+) -> list[str]:
+    """Checks that `tf.function` is used in the rooms that may, and no other."""
+    if module.room in allowed_rooms:
+        return []
+    return [
+        f"{module.name}: line {line}: a tf.function below the trainer."
+        for line, name in _mentioned_names(module)
+        if name in ("tf.function", "tensorflow.function")
+    ]
+
+
+def init_faults(module: Module) -> list[str]:
+    """Checks that an `__init__.py` holds a docstring, imports and `__all__`."""
+    tree = ast.parse(module.source)
+    faults = []
+    if ast.get_docstring(tree) is None:
+        faults.append("no docstring")
+    re_exports = any(isinstance(node, ast.ImportFrom) for node in tree.body)
+    if re_exports and not any(is_all(node) for node in tree.body):
+        faults.append("no __all__")
+    for position, node in enumerate(tree.body):
+        is_docstring = position == 0 and isinstance(node, ast.Expr)
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        if not (is_docstring or is_import or is_all(node)):
+            faults.append(f"line {node.lineno}: code beside the imports")
+    return [f"{module.name}/__init__.py: {fault}." for fault in faults]
+
+
+def shared_name_faults(modules: Sequence[Module]) -> list[str]:
+    """Checks that no module and function of one package share a name.
+
+    With both, `package.name` means the one or the other by the order of the
+    imports.
+    """
+    children: dict[str, dict[str, Module]] = {}
+    for module in modules:
+        owner, _, name = module.name.rpartition(".")
+        children.setdefault(owner, {})[name] = module
+    faults = []
+    for named in children.values():
+        for module in named.values():
+            for name in sorted(_definitions(module) & named.keys()):
+                faults.append(f"{module.name} defines {name}")
+    for module in modules:
+        named = children.get(module.name, {})
+        for name, target in _bound_by_import(module):
+            if name in named and target != f"{module.name}.{name}":
+                faults.append(f"{module.name} imports {target} as {name}")
+    return [f"{fault}, the name of a module beside it." for fault in faults]
+
+
+def _definitions(module: Module) -> set[str]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    body = ast.parse(module.source).body
+    return {node.name for node in body if isinstance(node, kinds)}
+
+
+def _bound_by_import(module: Module) -> Iterator[tuple[str, str]]:
+    """Yields each name that an `__init__.py` imports, and what it names."""
+    if not module.is_package:
+        return
+    for node in ast.parse(module.source).body:
+        if isinstance(node, ast.ImportFrom):
+            base = import_base(module, node)
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{base}.{alias.name}"

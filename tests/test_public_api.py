@@ -1,0 +1,273 @@
+"""The public API: its names, its pinned signatures, its docstrings.
+
+What users can import is a promise: whoever adds or removes a name says so
+here, and in CHANGELOG.md.
+"""
+
+import importlib
+import inspect
+import operator
+import pkgutil
+import types
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+import dice_tf
+
+# What `__all__` holds, for the top and each public module, which is one that
+# is itself a public name.
+PUBLIC_NAMES = {
+    "dice_tf": {
+        "Trainer",
+        "__version__",
+        "critics",
+        "dice_objective",
+        "export",
+        "games",
+        "learners",
+        "magic_box",
+        "objectives",
+        "policies",
+    },
+    "dice_tf.critics": {"mlp_critic", "tabular_critic"},
+    "dice_tf.export": {"export_policy"},
+    "dice_tf.games": {
+        "FiniteGame",
+        "Game",
+        "TimeStep",
+        "iterated_battle_of_the_sexes",
+        "iterated_chicken",
+        "iterated_matching_pennies",
+        "iterated_matrix_game",
+        "iterated_prisoners_dilemma",
+        "iterated_stag_hunt",
+    },
+    "dice_tf.learners": {"LOLADiCE", "Learner", "LearnerStep", "Naive"},
+    "dice_tf.objectives": {
+        "DiCEObjective",
+        "ExactObjective",
+        "FunctionObjective",
+        "GameState",
+        "Objective",
+        "Play",
+    },
+    "dice_tf.policies": {
+        "always_cooperate",
+        "always_defect",
+        "bernoulli",
+        "categorical",
+        "fixed_policy",
+        "from_saved_model",
+        "grim_trigger",
+        "initial_params",
+        "mlp",
+        "random",
+        "tabular",
+        "tit_for_tat",
+        "win_stay_lose_shift",
+        "with_head",
+    },
+}
+
+# What other tools rely on: the names, order and kinds of parameters. A default
+# is pinned where it stands here, `...` meaning any. More parameters may follow
+# as long as they have defaults.
+PINNED_SIGNATURES = {
+    "Trainer": "objective, learners",
+    "dice_objective": "log_probs, rewards, *, discount, baseline=None",
+    "export.export_policy": "policy, path",
+    "games.iterated_battle_of_the_sexes": "episode_length=150",
+    "games.iterated_chicken": "episode_length=150",
+    "games.iterated_matching_pennies": "episode_length=150",
+    "games.iterated_matrix_game": "payoffs, episode_length",
+    "games.iterated_prisoners_dilemma": "episode_length=150",
+    "games.iterated_stag_hunt": "episode_length=150",
+    "learners.LOLADiCE": "num_lookaheads, inner_learning_rate",
+    "learners.LOLADiCE.gradient": "self, objective, params, player_id, seed",
+    "learners.LOLADiCE.init": "self, params",
+    "learners.LOLADiCE.step": "self, objective, params, player_id, seed, state",
+    "learners.Naive.gradient": "self, objective, params, player_id, seed",
+    "learners.Naive.init": "self, params",
+    "learners.Naive.step": "self, objective, params, player_id, seed, state",
+    "magic_box": "x",
+    "objectives.DiCEObjective": (
+        "game, policies, discount, batch_size, baseline, critics=None"
+    ),
+    "objectives.DiCEObjective.__call__": "self, params, seed, state=None",
+    "objectives.ExactObjective": "game, policies, discount, episode_length=...",
+    "objectives.ExactObjective.__call__": "self, params, seed, state=None",
+    "objectives.FunctionObjective": "value_functions",
+    "objectives.FunctionObjective.__call__": "self, params, seed, state=None",
+    "policies.from_saved_model": "path",
+    "policies.mlp": "game, player_id",
+    "policies.tabular": "game, player_id",
+}
+
+
+def _public_modules(module: types.ModuleType) -> Iterator[types.ModuleType]:
+    """Yields a module, and those among its public names, to any depth."""
+    yield module
+    for name in module.__all__:
+        value = getattr(module, name)
+        if isinstance(value, types.ModuleType):
+            yield from _public_modules(value)
+
+
+def _public_objects() -> dict[str, Any]:
+    """Returns public functions, classes and modules by dotted name."""
+    found = {}
+    for module in _public_modules(dice_tf):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value) or isinstance(value, types.ModuleType):
+                found[f"{module.__name__}.{name}"] = value
+    return found
+
+
+def _undocumented(name: str, value: Any) -> list[str]:
+    """Returns the names under `value` that have no docstring.
+
+    A class has its own, also a NamedTuple, whose generated one does not count;
+    a method may inherit it.
+    """
+    if not inspect.isclass(value):
+        return [] if inspect.getdoc(value) else [name]
+    own = vars(value).get("__doc__") or ""
+    is_generated = own.startswith(f"{value.__name__}(")
+    missing = [] if own and not is_generated else [name]
+    fields = getattr(value, "_fields", ())
+    for key in vars(value).keys() - set(fields):
+        member = getattr(value, key)
+        is_property = isinstance(member, property)
+        if key.startswith("_") or not (callable(member) or is_property):
+            continue
+        if not inspect.getdoc(member):
+            missing.append(f"{name}.{key}")
+    return sorted(missing)
+
+
+def _signature_faults(actual: inspect.Signature, pinned: str) -> list[str]:
+    """Returns how a signature departs from a pinned one."""
+    # The pinned parameters are ours: `eval` reads them as Python does.
+    expected = inspect.signature(eval(f"lambda {pinned}: None"))
+    left = dict(actual.parameters)
+    order = list(left)
+    faults = []
+    for position, (name, parameter) in enumerate(expected.parameters.items()):
+        found = left.pop(name, None)
+        if found is None:
+            faults.append(f"{name} is missing")
+            continue
+        if found.kind != parameter.kind:
+            faults.append(f"{name} is {found.kind.description}")
+        elif found.kind != found.KEYWORD_ONLY and order[position] != name:
+            faults.append(f"{name} stands at another place")
+        if parameter.default is ... and found.default is found.empty:
+            faults.append(f"{name} has no default")
+        elif parameter.default not in (parameter.empty, ..., found.default):
+            faults.append(f"{name} has the default {found.default!r}")
+    for name, found in left.items():
+        is_variadic = found.kind in (found.VAR_KEYWORD, found.VAR_POSITIONAL)
+        if found.default is found.empty and not is_variadic:
+            faults.append(f"{name} is new and has no default")
+    return faults
+
+
+def test_public_modules_are_those_listed_here() -> None:
+    found = {module.__name__ for module in _public_modules(dice_tf)}
+    assert found == set(PUBLIC_NAMES)
+
+
+@pytest.mark.parametrize("module", sorted(PUBLIC_NAMES))
+def test_public_names_are_those_listed_here(module: str) -> None:
+    names = importlib.import_module(module).__all__
+    assert set(names) == PUBLIC_NAMES[module]
+    assert len(set(names)) == len(names)
+
+
+def test_folders_that_are_not_public_declare_no_names() -> None:
+    for info in pkgutil.iter_modules(dice_tf.__path__, "dice_tf."):
+        if info.ispkg and info.name not in PUBLIC_NAMES:
+            module = importlib.import_module(info.name)
+            assert not getattr(module, "__all__", ()), info.name
+
+
+@pytest.mark.parametrize("name", sorted(PINNED_SIGNATURES))
+def test_pinned_signatures_stay(name: str) -> None:
+    actual = inspect.signature(operator.attrgetter(name)(dice_tf))
+    assert _signature_faults(actual, PINNED_SIGNATURES[name]) == []
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    missing = _undocumented("dice_tf", dice_tf)
+    for name, value in _public_objects().items():
+        missing += _undocumented(name, value)
+    assert missing == []
+
+
+def test_the_version_is_that_of_its_one_place() -> None:
+    version = importlib.import_module("dice_tf.version")
+    assert dice_tf.__version__ == version.__version__
+
+
+# The checks themselves.
+
+
+class _Documented:
+    """Has a docstring."""
+
+    def method(self) -> None:
+        """Has one too."""
+
+    def bare(self) -> None:
+        pass
+
+    @property
+    def bare_property(self) -> int:
+        return 1
+
+    def _private(self) -> None:
+        pass
+
+
+class _Heir(_Documented):
+    def method(self) -> None:
+        pass
+
+
+class _Pair(NamedTuple):
+    first: int
+    second: int
+
+
+def test_docstring_check_finds_what_has_none() -> None:
+    assert _undocumented("a", _Documented) == ["a.bare", "a.bare_property"]
+    assert _undocumented("a", _Heir) == ["a"]
+    assert _undocumented("a", _Pair) == ["a"]
+    assert _undocumented("a", lambda: None) == ["a"]
+    assert _undocumented("a", len) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "pinned", "faults"),
+    [
+        (lambda a, b=1: 0, "a, b", []),
+        (lambda a, b=1: 0, "a, b=...", []),
+        (lambda a, b=1: 0, "a, b=1", []),
+        (lambda a, b=1, *, c=2, **rest: 0, "a, b=1", []),
+        (lambda a, *, c, b: 0, "a, *, b, c", []),
+        (lambda a, b: 0, "a, b=...", ["b has no default"]),
+        (lambda a, b=2: 0, "a, b=1", ["b has the default 2"]),
+        (lambda a: 0, "a, b", ["b is missing"]),
+        (lambda a, c: 0, "a", ["c is new and has no default"]),
+        (lambda a, *, b: 0, "a, b", ["b is keyword-only"]),
+        (lambda a, c=1, b=2: 0, "a, b", ["b stands at another place"]),
+    ],
+)
+def test_signature_check_finds_what_changed(
+    function: Any, pinned: str, faults: list[str]
+) -> None:
+    actual = inspect.signature(function)
+    assert _signature_faults(actual, pinned) == faults

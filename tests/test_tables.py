@@ -1,0 +1,81 @@
+"""Reading a small table."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dice_tf.tables import lookup, select
+
+SIZES = (1, 2, 32, 33)
+
+
+def table_and_index(size):
+    rng = np.random.default_rng(size)
+    return rng.normal(size=size), rng.integers(size, size=(5, 40))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("read", [lookup, select])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_table_is_read_at_the_index(size, read, jit_compile):
+    table, index = table_and_index(size)
+    read = tf.function(read, jit_compile=jit_compile)
+    result = read(tf.constant(table), tf.constant(index, tf.int32))
+    np.testing.assert_array_equal(result, table[index])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_derivatives_of_a_lookup_add_up_at_each_entry(size):
+    table, index = table_and_index(size)
+    rng = np.random.default_rng(0)
+    upstream, direction = rng.normal(size=index.shape), rng.normal(size=size)
+    index = tf.constant(index, tf.int32)
+    table, upstream = tf.constant(table), tf.constant(upstream)
+    expected = np.zeros(size)
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch((table, upstream))
+        with tf.GradientTape() as inner:
+            inner.watch(table)
+            cubes = tf.reduce_sum(upstream * lookup(table, index) ** 3)
+        gradient = inner.gradient(cubes, table)
+    np.add.at(expected, index, upstream * 3 * table.numpy()[index] ** 2)
+    np.testing.assert_allclose(gradient, expected, atol=1e-11)
+    # Once more, in the table and in what came from above.
+    expected = np.zeros(size)
+    np.add.at(expected, index, upstream * 6 * table.numpy()[index])
+    np.testing.assert_allclose(
+        outer.gradient(gradient, table, output_gradients=direction),
+        expected * direction,
+        atol=1e-11,
+    )
+    np.testing.assert_allclose(
+        outer.gradient(gradient, upstream, output_gradients=direction),
+        3 * table.numpy()[index] ** 2 * direction[index],
+        atol=1e-11,
+    )
+
+
+def test_a_lookup_has_derivatives_in_every_run_of_a_vectorized_map():
+    tables = tf.constant(np.random.default_rng(0).normal(size=(3, 4)))
+    index = tf.constant([[0, 3, 1], [2, 2, 0], [1, 1, 1]])
+
+    def gradient(inputs):
+        table, own = inputs
+        with tf.GradientTape() as outer:
+            outer.watch(table)
+            with tf.GradientTape() as inner:
+                inner.watch(table)
+                value = tf.reduce_sum(lookup(table, own) ** 3)
+            total = tf.reduce_sum(inner.gradient(value, table))
+        return outer.gradient(total, table)
+
+    found = tf.vectorized_map(gradient, (tables, index))
+    for run in range(3):
+        np.testing.assert_allclose(
+            found[run], gradient((tables[run], index[run])), rtol=1e-12
+        )
+
+
+def test_a_table_of_whole_numbers_is_selected_from():
+    result = select(tf.constant([4, 2, 7]), tf.constant([2, 0]))
+    assert result.dtype == tf.int32 and result.numpy().tolist() == [7, 4]
