@@ -97,14 +97,19 @@ def _discounted_sum(
     identity = tf.eye(size, dtype=joint.dtype)
     if episode_length is None:
         return tf.linalg.solve(identity - step, x, adjoint=adjoint)
-    total = _geometric_sum(step, identity, episode_length)
+    total = geometric_sum(step, identity, episode_length)
     return tf.linalg.matmul(total, x, transpose_a=adjoint)
 
 
-def _geometric_sum(
+def geometric_sum(
     matrix: tf.Tensor, identity: tf.Tensor, length: int
 ) -> tf.Tensor:
     """Returns `I + M + ... + M^(length - 1)`, by doubling.
+
+    Args:
+      matrix: `[S, S]`.
+      identity: `[S, S]`, of its dtype.
+      length: number of terms, at least 1.
 
     Unlike `(I - M)^-1 (I - M^length)` it holds at discount 1 too, where
     `I - M` is singular.

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import SeatModel, Weights
@@ -109,3 +110,48 @@ def leave_one_out_state_values(
     return tf.stop_gradient(
         tf.reduce_sum(visited * values[:, tf.newaxis], axis=0)
     )
+
+
+def bellman_state_values(
+    states: tf.Tensor, rewards: tf.Tensor, num_states: int, discount: float
+) -> tf.Tensor:
+    """Returns the state values of the Markov chain that the batch shows.
+
+    From all visits of the batch, at any time, the mean reward `r` of each
+    state and the shares `P` of the states that follow it are counted; the
+    values are `sum_t (discount P)^t r` over the length of an episode. They
+    vary less than mean returns do, since every visit of a state informs the
+    value of all that lead to it. An episode's own visits are counted too, a
+    bias of the order of one over the visits. States never visited have the
+    value 0.
+
+    Args:
+      states: int32 `[T, B]`.
+      rewards: `[T, B]`, of one player.
+      num_states: number of states.
+      discount: in [0, 1].
+
+    Returns:
+      `[T, B]`, constant.
+    """
+    length = states.shape[0]
+    dtype = rewards.dtype
+    number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
+    visited = tf.cast(states[tf.newaxis] == number, dtype)
+    before = tf.reshape(visited[:, :-1], [num_states, -1])
+    after = tf.reshape(visited[:, 1:], [num_states, -1])
+    moves = tf.linalg.matmul(before, after, transpose_b=True)
+    shares = tf.math.divide_no_nan(
+        moves, tf.reduce_sum(moves, axis=1, keepdims=True)
+    )
+    expected = tf.math.divide_no_nan(
+        tf.reduce_sum(visited * rewards, axis=[1, 2]),
+        tf.reduce_sum(visited, axis=[1, 2]),
+    )
+    total = geometric_sum(
+        tf.cast(discount, dtype) * shares,
+        tf.eye(num_states, dtype=dtype),
+        length,
+    )
+    values = tf.linalg.matvec(total, expected)
+    return tf.stop_gradient(lookup(values, states))

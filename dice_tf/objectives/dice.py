@@ -14,6 +14,7 @@ from dice_tf.dice import (
 )
 from dice_tf.games.game import Game
 from dice_tf.objectives.sampled import (
+    BELLMAN_VALUES,
     CRITIC,
     STATE_VALUES,
     SampledObjective,
@@ -36,9 +37,11 @@ class DiCEObjective(SampledObjective):
       batch_size: B, the number of episodes of each call.
       baseline: `None`; `"leave_one_out"`, to centre rewards per time step by
         the mean of the other episodes; `"state_values"`, the mean return that
-        the other episodes had from each state (for a `FiniteGame`); or
-        `"critic"`, state values of the critics. All keep the derivatives of
-        every order unbiased; state values lower the variance of every order.
+        the other episodes had from each state (for a `FiniteGame`);
+        `"bellman_values"`, those of the Markov chain that the batch shows
+        (also); or `"critic"`, state values of the critics. All keep the
+        derivatives of every order unbiased, but for a small bias of
+        `"bellman_values"`; state values lower the variance of every order.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
       lambda_: in [0, 1]; below 1, as of `loaded_dice_objective`.
@@ -73,11 +76,12 @@ class DiCEObjective(SampledObjective):
         self.lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
         self.tau = check_number("tau", tau, 0.0, 1.0)
         self._is_loaded = min(self.lambda_, self.tau) < 1.0
-        if self._is_loaded and baseline not in (STATE_VALUES, CRITIC):
+        if self._is_loaded and baseline in (None, LEAVE_ONE_OUT):
             raise ValueError(
-                "`lambda_` and `tau` below 1 need state values: the baseline "
-                f"{STATE_VALUES!r} or {CRITIC!r}. Received: "
-                f"baseline={baseline!r}, lambda_={lambda_}, tau={tau}."
+                "`lambda_` and `tau` below 1 need a baseline of state values: "
+                f"{STATE_VALUES!r}, {BELLMAN_VALUES!r} or {CRITIC!r}. "
+                f"Received: baseline={baseline!r}, lambda_={lambda_}, "
+                f"tau={tau}."
             )
 
     def _estimate(

@@ -13,6 +13,7 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.objectives.baselines import (
+    bellman_state_values,
     leave_one_out_state_values,
     seat_critics,
 )
@@ -31,7 +32,13 @@ from dice_tf.trajectory import (
 )
 
 STATE_VALUES = "state_values"
+BELLMAN_VALUES = "bellman_values"
 CRITIC = "critic"
+
+_OF_THE_BATCH = {
+    STATE_VALUES: leave_one_out_state_values,
+    BELLMAN_VALUES: bellman_state_values,
+}
 
 
 class SampledObjective(GameObjective):
@@ -42,7 +49,8 @@ class SampledObjective(GameObjective):
       policies: one `keras.Model` per player.
       discount: in [0, 1].
       batch_size: B, the number of episodes of each call.
-      baseline: `None`, `"leave_one_out"`, `"state_values"` or `"critic"`.
+      baseline: `None`, `"leave_one_out"`, `"state_values"`,
+        `"bellman_values"` or `"critic"`.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
 
@@ -64,14 +72,16 @@ class SampledObjective(GameObjective):
         super().__init__(game, policies, discount)
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
         self.baseline = check_choice(
-            "baseline", baseline, (None, LEAVE_ONE_OUT, STATE_VALUES, CRITIC)
+            "baseline",
+            baseline,
+            (None, LEAVE_ONE_OUT, *_OF_THE_BATCH, CRITIC),
         )
         if baseline in (LEAVE_ONE_OUT, STATE_VALUES) and batch_size == 1:
             raise ValueError(
                 f"The baseline {baseline!r} needs `batch_size` of at least "
                 "2. Received: batch_size=1."
             )
-        if baseline == STATE_VALUES and not isinstance(game, FiniteGame):
+        if baseline in _OF_THE_BATCH and not isinstance(game, FiniteGame):
             raise ValueError(
                 f"The baseline {baseline!r} needs a game with finitely many "
                 "states (a dice_tf.games.FiniteGame). Received: "
@@ -212,8 +222,8 @@ class SampledObjective(GameObjective):
     def _baseline(
         self, trajectory: Trajectory, state: GameState, player_id: int
     ) -> Any:
-        if self.baseline == STATE_VALUES:
-            return leave_one_out_state_values(
+        if self.baseline in _OF_THE_BATCH:
+            return _OF_THE_BATCH[self.baseline](
                 trajectory.states,
                 trajectory.rewards[player_id],
                 self.game.num_states,
