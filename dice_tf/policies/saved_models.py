@@ -39,7 +39,8 @@ class SavedPolicy(keras.layers.Layer):
     """
 
     def __init__(self, path: str | os.PathLike, **kwargs: Any):
-        super().__init__(trainable=False, **kwargs)
+        # The dtype of the policy counts, not that of the layer.
+        super().__init__(**{**kwargs, "trainable": False, "autocast": False})
         self.folder = _check_path(path)
         self._function = _load_probabilities(self.folder)
         (observation,) = self._function.inputs
@@ -67,7 +68,7 @@ def from_saved_model(
     Returns:
       A `keras.Model` from observations to logits, which are the exported
       policy's log-probabilities (not below -87.3, to stay finite). It has no
-      trainable variables, and constant derivatives.
+      variables, and needs the folder no more.
 
     Raises:
       TypeError: if `path` is no path.
@@ -127,8 +128,9 @@ def _load_probabilities(path: str) -> Any:
             and list(function.structured_outputs) == [PROBABILITIES]
         )
         if is_policy:
+            # Assertions need not keep their place: all are inlined.
             return convert_variables_to_constants_v2(
-                function, lower_control_flow=False
+                function, lower_control_flow=False, aggressive_inlining=True
             )
     except Exception as error:
         raise ValueError(
@@ -152,8 +154,8 @@ def _what_is_at(path: str) -> str:
 
 def _describe(signatures: Any) -> str:
     found = [
-        f"{name}({', '.join(_inputs(function))}) -> "
-        f"{{{', '.join(function.structured_outputs)}}}"
+        f"{name}({', '.join(sorted(_inputs(function)))}) -> "
+        f"{{{', '.join(sorted(function.structured_outputs))}}}"
         for name, function in signatures.items()
     ]
     return f"the signatures {', '.join(found)}" if found else "no signatures"

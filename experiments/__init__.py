@@ -1,0 +1,1 @@
+"""Experiments: flags in, files out. Run one with `python -m`."""

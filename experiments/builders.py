@@ -1,0 +1,149 @@
+"""From settings to a game, policies, learners, optimisers and a trainer."""
+
+import keras
+import numpy as np
+
+import dice_tf
+from experiments.line_up import LOLA_DICE, NAIVE, is_saved_model
+from experiments.player_flags import CRITIC, MLP, NO_BASELINE, TABULAR
+from experiments.settings import Settings
+
+
+def build_game(settings: Settings) -> dice_tf.games.FiniteGame:
+    """Returns the game that is played."""
+    if settings.payoffs is not None:
+        return dice_tf.games.iterated_matrix_game(
+            settings.payoffs, settings.episode_length
+        )
+    build = getattr(dice_tf.games, f"iterated_{settings.game}")
+    return build(settings.episode_length)
+
+
+def is_prisoners_dilemma(game: dice_tf.games.FiniteGame) -> bool:
+    """Tells whether a game has the payoffs of the prisoner's dilemma."""
+    known = dice_tf.games.iterated_prisoners_dilemma()
+    return np.array_equal(game.rewards, known.rewards)
+
+
+def build_policy(
+    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+) -> keras.Model:
+    """Returns the policy of a seat, learning or fixed."""
+    learner = settings.learner[player_id]
+    if learner in (NAIVE, LOLA_DICE):
+        if settings.policy[player_id] == MLP:
+            return dice_tf.policies.mlp(
+                game, player_id, hidden_units=settings.hidden_units[player_id]
+            )
+        if settings.policy[player_id] != TABULAR:
+            return keras.models.load_model(settings.policy[player_id])
+        return dice_tf.policies.tabular(game, player_id)
+    if is_saved_model(learner):
+        return dice_tf.policies.from_saved_model(learner)
+    return getattr(dice_tf.policies, learner)(game, player_id)
+
+
+def build_critic(
+    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+) -> keras.Model:
+    """Returns a critic: a table, or a network where the policy is ours."""
+    if settings.policy[player_id] == MLP:
+        return dice_tf.critics.mlp_critic(
+            game, player_id, hidden_units=settings.hidden_units[player_id]
+        )
+    return dice_tf.critics.tabular_critic(game, player_id)
+
+
+def build_learner(
+    settings: Settings, player_id: int
+) -> dice_tf.learners.Learner | None:
+    """Returns how a player learns, `None` if it does not."""
+    learner = settings.learner[player_id]
+    if learner == LOLA_DICE:
+        return dice_tf.learners.LOLADiCE(
+            settings.num_lookaheads[player_id],
+            settings.inner_learning_rate[player_id],
+        )
+    return dice_tf.learners.Naive() if learner == NAIVE else None
+
+
+def build_optimizer(
+    settings: Settings, player_id: int
+) -> keras.optimizers.Optimizer | None:
+    """Returns the optimiser of a player's real updates, if it learns."""
+    if build_learner(settings, player_id) is None:
+        return None
+    rate = settings.learning_rate[player_id]
+    last = settings.final_learning_rate[player_id]
+    if last != rate:
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            rate, max(settings.num_iterations - 1, 1), last
+        )
+    config = {"learning_rate": rate}
+    if settings.momentum[player_id]:
+        config["momentum"] = settings.momentum[player_id]
+    return _optimizer(settings.optimizer[player_id], config)
+
+
+def build_objective(
+    settings: Settings,
+    game: dice_tf.games.FiniteGame,
+    policies: list[keras.Model],
+) -> dice_tf.objectives.DiCEObjective:
+    """Returns the sampled objective that all players share."""
+    critics = None
+    if settings.baseline == CRITIC:
+        critics = [
+            build_critic(settings, game, player_id)
+            for player_id in range(settings.num_players)
+        ]
+    return dice_tf.objectives.DiCEObjective(
+        game,
+        policies,
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        baseline=None
+        if settings.baseline == NO_BASELINE
+        else settings.baseline,
+        critics=critics,
+        lambda_=settings.loaded_lambda,
+        tau=settings.tau,
+    )
+
+
+def build_trainer(settings: Settings) -> dice_tf.Trainer:
+    """Returns a trainer, to be compiled, whose parameters are random."""
+    game = build_game(settings)
+    players = range(settings.num_players)
+    policies = [build_policy(settings, game, player) for player in players]
+    return dice_tf.Trainer(
+        build_objective(settings, game, policies),
+        [build_learner(settings, player) for player in players],
+        num_seeds=settings.num_seeds,
+        seed=settings.seed,
+        initial_params="random",
+        entropy_coefficient=[
+            value or 0.0 for value in settings.entropy_coefficient
+        ],
+        max_gradient_norm=list(settings.max_gradient_norm),
+    )
+
+
+def compile_trainer(
+    trainer: dice_tf.Trainer, settings: Settings, steps_per_execution: int
+) -> None:
+    """Gives the trainer one optimiser per player."""
+    players = range(settings.num_players)
+    trainer.compile(
+        optimizer=[build_optimizer(settings, player) for player in players],
+        critic_optimizer=[
+            _optimizer(settings.critic_optimizer, {"learning_rate": rate})
+            for rate in settings.critic_learning_rate
+        ],
+        jit_compile=settings.jit_compile,
+        steps_per_execution=steps_per_execution,
+    )
+
+
+def _optimizer(name: str, config: dict) -> keras.optimizers.Optimizer:
+    return keras.optimizers.get({"class_name": name, "config": config})

@@ -1,0 +1,79 @@
+"""Trains the players of an iterated matrix game, by default LOLA-DiCE against
+LOLA-DiCE in the prisoner's dilemma, in several independent runs.
+
+  python -m experiments.ipd --output_dir=runs/ipd
+  python -m experiments.ipd --output_dir=runs/mixed --learner=lola_dice,naive
+  python -m experiments.ipd --output_dir=runs/hunt --game=stag_hunt \\
+    --num_lookaheads=2 --inner_learning_rate=1 --num_seeds=20
+
+A flag that may differ by player takes a comma list in seat order; one value
+means all players. The folder gets curves.csv (the return of every player, run
+and iteration), summary.json, config.json, pictures of the learning curves and
+of the policies, and in saved_model/ the policies of the median run, which can
+be opponents of a later run: --learner=lola_dice,runs/ipd/saved_model/player_1.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+# Only what is cheap to import: --help and mistakes are answered at once.
+from experiments import player_flags, run_flags
+from experiments.line_up import method_name
+from experiments.outputs import OutputFolder
+from experiments.quiet_tensorflow import import_tensorflow
+from experiments.report import print_report
+from experiments.settings import Settings, resolve
+from experiments.user_errors import user_errors
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(player_flags)
+
+
+def main(argv: Sequence[str]) -> None:
+    with user_errors():
+        if len(argv) > 1:
+            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
+        _require_matplotlib()
+        settings = resolve(FLAGS)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    try:
+        _run(settings, folder)
+    except KeyboardInterrupt:
+        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+
+
+def _run(settings: Settings, folder: OutputFolder) -> None:
+    import_tensorflow()
+    from experiments.builders import build_trainer
+    from experiments.training import train
+
+    method = method_name(
+        settings.learner, settings.num_lookaheads, settings.batch_size
+    )
+    print(f"{method}: {settings.num_seeds} runs. Compiling takes a while.")
+    with user_errors():
+        trainer = build_trainer(settings)
+    training = train(trainer, settings)
+    # Matplotlib takes its time, too.
+    from experiments.result_files import Result, write_results
+
+    with user_errors():
+        summary = write_results(
+            folder, {method: Result(settings, trainer, training)}
+        )
+    print_report(summary, folder.path)
+
+
+def _require_matplotlib() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(
+            "The pictures need matplotlib: pip install -e '.[experiments]'."
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)

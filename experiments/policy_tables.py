@@ -1,0 +1,35 @@
+"""What every run's policies do in every state of a matrix game."""
+
+import numpy as np
+
+import dice_tf
+
+
+def policy_tables(trainer: dice_tf.Trainer) -> list[np.ndarray]:
+    """Returns the probabilities of actions, of all runs.
+
+    Args:
+      trainer: a trainer of policies with one-hot observations, which may
+        change its loaded run.
+
+    Returns:
+      For each player `[num_runs, num_observations, num_actions]`, with
+      observations as that player sees them.
+    """
+    runs = []
+    for run in range(trainer.num_seeds):
+        trainer.load_run(run)
+        runs.append(
+            [_probabilities(policy) for policy in trainer.objective.policies]
+        )
+    return [np.stack(tables) for tables in zip(*runs, strict=True)]
+
+
+def _probabilities(policy) -> np.ndarray:
+    """Reads logits: of each action, or the log-odds of action 0 of two."""
+    observations = np.eye(policy.input_shape[-1], dtype=policy.compute_dtype)
+    logits = np.asarray(policy(observations), np.float64)
+    if logits.shape[1] == 1:
+        logits = np.concatenate([logits, np.zeros_like(logits)], axis=1)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)

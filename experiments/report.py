@@ -1,0 +1,51 @@
+"""The table that an experiment prints at its end."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.summary import FINAL_ITERATIONS
+
+# In the prisoner's dilemma: close enough to mutual cooperation, about -1.
+_COOPERATIVE = -1.15
+
+
+def print_report(
+    summary: Mapping[str, Mapping[str, Any]],
+    folder: str | os.PathLike,
+) -> None:
+    """Prints one line per method, and where the files are.
+
+    In the prisoner's dilemma it counts the runs that end in cooperation.
+
+    Args:
+      summary: what `summary.json` holds.
+      folder: the folder of results.
+    """
+    is_known = any("iterations_to" in entry for entry in summary.values())
+    header = ["method", f"joint return (last {FINAL_ITERATIONS})"]
+    if is_known:
+        header.append(f"runs at least {_COOPERATIVE}")
+    rows = [[*header, "seconds"]]
+    for method, entry in summary.items():
+        row = [method, _mean_and_spread(entry)]
+        if is_known:
+            finals = entry["final_joint_return_per_run"]
+            reached = sum(final >= _COOPERATIVE for final in finals)
+            row.append(f"{reached} of {len(finals)}")
+        rows.append([*row, f"{entry['seconds']:.1f}"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    print("\n".join(["", *lines, "", f"Files: {folder}"]))
+
+
+def _mean_and_spread(entry: Mapping[str, Any]) -> str:
+    text = f"{entry['final_joint_return_mean']:.3f}"
+    if entry["final_joint_return_std"] is not None:
+        text += f" +- {entry['final_joint_return_std']:.3f}"
+    return text

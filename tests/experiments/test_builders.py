@@ -1,0 +1,135 @@
+"""From settings to objects of the library."""
+
+import keras
+import numpy as np
+import pytest
+
+import dice_tf
+from experiments import builders, line_up, named_games
+from tests.experiments.parsed_flags import settings_of
+
+
+@pytest.mark.parametrize("name", named_games.NAMED_GAMES)
+def test_every_named_game_is_built(name: str) -> None:
+    settings = settings_of(f"--game={name}", "--episode_length=7")
+    game = builders.build_game(settings)
+    assert game.episode_length == 7
+    is_dilemma = name == named_games.PRISONERS_DILEMMA
+    assert builders.is_prisoners_dilemma(game) == is_dilemma
+
+
+def test_the_prisoners_dilemma_is_known_by_its_payoffs() -> None:
+    settings = settings_of("--payoffs=[[[-1,-3],[0,-2]],[[-1,0],[-3,-2]]]")
+    assert builders.is_prisoners_dilemma(builders.build_game(settings))
+
+
+@pytest.mark.parametrize("name", line_up.OPPONENTS)
+def test_every_opponent_is_built_and_stands_still(name: str) -> None:
+    settings = settings_of(f"--learner=naive,{name}")
+    game = builders.build_game(settings)
+    policy = builders.build_policy(settings, game, 1)
+    assert policy.trainable_variables == []
+    assert builders.build_learner(settings, 1) is None
+    assert builders.build_optimizer(settings, 1) is None
+
+
+def test_an_exported_policy_is_an_opponent(tmp_path) -> None:
+    settings = settings_of()
+    game = builders.build_game(settings)
+    policy = builders.build_policy(settings, game, 0)
+    path = tmp_path / "player_0"
+    dice_tf.export.export_policy(policy, path)
+    settings = settings_of(f"--learner=naive,{path}")
+    opponent = builders.build_policy(settings, game, 1)
+    logits = np.asarray(opponent(np.eye(5, dtype=np.float32)))
+    odds = logits[:, :1] - logits[:, 1:]
+    np.testing.assert_allclose(
+        odds, policy(np.eye(5, dtype=np.float32)), atol=1e-5
+    )
+
+
+def test_learners_and_their_settings() -> None:
+    settings = settings_of(
+        "--learner=lola_dice,naive",
+        "--num_lookaheads=3",
+        "--inner_learning_rate=0.7",
+    )
+    learner = builders.build_learner(settings, 0)
+    assert isinstance(learner, dice_tf.learners.LOLADiCE)
+    assert learner.num_lookaheads == 3
+    assert learner.inner_learning_rate == 0.7
+    assert isinstance(
+        builders.build_learner(settings, 1), dice_tf.learners.Naive
+    )
+
+
+def test_policies_have_the_hidden_units_of_their_seat() -> None:
+    settings = settings_of("--policy=mlp,tabular", "--hidden_units=3x4")
+    game = builders.build_game(settings)
+    shapes = [
+        [tuple(variable.shape) for variable in model.trainable_variables]
+        for model in (
+            builders.build_policy(settings, game, 0),
+            builders.build_policy(settings, game, 1),
+            builders.build_critic(settings, game, 0),
+        )
+    ]
+    assert shapes[0] == [(5, 3), (3,), (3, 4), (4,), (4, 1), (1,)]
+    assert shapes[1] == [(5, 1)]
+    assert shapes[2] == shapes[0]
+
+
+def test_a_keras_model_of_the_users_own_is_a_policy(tmp_path) -> None:
+    inputs = keras.Input([5])
+    hidden = keras.layers.Dense(3, activation="silu")(inputs)
+    path = tmp_path / "own.keras"
+    keras.Model(inputs, keras.layers.Dense(2)(hidden)).save(path)
+    trainer = builders.build_trainer(settings_of(f"--policy={path}"))
+    for policy in trainer.objective.policies:
+        shapes = [tuple(v.shape) for v in policy.trainable_variables]
+        assert shapes == [(5, 3), (3,), (3, 2), (2,)]
+    first, second = trainer.objective.policies
+    assert np.any(first.get_weights()[0] != second.get_weights()[0])
+
+
+@pytest.mark.parametrize("baseline", ["none", "leave_one_out", "critic"])
+def test_every_baseline_is_built(baseline: str) -> None:
+    settings = settings_of(
+        f"--baseline={baseline}", "--learner=naive,tit_for_tat"
+    )
+    objective = builders.build_trainer(settings).objective
+    assert objective.batch_size == 64
+    assert len(objective.critics) == (2 if baseline == "critic" else 0)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop", "adagrad", "nadam"])
+def test_every_optimizer_is_built(name: str) -> None:
+    settings = settings_of(f"--optimizer={name}", "--learning_rate=0.25")
+    optimizer = builders.build_optimizer(settings, 0)
+    assert type(optimizer).__name__.lower() == name
+    assert float(optimizer.learning_rate) == 0.25
+
+
+def test_momentum_is_passed_on() -> None:
+    settings = settings_of("--optimizer=sgd", "--momentum=0.9,0")
+    assert builders.build_optimizer(settings, 0).momentum == 0.9
+    assert builders.build_optimizer(settings, 1).momentum == 0
+
+
+def test_the_last_update_has_the_final_learning_rate() -> None:
+    settings = settings_of(
+        "--learning_rate=0.5", "--final_learning_rate=0.1", "--num_iterations=5"
+    )
+    schedule = builders.build_optimizer(settings, 0)._learning_rate
+    assert isinstance(schedule, keras.optimizers.schedules.PolynomialDecay)
+    rates = [float(schedule(iteration)) for iteration in range(5)]
+    np.testing.assert_allclose(rates, [0.5, 0.4, 0.3, 0.2, 0.1], rtol=1e-5)
+
+
+def test_an_opponent_that_cannot_play_the_game_is_refused() -> None:
+    settings = settings_of(
+        "--payoffs=[[[1,2,3],[3,2,1]],[[1,2,3],[3,2,1]]]",
+        "--learner=naive,tit_for_tat",
+    )
+    with pytest.raises(ValueError, match="tit_for_tat needs an iterated game"):
+        builders.build_trainer(settings)

@@ -1,0 +1,195 @@
+"""The experiment as a user runs it, at a tiny size."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from experiments import ipd, training
+from experiments.curves_csv import read_curves
+from tests.experiments.parsed_flags import parsed_flags
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FILES = {
+    "config.json",
+    "curves.csv",
+    "learning_curves.png",
+    "policies.png",
+    "saved_model",
+    "summary.json",
+}
+METHOD = "lola_dice_1_lookahead_batch_4"
+TINY = (
+    "--episode_length=5",
+    "--batch_size=4",
+    "--num_iterations=3",
+    "--num_seeds=2",
+)
+
+
+def _run(folder: pathlib.Path, *arguments: str) -> pathlib.Path:
+    with parsed_flags(*TINY, f"--output_dir={folder}", *arguments):
+        ipd.main(["ipd"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> pathlib.Path:
+    return _run(tmp_path_factory.mktemp("finished"))
+
+
+def test_all_files_are_there(finished) -> None:
+    assert set(os.listdir(finished)) == FILES
+    assert sorted(os.listdir(finished / "saved_model")) == [
+        "player_0",
+        "player_1",
+    ]
+
+
+def test_the_summary_is_that_of_the_curves(finished) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    curves = read_curves(finished / "curves.csv")
+    assert list(summary) == list(curves) == [METHOD]
+    assert curves[METHOD].shape == (3, 2, 2)
+    entry = summary[METHOD]
+    finals = curves[METHOD].mean(axis=(0, 2))
+    np.testing.assert_allclose(
+        entry["final_joint_return_per_run"], finals, rtol=1e-6
+    )
+    assert entry["final_joint_return_mean"] == pytest.approx(finals.mean())
+    assert entry["final_joint_return_std"] == pytest.approx(
+        finals.std(ddof=1), rel=1e-4
+    )
+    assert entry["seconds"] > entry["seconds_per_iteration"] > 0
+    assert set(entry["iterations_to"]) == {"-1.5", "-1.2", "-1.1"}
+
+
+def test_the_configuration_tells_all_flags_and_versions(finished) -> None:
+    config = json.loads((finished / "config.json").read_text())
+    assert config["method"] == METHOD
+    assert config["flags"]["learner"] == ["lola_dice", "lola_dice"]
+    assert config["flags"]["output_dir"] == str(finished)
+    assert None not in config["flags"]["inner_learning_rate"]
+    assert config["versions"]["tensorflow"] == tf.__version__
+    assert None not in config["versions"].values()
+    assert config["device"]
+
+
+def test_the_exported_policies_act(finished) -> None:
+    policy = tf.saved_model.load(finished / "saved_model" / "player_1")
+    actions = policy.act(observation=tf.eye(5), seed=tf.constant([0, 1]))
+    assert set(actions) == {"action", "log_prob"}
+
+
+def test_the_same_seed_gives_the_same_bytes(finished, tmp_path) -> None:
+    again = _run(tmp_path)
+    expected = (finished / "curves.csv").read_bytes()
+    assert (again / "curves.csv").read_bytes() == expected
+
+
+def test_a_run_is_the_run_of_its_own_seed(finished, tmp_path) -> None:
+    alone = _run(tmp_path, "--seed=1", "--num_seeds=1")
+    np.testing.assert_allclose(
+        read_curves(alone / "curves.csv")[METHOD][:, 0],
+        read_curves(finished / "curves.csv")[METHOD][:, 1],
+        atol=1e-5,
+    )
+
+
+def test_an_exported_policy_is_the_opponent_of_a_later_run(
+    finished, tmp_path
+) -> None:
+    opponent = finished / "saved_model" / "player_0"
+    folder = _run(
+        tmp_path,
+        f"--learner={opponent},naive",
+        "--policy=mlp",
+        "--hidden_units=3",
+        "--baseline=critic",
+        "--nojit_compile",
+    )
+    assert set(os.listdir(folder)) == FILES
+    assert "saved_model_vs_naive_batch_4" in read_curves(folder / "curves.csv")
+
+
+def test_an_earlier_run_is_refused_before_any_work(
+    finished, monkeypatch, capsys
+) -> None:
+    monkeypatch.delattr(ipd, "import_tensorflow")
+    with pytest.raises(SystemExit, match="holds an earlier run"):
+        _run(finished)
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch) -> None:
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupt)
+    with pytest.raises(SystemExit, match="Interrupted. Nothing was written"):
+        _run(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_mistake_that_the_library_finds_is_one_line(tmp_path) -> None:
+    with pytest.raises(SystemExit, match="Error: tit_for_tat needs"):
+        _run(
+            tmp_path,
+            "--payoffs=[[[1,2,3],[3,2,1]],[[1,2,3],[3,2,1]]]",
+            "--learner=naive,tit_for_tat",
+        )
+
+
+def test_an_argument_that_is_no_flag_is_refused(tmp_path) -> None:
+    with (
+        parsed_flags(f"--output_dir={tmp_path}"),
+        pytest.raises(SystemExit, match="Received: 'naive'"),
+    ):
+        ipd.main(["ipd", "naive"])
+
+
+def test_iterations_that_do_not_divide_evenly_are_all_made(tmp_path) -> None:
+    folder = _run(
+        tmp_path,
+        "--num_iterations=23",
+        "--learner=naive,random",
+        "--nojit_compile",
+    )
+    curves = read_curves(folder / "curves.csv")
+    assert curves["naive_vs_random_batch_4"].shape == (23, 2, 2)
+
+
+def _shell(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_help_shows_our_flags_and_no_others() -> None:
+    shown = _shell("-m", "experiments.ipd", "--help").stdout
+    for flag in ("--learner:", "--num_lookaheads:", "--output_dir:"):
+        assert flag in shown
+    assert "--logtostderr" not in shown
+
+
+def test_a_bad_flag_is_answered_without_a_stack_trace() -> None:
+    done = _shell("-m", "experiments.ipd", "--batch_size=0", "--output_dir=x")
+    assert done.returncode != 0
+    assert "--batch_size=0: Expected a whole number" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_tensorflow_is_imported_only_when_it_is_needed() -> None:
+    code = (
+        "import sys, experiments.ipd; "
+        "print({'tensorflow', 'matplotlib', 'dice_tf'} & set(sys.modules))"
+    )
+    assert _shell("-c", code).stdout.strip() == "set()"

@@ -1,0 +1,108 @@
+"""The folder of results: complete or untouched."""
+
+import json
+import os
+
+import pytest
+
+from experiments.outputs import OutputFolder, write_json
+
+
+def _publish(folder: OutputFolder, text: str) -> None:
+    with folder.collect() as stage:
+        (stage / "summary.json").write_text(text)
+        (stage / "curves.csv").write_text(text)
+        (stage / "saved_model").mkdir()
+        (stage / "saved_model" / text).write_text(text)
+
+
+def test_a_folder_is_made_and_filled(tmp_path) -> None:
+    folder = OutputFolder(tmp_path / "a" / "b")
+    _publish(folder, "one")
+    assert sorted(os.listdir(folder.path)) == [
+        "curves.csv",
+        "saved_model",
+        "summary.json",
+    ]
+    assert (folder.path / "summary.json").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    "mark", ["config.json", "curves.csv", "summary.json", "saved_model"]
+)
+def test_an_earlier_run_is_refused(tmp_path, mark: str) -> None:
+    (tmp_path / mark).touch()
+    with pytest.raises(ValueError, match=f"holds an earlier run .{mark}.*--ov"):
+        OutputFolder(tmp_path)
+
+
+def test_other_files_are_left_alone(tmp_path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    _publish(OutputFolder(tmp_path), "one")
+    _publish(OutputFolder(tmp_path, overwrite=True), "two")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_overwriting_leaves_nothing_of_the_earlier_run(tmp_path) -> None:
+    _publish(OutputFolder(tmp_path), "one")
+    (tmp_path / "policies.png").touch()
+    _publish(OutputFolder(tmp_path, overwrite=True), "two")
+    assert os.listdir(tmp_path / "saved_model") == ["two"]
+    assert not (tmp_path / "policies.png").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_interrupted_run_leaves_nothing(tmp_path, error: type) -> None:
+    folder = OutputFolder(tmp_path)
+    with pytest.raises(error), folder.collect() as stage:
+        (stage / "curves.csv").write_text("half")
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupted_run_leaves_the_earlier_one(tmp_path) -> None:
+    _publish(OutputFolder(tmp_path), "one")
+    folder = OutputFolder(tmp_path, overwrite=True)
+    with pytest.raises(RuntimeError), folder.collect() as stage:
+        (stage / "curves.csv").write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "curves.csv").read_text() == "one"
+    assert os.listdir(tmp_path / "saved_model") == ["one"]
+
+
+def test_a_run_that_finishes_later_does_not_replace_another(tmp_path) -> None:
+    slow, fast = OutputFolder(tmp_path), OutputFolder(tmp_path)
+    _publish(fast, "fast")
+    with pytest.raises(ValueError, match="holds an earlier run"):
+        _publish(slow, "slow")
+    assert (tmp_path / "curves.csv").read_text() == "fast"
+
+
+def test_the_summary_is_published_last(tmp_path, monkeypatch) -> None:
+    moved = []
+    replace = os.replace
+
+    def record(source, target) -> None:
+        moved.append(os.path.basename(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", record)
+    _publish(OutputFolder(tmp_path), "one")
+    assert moved[-1] == "summary.json"
+
+
+def test_a_file_is_no_folder(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file"):
+        OutputFolder(tmp_path / "file")
+
+
+def test_a_folder_needs_a_name() -> None:
+    with pytest.raises(ValueError, match="must name a folder"):
+        OutputFolder("")
+
+
+def test_json_has_null_for_what_is_not_finite(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": [float("nan"), 1.5], "b": (float("inf"), None)})
+    assert json.loads(path.read_text()) == {"a": [None, 1.5], "b": [None, None]}

@@ -1,0 +1,175 @@
+"""From the command line to settings: what is filled in and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from absl import flags
+
+from experiments import defaults, line_up
+from tests.experiments.parsed_flags import settings_of
+
+PAYOFFS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]
+
+
+def test_without_flags_both_players_use_lola_dice_with_one_lookahead() -> None:
+    settings = settings_of()
+    assert settings.learner == ("lola_dice", "lola_dice")
+    assert settings.num_lookaheads == (1, 1)
+    assert (settings.num_seeds, settings.num_iterations) == (5, 200)
+    assert (settings.batch_size, settings.episode_length) == (64, 150)
+    assert settings.discount == 0.96
+
+
+@pytest.mark.parametrize("num_lookaheads", [0, 1, 2, 3])
+def test_defaults_follow_the_number_of_lookaheads(num_lookaheads: int) -> None:
+    settings = settings_of(f"--num_lookaheads={num_lookaheads}")
+    expected = defaults.defaults_for(num_lookaheads)
+    assert settings.inner_learning_rate[1] == expected.inner_learning_rate
+    assert settings.learning_rate[1] == expected.learning_rate
+    assert settings.optimizer[1] == expected.optimizer
+    assert settings.baseline == expected.baseline
+
+
+def test_beyond_the_table_the_imagined_distance_stays_the_same() -> None:
+    three, six = defaults.defaults_for(3), defaults.defaults_for(6)
+    assert 6 * six.inner_learning_rate == pytest.approx(
+        3 * three.inner_learning_rate
+    )
+
+
+def test_a_list_is_in_seat_order_and_one_value_means_all() -> None:
+    settings = settings_of(
+        "--learner=naive,lola_dice", "--learning_rate=0.1,0.2", "--policy=mlp"
+    )
+    assert settings.learner == ("naive", "lola_dice")
+    assert settings.learning_rate == (0.1, 0.2)
+    assert settings.policy == ("mlp", "mlp")
+    assert settings.hidden_units == ((64, 64), (64, 64))
+
+
+def test_what_a_player_has_no_use_for_is_none() -> None:
+    settings = settings_of("--learner=naive,tit_for_tat")
+    assert settings.inner_learning_rate == (None, None)
+    assert settings.num_lookaheads == (None, None)
+    assert settings.learning_rate[1] is None
+    assert settings.hidden_units == (None, None)
+
+
+def test_a_rate_is_constant_unless_a_final_one_is_given() -> None:
+    settings = settings_of("--learning_rate=0.4,0.2")
+    if defaults.defaults_for(1).final_learning_rate is None:
+        assert settings.final_learning_rate == (0.4, 0.2)
+    settings = settings_of("--learning_rate=0.4", "--final_learning_rate=0.1")
+    assert settings.final_learning_rate == (0.1, 0.1)
+    settings = settings_of("--learning_rate=0.4", "--final_learning_rate=none")
+    assert settings.final_learning_rate == (0.4, 0.4)
+
+
+def test_none_lifts_a_bound() -> None:
+    settings = settings_of("--max_gradient_norm=none,0.5")
+    assert settings.max_gradient_norm == (None, 0.5)
+
+
+def test_payoffs_come_as_json_and_from_files(tmp_path) -> None:
+    as_json, as_npy = tmp_path / "a.json", tmp_path / "a.npy"
+    as_json.write_text(json.dumps(PAYOFFS))
+    np.save(as_npy, np.asarray(PAYOFFS))
+    for text in (json.dumps(PAYOFFS), str(as_json), str(as_npy)):
+        settings = settings_of(f"--payoffs={text}")
+        assert settings.payoffs == PAYOFFS
+        assert settings.game == "custom"
+
+
+def test_payoffs_tell_the_number_of_players() -> None:
+    payoffs = json.dumps(np.zeros([3, 2, 2, 2]).tolist())
+    assert settings_of(f"--payoffs={payoffs}").num_players == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--batch_size=0", "at least 1"),
+        ("--learning_rate=-0.1", "at least 0"),
+        ("--learning_rate=nan", "Expected a number"),
+        ("--learning_rate=0.1,inf", "Expected a number"),
+        ("--learning_rate=fast", "Expected a number"),
+        ("--learning_rate=0.1,", "Expected a number"),
+        ("--discount=1.01", "from 0 to 1"),
+        ("--discount=nan", "from 0 to 1"),
+        ("--num_lookaheads=1.5", "whole number"),
+        ("--seed=-1", "from 0"),
+        ("--game=go", "one of prisoners_dilemma, matching_pennies"),
+        ("--policy=tabular,lstm", "one of tabular, mlp"),
+        ("--policy=not_there.keras", "path of a .keras file"),
+        ("--baseline=mean", "one of none, leave_one_out, critic"),
+        ("--optimizer=sdg", "one of sgd, adam"),
+        ("--hidden_units=64,x", "such as 64x64"),
+        ("--hidden_units=0", "such as 64x64"),
+        ("--max_gradient_norm=0", "or none"),
+    ],
+)
+def test_a_bad_value_is_refused_while_parsing(
+    argument: str, message: str
+) -> None:
+    with pytest.raises(flags.IllegalFlagValueError, match=message):
+        settings_of(argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learner=lola"], "learners .naive, lola_dice.*'lola'"),
+        (["--learner=naive,naive,naive"], "2 players. Received 3"),
+        (["--learning_rate=1,2,3"], "--learning_rate .*2 players"),
+        (["--learner=random"], "at least one player learn"),
+        (["--batch_size=1", "--baseline=leave_one_out"], "--batch_size"),
+        (["--momentum=0.9", "--optimizer=adam"], "--momentum is that of"),
+        (["--payoffs=[[1,2],[3,4]]"], "Received shape .2, 2."),
+        (["--payoffs=[[1,2],[3]]"], "one array of numbers"),
+        (["--payoffs=[[["], "one array of numbers"),
+        (["--payoffs=[[[1,2],[3,NaN]],[[1,2],[3,4]]]"], "finite"),
+        (["--payoffs=[[]]"], "shape"),
+        (["--payoffs=not_there.npy"], "No such file"),
+        (["--payoffs=[[1,2]]", "--game=chicken"], "exclude each other"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(
+    arguments: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings_of(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("learners", "lookaheads", "batch_size", "expected"),
+    [
+        (("naive", "naive"), (None, None), 64, "naive"),
+        (("lola_dice",) * 2, (1, 1), 64, "lola_dice_1_lookahead"),
+        (("lola_dice",) * 3, (2, 2, 2), 64, "lola_dice_2_lookaheads"),
+        (("lola_dice",) * 2, (0, 0), 64, "lola_dice_0_lookaheads"),
+        (("naive",) * 2, (None, None), 128, "naive_batch_128"),
+        (
+            ("lola_dice", "naive"),
+            (1, None),
+            64,
+            "lola_dice_1_lookahead_vs_naive",
+        ),
+        (
+            ("lola_dice", "lola_dice"),
+            (1, 3),
+            32,
+            "lola_dice_1_lookahead_vs_lola_dice_3_lookaheads_batch_32",
+        ),
+        (
+            ("tit_for_tat", "runs/a/saved_model/player_1"),
+            (None, None),
+            64,
+            "tit_for_tat_vs_saved_model",
+        ),
+    ],
+)
+def test_method_names(
+    learners: tuple, lookaheads: tuple, batch_size: int, expected: str
+) -> None:
+    assert line_up.method_name(learners, lookaheads, batch_size) == expected

@@ -1,0 +1,106 @@
+"""Heads: from outputs to distributions over actions."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf import policies
+from dice_tf.policies.heads import head_of
+from tests import oracles
+
+
+def normal(*shape):
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def network(num_outputs, name="network"):
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(num_outputs)(inputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def test_a_categorical_head_reads_one_logit_per_action():
+    logits = normal(6, 4)
+    head = policies.categorical(tf.constant(logits))
+    np.testing.assert_allclose(head.probs_parameter(), oracles.policy(logits))
+
+
+def test_a_bernoulli_head_reads_the_log_odds_of_action_0():
+    log_odds = normal(6, 1)
+    head = policies.bernoulli(tf.constant(log_odds))
+    assert head.batch_shape == [6]
+    for action in (0, 1):
+        np.testing.assert_allclose(
+            head.prob(action), oracles.policy(log_odds)[:, action]
+        )
+
+
+@pytest.mark.parametrize(
+    "num_outputs, num_actions, expected",
+    [
+        (1, 2, policies.bernoulli),
+        (2, 2, policies.categorical),
+        (3, 3, policies.categorical),
+        (1, 1, policies.categorical),
+    ],
+)
+def test_the_head_follows_from_the_number_of_outputs(
+    num_outputs, num_actions, expected
+):
+    assert head_of(network(1), num_outputs, num_actions) is expected
+
+
+def test_an_attached_head_is_used_whatever_the_outputs():
+    def cautious(outputs):
+        return tfp.distributions.Categorical(logits=outputs[..., :2] / 2.0)
+
+    policy = network(5)
+    assert policies.with_head(policy, cautious) is policy
+    for num_actions in (2, 7, None):
+        assert head_of(policy, 5, num_actions) is cautious
+
+
+def test_an_attached_head_is_no_part_of_the_policy():
+    class LayerHead(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.scale = self.add_weight(shape=())
+
+        def call(self, outputs):
+            return tfp.distributions.Categorical(logits=outputs * self.scale)
+
+    policy = network(2)
+    num_variables = len(policy.variables)
+    policies.with_head(policy, LayerHead())
+    assert len(policy.variables) == num_variables
+
+
+@pytest.mark.parametrize(
+    "num_outputs, num_actions, message",
+    [
+        (
+            2,
+            3,
+            r"'ann' has 2 outputs, but the player has 3 actions\. Expected 3",
+        ),
+        (3, 2, r"2 logits \(or 1, the log-odds of action 0\), or a head"),
+        (1, None, "'ann' acts in a seat without a finite set of actions: att"),
+    ],
+)
+def test_outputs_that_fit_no_head_are_refused(
+    num_outputs, num_actions, message
+):
+    with pytest.raises(ValueError, match=message):
+        head_of(network(num_outputs, "ann"), num_outputs, num_actions)
+
+
+def test_a_head_is_attached_to_models_only():
+    with pytest.raises(TypeError, match="`policy` must be a keras.Model"):
+        policies.with_head(lambda x: x, policies.categorical)
+
+
+def test_a_head_must_be_a_function():
+    with pytest.raises(TypeError, match="`head` must be a function from a te"):
+        policies.with_head(network(2), "categorical")
