@@ -1,0 +1,1 @@
+"""Short scripts that show the library at work, each with a `main`."""
