@@ -1,20 +1,31 @@
 """LOLA-DiCE: differentiating through the opponents' next learning steps."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import SGD, InnerOptimizer
-from dice_tf.learners.learner import (
-    Learner,
-    LearnerStep,
-    gradient_of,
-    own_gradients,
-)
+from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
+from dice_tf.learners.derivatives import evaluation_seeds
+from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
+from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.learners.unrolling import Unrolled, unroll
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import split_seed
+
+
+class LookAheadState(NamedTuple):
+    """What `LOLADiCE` remembers between steps, if anything.
+
+    Attributes:
+      slots: the inner optimiser's slots, one nest per player; empty if they
+        are reset.
+      rates: nest of tensors, what the inner rates remember.
+    """
+
+    slots: Sequence[Any]
+    rates: Any
 
 
 class LOLADiCE(Learner):
@@ -34,11 +45,20 @@ class LOLADiCE(Learner):
     plays afresh with the parameters reached, from a split of the seed of its
     own. With `num_lookaheads=0` this is `Naive`.
 
+    What is imagined need not be what happens: the inner rates and optimiser
+    are the learner's beliefs, set apart from the opponents' own optimisers.
+
     Args:
       num_lookaheads: K.
-      inner_learning_rate: `a`, one number, or one per player (whose entry
-        for the learning player is not used).
+      inner_learning_rate: `a`: one number, one per player (whose entry for
+        the learning player is not used), or `InnerRates`.
       inner_optimizer: the rule of the imagined steps. Default: plain SGD.
+      num_differentiated: differentiate through the last so many look-aheads
+        only; those before are held constant. Default: all.
+      carry_slots: whether the inner optimiser remembers from one step of the
+        learner to the next what it knows after the first look-ahead, as an
+        opponent's optimiser does that makes one step at a time; else every
+        step imagines it fresh.
 
     Raises:
       TypeError, ValueError: if an argument is out of its range.
@@ -58,22 +78,38 @@ class LOLADiCE(Learner):
     def __init__(
         self,
         num_lookaheads: int = 1,
-        inner_learning_rate: float | Sequence[float] = 1.0,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
         inner_optimizer: InnerOptimizer | None = None,
+        *,
+        num_differentiated: int | None = None,
+        carry_slots: bool = False,
     ):
         self.num_lookaheads = check_whole_number(
             "num_lookaheads", num_lookaheads, 0
         )
-        if isinstance(inner_learning_rate, (list, tuple)):
-            self.inner_learning_rate = tuple(
-                check_number("inner_learning_rate", rate)
-                for rate in inner_learning_rate
-            )
-        else:
-            self.inner_learning_rate = check_number(
-                "inner_learning_rate", inner_learning_rate
-            )
-        self.inner_optimizer = inner_optimizer or SGD()
+        self.inner_learning_rate = inner_learning_rate
+        self.inner_rates = as_inner_rates(inner_learning_rate)
+        self.inner_optimizer = check_inner_optimizer(
+            "inner_optimizer",
+            SGD() if inner_optimizer is None else inner_optimizer,
+        )
+        self.num_differentiated = (
+            None
+            if num_differentiated is None
+            else check_whole_number("num_differentiated", num_differentiated, 0)
+        )
+        self.carry_slots = carry_slots
+        self._remembers = carry_slots or isinstance(
+            inner_learning_rate, InnerRates
+        )
+
+    def init(self, params: Params) -> Any:
+        if not self._remembers:
+            return ()
+        slots = ()
+        if self.carry_slots:
+            slots = [self.inner_optimizer.init(own) for own in params]
+        return LookAheadState(slots, self.inner_rates.init(params))
 
     def step(
         self,
@@ -83,11 +119,22 @@ class LOLADiCE(Learner):
         seed: Any,
         state: Any,
     ) -> LearnerStep:
-        seeds = self._split(seed)
+        slots, memory = state if self._remembers else ((), ())
+        memory = self.inner_rates.observe(memory, params)
+        seeds = evaluation_seeds(seed, self.num_lookaheads + 1)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(params[player_id])
-            reached = self.look_ahead(objective, params, player_id, seeds[:-1])
-            value = objective(reached, seeds[-1])[player_id]
+            unrolled = self._unroll(
+                objective, params, player_id, seeds[:-1], slots, memory
+            )
+            value = objective(unrolled.params, seeds[-1])[player_id]
+        if self._remembers:
+            state = LookAheadState(
+                unrolled.first_slots if self.carry_slots else (),
+                self.inner_rates.remember(
+                    memory, params, unrolled.first_gradients
+                ),
+            )
         return LearnerStep(gradient_of(tape, value, params[player_id]), state)
 
     def look_ahead(
@@ -108,41 +155,27 @@ class LOLADiCE(Learner):
         Returns:
           One list of tensors per player, differentiable in `params`.
         """
-        params = list(params)
-        opponents = [
-            opponent
-            for opponent in range(objective.num_players)
-            if opponent != player_id and params[opponent]
-        ]
-        slots = {
-            opponent: self.inner_optimizer.init(params[opponent])
-            for opponent in opponents
-        }
-        for seed in seeds:
-            gradients = own_gradients(objective, params, seed, opponents)
-            for opponent in opponents:
-                params[opponent], slots[opponent] = self.inner_optimizer.step(
-                    params[opponent],
-                    gradients[opponent],
-                    slots[opponent],
-                    self._rate_of(opponent, objective.num_players),
-                )
-        return params
+        memory = self.inner_rates.init(params)
+        return self._unroll(
+            objective, params, player_id, seeds, (), memory
+        ).params
 
-    def _split(self, seed: Any) -> list:
-        # The first evaluation is of the parameters that all players start
-        # from: with the seed as it is, they can share it.
-        if seed is None:
-            return [None] * (self.num_lookaheads + 1)
-        return [seed, *split_seed(seed, self.num_lookaheads)]
-
-    def _rate_of(self, opponent: int, num_players: int) -> float:
-        if not isinstance(self.inner_learning_rate, tuple):
-            return self.inner_learning_rate
-        if len(self.inner_learning_rate) != num_players:
-            raise ValueError(
-                "`inner_learning_rate` must be one number, or one for each "
-                f"of {num_players} players. Received: "
-                f"{self.inner_learning_rate}."
-            )
-        return self.inner_learning_rate[opponent]
+    def _unroll(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seeds: Sequence[Any],
+        slots: Sequence[Any],
+        memory: Any,
+    ) -> Unrolled:
+        return unroll(
+            objective,
+            params,
+            player_id,
+            seeds,
+            slots or [self.inner_optimizer.init(own) for own in params],
+            self.inner_rates.values(memory, objective.num_players),
+            self.inner_optimizer,
+            self.num_differentiated,
+        )

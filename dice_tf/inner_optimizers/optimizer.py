@@ -1,0 +1,65 @@
+"""What an inner optimiser is: a step of ascent that can be differentiated."""
+
+import abc
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class InnerStep(NamedTuple):
+    """The result of one differentiable step.
+
+    Attributes:
+      params: list of tensors, the parameters after the step.
+      slots: nest of tensors, what the optimiser remembers.
+    """
+
+    params: list[tf.Tensor]
+    slots: Any
+
+
+class InnerOptimizer(abc.ABC):
+    """A differentiable gradient-ascent rule, as pure functions."""
+
+    @abc.abstractmethod
+    def init(self, params: list[tf.Tensor]) -> Any:
+        """Returns the slots to start from."""
+
+    @abc.abstractmethod
+    def step(
+        self,
+        params: list[tf.Tensor],
+        gradients: list[tf.Tensor],
+        slots: Any,
+        learning_rate: Any,
+    ) -> InnerStep:
+        """Makes one step of ascent.
+
+        Args:
+          params: list of tensors.
+          gradients: the gradients to ascend, tensors like `params`.
+          slots: what `init` or the last step returned.
+          learning_rate: scalar.
+
+        Returns:
+          An `InnerStep`, differentiable in all arguments.
+        """
+
+
+def check_inner_optimizer(name: str, optimizer: Any) -> InnerOptimizer:
+    """Returns the optimiser, or raises if it is none."""
+    if not isinstance(optimizer, InnerOptimizer):
+        raise TypeError(
+            f"`{name}` must be a dice_tf.inner_optimizers.InnerOptimizer, "
+            "whose steps can be differentiated (those of Keras cannot). "
+            f"Received: {optimizer!r}."
+        )
+    return optimizer
+
+
+def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:
+    """Returns a number or tensor in a dtype, without loss of digits."""
+    # `tf.cast` of a Python number passes through float32.
+    if tf.is_tensor(value):
+        return tf.cast(value, dtype)
+    return tf.constant(value, dtype)

@@ -1,0 +1,193 @@
+"""The learning rates that a learner assumes of its opponents."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.checks import check_number
+from dice_tf.learners.derivatives import inner_product
+from dice_tf.objectives.objective import Params
+
+
+class InnerRates(abc.ABC):
+    """Assumed learning rates, one per player, with what they remember.
+
+    They are beliefs about opponents, and have nothing to do with the rates
+    with which the opponents' own optimisers really move them.
+    """
+
+    def init(self, params: Params) -> Any:
+        """Returns the state to start from; `()` if there is none."""
+        del params
+        return ()
+
+    def observe(self, state: Any, params: Params) -> Any:
+        """Returns the state after seeing where all players are now."""
+        del params
+        return state
+
+    @abc.abstractmethod
+    def values(self, state: Any, num_players: int) -> tuple[Any, ...]:
+        """Returns one rate per player, numbers or scalar tensors."""
+
+    def remember(
+        self,
+        state: Any,
+        params: Params,
+        gradients: dict[int, list[tf.Tensor]],
+    ) -> Any:
+        """Returns the state to keep for the next step.
+
+        Args:
+          state: what `observe` returned.
+          params: one list of tensors per player, where they are now.
+          gradients: by player, the gradient of its value in its parameters.
+        """
+        del params, gradients
+        return state
+
+
+class FixedRates(InnerRates):
+    """Rates that do not change.
+
+    Args:
+      rates: one number for all players, or one per player.
+
+    Raises:
+      TypeError, ValueError: if a rate is not a number, or is negative.
+    """
+
+    def __init__(self, rates: float | Sequence[float]):
+        self._rates = _check_rates(rates)
+
+    def values(self, state: Any, num_players: int) -> tuple[Any, ...]:
+        return _rates_of(self._rates, num_players)
+
+
+class FittedState(NamedTuple):
+    """What `FittedRates` remembers.
+
+    Attributes:
+      params: one list of tensors per player, where it was.
+      gradients: tensors like `params`, the gradients there.
+      products: scalars, one per player, running sums of moves times gradients.
+      squares: scalars, running sums of squared gradients.
+    """
+
+    params: list[list[tf.Tensor]]
+    gradients: list[list[tf.Tensor]]
+    products: list[tf.Tensor]
+    squares: list[tf.Tensor]
+
+
+class FittedRates(InnerRates):
+    """Learns each player's rate from the moves that it is seen to make.
+
+    The least-squares fit of one naive step per iteration, which forgets:
+
+      `a_j = max(0, sum_s decay^(t-s) <dtheta_j,s, g_j,s>
+                    / sum_s decay^(t-s) <g_j,s, g_j,s>)`,
+
+    over the iterations s before t, with `g_j,s` the gradient of j's value as
+    this learner evaluated it and `dtheta_j,s` the move that followed. For an
+    opponent that ascends `g_j` with plain SGD it is the opponent's real rate
+    from the second iteration on; for one that stands still it goes to 0.
+    Gradients that were sampled from other play than the opponent's own add
+    their noise to the denominator only, and make the fit too small.
+
+    A rate that ascended the learner's own value instead would be wishful:
+    it would go to 0 wherever the opponents' learning hurts.
+
+    Args:
+      initial: one number for all players, or one per player, in use until a
+        player with a gradient has been seen to move.
+      decay: in [0, 1], the weight of the past at each step.
+
+    Raises:
+      TypeError, ValueError: if an argument is out of its range.
+    """
+
+    def __init__(self, initial: float | Sequence[float], decay: float = 0.9):
+        self.initial = _check_rates(initial)
+        self.decay = check_number("decay", decay, 0.0, 1.0)
+
+    def init(self, params: Params) -> FittedState:
+        params = [[tf.convert_to_tensor(x) for x in own] for own in params]
+        zeros = [[tf.zeros_like(x) for x in own] for own in params]
+        zero = [tf.zeros([], _dtype_of(own)) for own in params]
+        return FittedState(params, zeros, zero, list(zero))
+
+    def observe(self, state: FittedState, params: Params) -> FittedState:
+        products, squares = [], []
+        for j, own in enumerate(params):
+            product, square = state.products[j], state.squares[j]
+            if own:
+                gradient = state.gradients[j]
+                moves = [
+                    now - before
+                    for now, before in zip(own, state.params[j], strict=True)
+                ]
+                product = self.decay * product + inner_product(moves, gradient)
+                square = self.decay * square + inner_product(gradient, gradient)
+            products.append(product)
+            squares.append(square)
+        return state._replace(products=products, squares=squares)
+
+    def values(self, state: FittedState, num_players: int) -> tuple[Any, ...]:
+        return tuple(
+            tf.where(
+                square > 0.0,
+                tf.maximum(tf.math.divide_no_nan(product, square), 0.0),
+                tf.constant(initial, square.dtype),
+            )
+            for initial, product, square in zip(
+                _rates_of(self.initial, num_players),
+                state.products,
+                state.squares,
+                strict=True,
+            )
+        )
+
+    def remember(
+        self,
+        state: FittedState,
+        params: Params,
+        gradients: dict[int, list[tf.Tensor]],
+    ) -> FittedState:
+        return state._replace(
+            params=[list(own) for own in params],
+            gradients=[
+                gradients.get(j, [tf.zeros_like(x) for x in own])
+                for j, own in enumerate(params)
+            ],
+        )
+
+
+def as_inner_rates(rates: Any) -> InnerRates:
+    """Returns `InnerRates`, fixed if numbers are given."""
+    return rates if isinstance(rates, InnerRates) else FixedRates(rates)
+
+
+def _check_rates(rates: Any) -> float | tuple[float, ...]:
+    if isinstance(rates, (list, tuple)):
+        return tuple(check_number("inner_learning_rate", r) for r in rates)
+    return check_number("inner_learning_rate", rates)
+
+
+def _rates_of(
+    rates: float | tuple[float, ...], num_players: int
+) -> tuple[float, ...]:
+    if not isinstance(rates, tuple):
+        return (rates,) * num_players
+    if len(rates) != num_players:
+        raise ValueError(
+            "`inner_learning_rate` must be one number, or one for each of "
+            f"{num_players} players. Received: {rates}."
+        )
+    return rates
+
+
+def _dtype_of(own: Sequence[tf.Tensor]) -> tf.DType:
+    return own[0].dtype if own else tf.float32

@@ -1,0 +1,129 @@
+"""The Jacobian of the game: how all players' gradients change together.
+
+`g` is the stack over players of `dV_i / dtheta_i`, and `J` its Jacobian, with
+the blocks `J_ij = d^2 V_i / dtheta_i dtheta_j`. The literature writes losses
+`L = -V`, with `xi = -g` and `H = -J`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.learners.derivatives import cross_gradients, inner_product
+from dice_tf.learners.learner import gradient_of, own_gradients
+from dice_tf.objectives.objective import Objective, Params
+
+
+class JacobianProducts(NamedTuple):
+    """A game's gradient and products with its Jacobian, by player.
+
+    Attributes:
+      gradient: `g_i`, tensors like `params[i]`.
+      forward: `(J v)_i`.
+      transposed: `(J^T v)_i`.
+    """
+
+    gradient: dict[int, list[tf.Tensor]]
+    forward: dict[int, list[tf.Tensor]]
+    transposed: dict[int, list[tf.Tensor]]
+
+
+def jacobian_products(
+    objective: Objective,
+    params: Params,
+    player_ids: Sequence[int],
+    seed: Any,
+    vectors: dict[int, list[tf.Tensor]],
+) -> JacobianProducts:
+    """Multiplies the game's Jacobian with vectors, without forming it.
+
+    Args:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_ids: the players whose parameters the game is in.
+      seed: int32 `[2]`.
+      vectors: v, by player tensors like its parameters; not differentiated.
+
+    Returns:
+      `JacobianProducts`.
+    """
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        for i in player_ids:
+            tape.watch(params[i])
+        _, gradients = cross_gradients(
+            objective, params, seed, player_ids, player_ids
+        )
+        along = {
+            i: tf.add_n(
+                [inner_product(gradients[i][j], vectors[j]) for j in player_ids]
+            )
+            for i in player_ids
+        }
+        total = tf.add_n(
+            [inner_product(gradients[i][i], vectors[i]) for i in player_ids]
+        )
+    return JacobianProducts(
+        {i: gradients[i][i] for i in player_ids},
+        {i: gradient_of(tape, along[i], params[i]) for i in player_ids},
+        {i: gradient_of(tape, total, params[i]) for i in player_ids},
+    )
+
+
+def game_jacobian(
+    objective: Objective,
+    params: Params,
+    player_ids: Sequence[int],
+    seed: Any,
+) -> tf.Tensor:
+    """Forms the game's Jacobian.
+
+    Args:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_ids: the players whose parameters the game is in, at least one.
+      seed: int32 `[2]`.
+
+    Returns:
+      `[d, d]`, with d the number of parameters of these players, in the order
+      of `flatten`. Row r holds the derivatives of the r-th gradient.
+    """
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        for i in player_ids:
+            tape.watch(params[i])
+        gradients = own_gradients(objective, params, seed, player_ids)
+        flat = flatten(gradients, player_ids)
+    blocks = tape.jacobian(
+        flat,
+        [param for i in player_ids for param in params[i]],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        # Eagerly, vectorising would trace a graph for every call.
+        experimental_use_pfor=not tf.executing_eagerly(),
+    )
+    size = flat.shape[0]
+    return tf.concat([tf.reshape(x, [size, -1]) for x in blocks], axis=1)
+
+
+def flatten(
+    tensors: dict[int, list[tf.Tensor]], player_ids: Sequence[int]
+) -> tf.Tensor:
+    """Returns all players' tensors as one vector."""
+    return tf.concat(
+        [tf.reshape(x, [-1]) for i in player_ids for x in tensors[i]], axis=0
+    )
+
+
+def unflatten(
+    vector: tf.Tensor, params: Params, player_ids: Sequence[int]
+) -> dict[int, list[tf.Tensor]]:
+    """Returns tensors like the players' parameters, undoing `flatten`."""
+    sizes = [x.shape.num_elements() for i in player_ids for x in params[i]]
+    parts = iter(tf.split(vector, sizes))
+    return {
+        i: [tf.reshape(next(parts), x.shape) for x in params[i]]
+        for i in player_ids
+    }

@@ -1,0 +1,154 @@
+"""The Taylor terms of opponent shaping, and the learners that add them up."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.learners.derivatives import (
+    cross_gradients,
+    evaluation_seeds,
+    inner_product,
+    opponents_of,
+)
+from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
+from dice_tf.learners.learner import (
+    Learner,
+    LearnerStep,
+    gradient_of,
+    own_gradients,
+)
+from dice_tf.objectives.objective import Objective, Params
+
+
+class TaylorTerms(NamedTuple):
+    """The three parts of a player's gradient of the Taylor surrogate.
+
+    With `S_i = V_i + sum_j <dV_i/dtheta_j, a_j dV_j/dtheta_j>` over the
+    opponents j, the value of i after one naive step of the opponents to first
+    order in their rates `a_j`, the three add up to `dS_i / dtheta_i`.
+
+    Attributes:
+      naive: tensors like `params[i]`, the gradient of `V_i`.
+      look_ahead: of the products with the steps held constant: how the value
+        gradient changes where the opponents go.
+      shaping: of the products with the value gradients held constant: how the
+        player changes where the opponents go.
+    """
+
+    naive: list[tf.Tensor]
+    look_ahead: list[tf.Tensor]
+    shaping: list[tf.Tensor]
+
+
+def taylor_terms(
+    objective: Objective,
+    params: Params,
+    player_ids: Sequence[int],
+    seed: Any,
+    rates: Sequence[Any],
+) -> tuple[dict[int, TaylorTerms], dict[int, list[tf.Tensor]]]:
+    """Computes the Taylor terms of some players.
+
+    The two factors of each product are evaluated with splits of the seed of
+    their own, so that the terms of an unbiased objective are unbiased: from
+    one batch the product would be biased by their covariance.
+
+    Args:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_ids: whose terms.
+      seed: int32 `[2]`.
+      rates: `a_j`, one per player.
+
+    Returns:
+      `TaylorTerms` by player, and each opponent's own gradient by opponent.
+    """
+    value_seed, step_seed = evaluation_seeds(seed, 2)
+    opponents = {i: opponents_of(i, params) for i in player_ids}
+    movers = sorted({j for others in opponents.values() for j in others})
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        for i in player_ids:
+            tape.watch(params[i])
+        values, factors = cross_gradients(
+            objective, params, value_seed, player_ids, movers
+        )
+        steps = {}
+        if movers:
+            steps = own_gradients(objective, params, step_seed, movers)
+        look_ahead = {i: tf.zeros_like(values[i]) for i in player_ids}
+        shaping = dict(look_ahead)
+        for i in player_ids:
+            for j in opponents[i]:
+                factor, step = factors[i][j], steps[j]
+                look_ahead[i] += rates[j] * inner_product(
+                    factor, _constant(step)
+                )
+                shaping[i] += rates[j] * inner_product(_constant(factor), step)
+    terms = {
+        i: TaylorTerms(
+            gradient_of(tape, values[i], params[i]),
+            gradient_of(tape, look_ahead[i], params[i]),
+            gradient_of(tape, shaping[i], params[i]),
+        )
+        for i in player_ids
+    }
+    return terms, steps
+
+
+class TaylorLearner(Learner):
+    """A learner whose direction is made of Taylor terms.
+
+    Args:
+      inner_learning_rate: `a`, the rate assumed for the opponents: one
+        number, one per player, or `InnerRates`.
+
+    Raises:
+      TypeError, ValueError: if it is none of these.
+    """
+
+    def __init__(
+        self,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
+    ):
+        self.inner_learning_rate = inner_learning_rate
+        self.inner_rates = as_inner_rates(inner_learning_rate)
+
+    def init(self, params: Params) -> Any:
+        return self.inner_rates.init(params)
+
+    def step(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Any,
+        state: Any,
+    ) -> LearnerStep:
+        state = self.inner_rates.observe(state, params)
+        rates = self.inner_rates.values(state, objective.num_players)
+        terms, gradients = taylor_terms(
+            objective, params, self.terms_of(player_id, params), seed, rates
+        )
+        return LearnerStep(
+            self.combine(terms, player_id),
+            self.inner_rates.remember(state, params, gradients),
+        )
+
+    def terms_of(self, player_id: int, params: Params) -> list[int]:
+        """Returns the players whose terms `combine` needs."""
+        del params
+        return [player_id]
+
+    @abc.abstractmethod
+    def combine(
+        self, terms: dict[int, TaylorTerms], player_id: int
+    ) -> list[tf.Tensor]:
+        """Returns the player's direction."""
+
+
+def _constant(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.stop_gradient(tensor) for tensor in tensors]

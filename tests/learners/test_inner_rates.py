@@ -1,0 +1,155 @@
+"""The rates that a learner assumes of its opponents."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dice_tf import learners
+from dice_tf.learners import FittedRates, FixedRates
+from tests.learners import settings
+
+INITIAL = 0.9
+# Everything that assumes rates, with memory of them.
+KINDS = {
+    "look_ahead": learners.LookAhead,
+    "lola": learners.LOLA,
+    "sos": learners.SOS,
+    "lola_dice": functools.partial(learners.LOLADiCE, 2),
+    "competitive": learners.CompetitiveGradientDescent,
+    "extragradient": learners.Extragradient,
+}
+
+
+@functools.cache
+def setting_of(name):
+    return settings.make(name)
+
+
+def play(setting, learner, move, num_steps=4):
+    """Steps of player 0, while the others move by `move`."""
+    params = [[tf.constant(x) for x in own] for own in setting.params]
+    state = learner.init(params)
+    for step in range(num_steps):
+        direction, after = learner.step(
+            setting.objective, params, 0, None, state
+        )
+        tf.nest.assert_same_structure(state, after)
+        state = after
+        params = [
+            [x + 0.05 * d for x, d in zip(own, direction, strict=True)]
+            if i == 0
+            else move(params, i, step)
+            for i, own in enumerate(params)
+        ]
+    return state, params
+
+
+def ascend(setting, rates, params, player_id, step):
+    gradients = learners.Naive().gradient(setting.objective, params, player_id)
+    rate = rates[player_id]
+    rate = rate(step) if callable(rate) else rate
+    return [
+        x + rate * g for x, g in zip(params[player_id], gradients, strict=True)
+    ]
+
+
+def fitted(rates, state, params):
+    return [
+        float(rate)
+        for rate in rates.values(rates.observe(state, params), len(params))
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [(kind, "quadratic_3") for kind in sorted(KINDS)]
+    + [("lola_dice", "matrix_2")],
+)
+def test_the_rate_of_a_naive_opponent_is_found(kind, name):
+    setting, real = setting_of(name), (None, 0.03, 0.11)
+    rates = FittedRates(INITIAL)
+    learner = KINDS[kind](inner_learning_rate=rates)
+    state, params = play(
+        setting, learner, functools.partial(ascend, setting, real)
+    )
+    memory = getattr(state, "rates", state)
+    found = fitted(rates, memory, params)
+    np.testing.assert_allclose(
+        found[1:], real[1 : len(setting.params)], rtol=1e-9
+    )
+    # What it found is what it then assumes.
+    direction, _ = learner.step(setting.objective, params, 0, None, state)
+    expected = KINDS[kind](inner_learning_rate=tuple(found)).gradient(
+        setting.objective, params, 0
+    )
+    np.testing.assert_allclose(
+        settings.vector(direction), settings.vector(expected), rtol=1e-9
+    )
+
+
+def test_the_fit_forgets():
+    """a = (d a_1 |g_1|^2 + a_2 |g_2|^2) / (d |g_1|^2 + |g_2|^2)."""
+    setting, rates = setting_of("quadratic_2"), FittedRates(INITIAL, 0.5)
+    squares = []
+
+    def move(params, player_id, step):
+        (found,) = [
+            learners.Naive().gradient(setting.objective, params, player_id)
+        ]
+        squares.append(np.sum(settings.vector(found) ** 2))
+        rate = (0.05, 0.02)[step]
+        return [
+            x + rate * g for x, g in zip(params[player_id], found, strict=True)
+        ]
+
+    state, params = play(setting, learners.LOLA(rates), move, 2)
+    expected = (0.5 * 0.05 * squares[0] + 0.02 * squares[1]) / (
+        0.5 * squares[0] + squares[1]
+    )
+    assert fitted(rates, state, params)[1] == pytest.approx(expected)
+
+
+def test_an_opponent_that_stands_still_is_seen_to_do_so():
+    setting, rates = setting_of("quadratic_2"), FittedRates(INITIAL)
+    state, params = play(
+        setting, learners.LOLA(rates), lambda params, i, step: params[i]
+    )
+    assert fitted(rates, state, params)[1] == 0.0
+
+
+def test_a_rate_is_never_negative():
+    setting, rates = setting_of("quadratic_2"), FittedRates(INITIAL)
+    descend = functools.partial(ascend, setting, (None, -0.05))
+    state, params = play(setting, learners.LOLA(rates), descend)
+    assert fitted(rates, state, params)[1] == 0.0
+
+
+def test_before_anything_was_seen_the_rate_is_the_initial_one():
+    setting = setting_of("quadratic_3")
+    rates = FittedRates((0.1, 0.2, 0.3))
+    params = [[tf.constant(x) for x in own] for own in setting.params]
+    state = rates.init(params)
+    assert fitted(rates, state, params) == pytest.approx([0.1, 0.2, 0.3])
+    empty = FittedRates(0.5)
+    np.testing.assert_allclose(
+        empty.values(empty.observe(empty.init([[], []]), [[], []]), 2),
+        [0.5, 0.5],
+    )
+
+
+def test_fixed_rates_remember_nothing():
+    rates = FixedRates((0.1, 0.2))
+    assert rates.init([[], []]) == rates.observe((), [[], []]) == ()
+    assert rates.remember((), [[], []], {}) == ()
+    assert rates.values((), 2) == (0.1, 0.2)
+
+
+def test_arguments_out_of_their_range_are_refused():
+    with pytest.raises(ValueError, match="`decay` must be finite and in"):
+        FittedRates(1.0, decay=1.5)
+    with pytest.raises(ValueError, match="`inner_learning_rate` must be finit"):
+        FittedRates(-1.0)
+    with pytest.raises(ValueError, match="or one for each of 2 players"):
+        FixedRates((0.1, 0.2, 0.3)).values((), 2)

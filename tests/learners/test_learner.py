@@ -1,0 +1,140 @@
+"""What a learner is, and what learners share."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from dice_tf.learners import Learner, LearnerStep, Naive
+from dice_tf.learners.learner import as_params, check_learners, own_gradients
+from dice_tf.objectives import FunctionObjective
+from tests.toys import ASYMMETRIC, exact_objective, random_params
+
+QUADRATIC = FunctionObjective(
+    [
+        lambda params: -(params[0][0] ** 2) * params[1][0],
+        lambda params: params[0][0] * params[1][0] ** 3,
+    ]
+)
+PARAMS = [[2.0], [3.0]]
+
+
+class Counting(Learner):
+    """Moves by the number of steps made, from one more than it began."""
+
+    def init(self, params):
+        return {"count": tf.constant(len(params))}
+
+    def step(self, objective, params, player_id, seed, state):
+        count = state["count"] + 1
+        return LearnerStep([tf.cast(count, tf.float32)], {"count": count})
+
+
+def test_a_gradient_is_one_step_from_the_first_state():
+    assert float(Counting().gradient(QUADRATIC, PARAMS, 0)[0]) == 3.0
+
+
+def test_a_learner_remembers_nothing_unless_it_says_so():
+    assert Naive().init(PARAMS) == ()
+    step = Naive().step(QUADRATIC, as_params(PARAMS, 2), 0, None, "memory")
+    assert step.state == "memory"
+
+
+def test_parameters_are_read_once_from_variables_and_arrays():
+    variable = tf.Variable(1.5)
+    params = as_params([[variable, np.float32(2.0)], []], 2)
+    variable.assign(9.0)
+    assert [float(param) for param in params[0]] == [1.5, 2.0]
+    assert all(tf.is_tensor(param) for param in params[0]) and params[1] == []
+
+
+@pytest.mark.parametrize("params", [None, "ab", [1.0, 2.0], ([1.0], 2.0)])
+def test_parameters_that_are_no_lists_are_refused(params):
+    with pytest.raises(TypeError, match="`params` must be one list of tensors"):
+        Naive().gradient(QUADRATIC, params, 0)
+
+
+def test_parameters_of_too_few_players_are_refused():
+    with pytest.raises(ValueError, match="for each of 2 players. Received 1"):
+        Naive().gradient(QUADRATIC, [[1.0]], 0)
+
+
+def test_a_player_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="`player_id` must be below the numb"):
+        Naive().gradient(QUADRATIC, PARAMS, 2)
+
+
+def test_own_gradients_are_differentiable_in_all_parameters():
+    params = as_params(PARAMS, 2)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(params)
+        gradients = own_gradients(QUADRATIC, params, None, [0, 1])
+    # dV_0/dx = -2 x y, dV_1/dy = 3 x y^2.
+    assert float(gradients[0][0]) == -12.0 and float(gradients[1][0]) == 54.0
+    assert float(tape.gradient(gradients[0][0], params[1][0])) == -4.0
+    assert float(tape.gradient(gradients[1][0], params[0][0])) == 27.0
+
+
+def test_own_gradients_are_those_of_the_players_asked_for():
+    found = own_gradients(QUADRATIC, as_params(PARAMS, 2), None, [1])
+    assert list(found) == [1]
+
+
+def test_gradients_are_dense_and_zero_where_nothing_depends():
+    class Embedded(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(5, 1)
+            self.unused = self.add_weight(shape=(3,))
+
+        def call(self, observations):
+            return self.table(tf.argmax(observations, axis=-1))
+
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    policies = [Embedded(), dice_tf.policies.tit_for_tat(game, 1)]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    params = objective.initial_params()
+    gradients = own_gradients(objective, params, None, [0, 1])
+    assert gradients[1] == []
+    shapes = [own.shape for own in gradients[0]]
+    assert sorted(map(tuple, shapes)) == [(3,), (5, 1)]
+    for own in gradients[0]:
+        assert isinstance(own, tf.Tensor)
+        assert np.any(own) == (own.shape == (5, 1))
+
+
+def test_learners_are_one_per_player_or_none():
+    learners = [Naive(), None]
+    assert check_learners(learners, 2) == tuple(learners)
+    with pytest.raises(ValueError, match="`learners` must have one entry for"):
+        check_learners(learners, 3)
+    with pytest.raises(TypeError, match="`learners` must be a list with one"):
+        check_learners(Naive(), 2)
+    with pytest.raises(
+        TypeError, match="`learners` must hold dice_tf.learners"
+    ):
+        check_learners([Naive(), "naive"], 2)
+    with pytest.raises(TypeError, match="or None for a frozen player"):
+        check_learners([Naive(), Naive], 2)
+
+
+def test_a_player_without_parameters_has_no_direction():
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    policies = [
+        dice_tf.policies.tabular(game, 0),
+        dice_tf.policies.always_defect(game, 1),
+    ]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    params = objective.initial_params()
+    for learner in (Naive(), dice_tf.learners.LOLADiCE(1, 0.5)):
+        assert learner.gradient(objective, params, 1) == []
+        assert learner.gradient(objective, params, 0)[0].shape == (5, 1)
+
+
+def test_directions_keep_the_dtype_of_the_parameters():
+    objective = exact_objective(ASYMMETRIC, 0.9, 3)
+    params = random_params(objective.policies, 0)
+    for learner in (Naive(), dice_tf.learners.LOLADiCE(1, 0.5)):
+        (direction,) = learner.gradient(objective, params, 0)
+        assert direction.dtype == tf.float64

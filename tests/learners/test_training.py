@@ -1,0 +1,92 @@
+"""Learners in the compiled, vectorised step of the trainer."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from dice_tf import learners
+from dice_tf.inner_optimizers import Adam, ClipByGlobalNorm
+from tests.toys import ASYMMETRIC, exact_objective, random_params
+
+LINE_UPS = {
+    "taylor": lambda: [learners.SOS(0.3), learners.LOLA(0.3)],
+    "look_ahead": lambda: [
+        learners.LookAhead(0.3),
+        learners.LOLAFullGradient(0.3),
+    ],
+    "memory": lambda: [
+        learners.LOLADiCE(
+            2,
+            learners.FittedRates(0.3),
+            ClipByGlobalNorm(0.5, Adam(epsilon=0.1)),
+            num_differentiated=1,
+            carry_slots=True,
+        ),
+        learners.SOS(learners.FittedRates(0.3)),
+    ],
+    "jacobians": lambda: [
+        learners.CompetitiveGradientDescent(0.3),
+        learners.LocalSymplecticSurgery(0.1),
+    ],
+    "products": lambda: [
+        learners.Consensus(0.3),
+        learners.SymplecticGradientAdjustment(),
+    ],
+    "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
+}
+RATE, NUM_STEPS, NUM_SEEDS = 0.1, 3, 2
+
+
+def step_by_step(objective, line_up, params):
+    """The parameters after simultaneous steps, eagerly."""
+    params = [[tf.constant(x) for x in own] for own in params]
+    states = [learner.init(params) for learner in line_up]
+    for _ in range(NUM_STEPS):
+        results = [
+            learner.step(objective, params, i, tf.constant([1, 2]), states[i])
+            for i, learner in enumerate(line_up)
+        ]
+        states = [result.state for result in results]
+        params = [
+            [x + RATE * d for x, d in zip(own, result.direction, strict=True)]
+            for own, result in zip(params, results, strict=True)
+        ]
+    return params
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("name", LINE_UPS)
+def test_a_compiled_step_of_many_runs_is_that_of_each(name, jit_compile):
+    objective = exact_objective(ASYMMETRIC, 0.9, 3)
+    starts = [
+        random_params(objective.policies, seed) for seed in range(NUM_SEEDS)
+    ]
+    trainer = dice_tf.Trainer(
+        objective, LINE_UPS[name](), num_seeds=NUM_SEEDS, initial_params=starts
+    )
+    trainer.compile(
+        optimizer=keras.optimizers.SGD(RATE), jit_compile=jit_compile
+    )
+    trainer.fit(steps_per_epoch=NUM_STEPS, verbose=0)
+    for run, start in enumerate(starts):
+        expected = step_by_step(objective, LINE_UPS[name](), start)
+        for player, own in zip(trainer.players, expected, strict=True):
+            np.testing.assert_allclose(
+                player.params[0][run], own[0], rtol=1e-6, atol=1e-7
+            )
+
+
+def test_a_sampled_step_can_be_compiled():
+    """Two learners that play afresh where others lead, in one trainer."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
+    objective = dice_tf.objectives.DiCEObjective(game, policies, 0.9, 8)
+    trainer = dice_tf.Trainer(
+        objective, [learners.HOLA(2, 0.3), learners.SOS(0.3)], num_seeds=2
+    )
+    trainer.compile(optimizer=keras.optimizers.SGD(RATE))
+    trainer.fit(steps_per_epoch=2, verbose=0)
+    assert np.all(np.isfinite(trainer.curves))
+    assert trainer.curves.shape == (2, 2, 2)

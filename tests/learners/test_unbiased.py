@@ -1,0 +1,98 @@
+"""Sampled directions are unbiased where a rule is linear in each factor."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from dice_tf import learners
+from dice_tf.objectives import DiCEObjective, Objective
+from tests.toys import (
+    ASYMMETRIC,
+    exact_objective,
+    random_params,
+    tabular_policies,
+)
+
+DISCOUNT, LENGTH, BATCH, NUM_SEEDS = 0.9, 2, 4, 3000
+PLAYER_ID, RATE = 1, 2.0
+LEARNERS = {
+    "look_ahead": learners.LookAhead(RATE),
+    "lola": learners.LOLA(RATE),
+    "sos": learners.SOS(RATE, p=0.7),
+    "consensus": learners.Consensus(1.0),
+}
+
+
+class OneBatch(Objective):
+    """The same objective that plays one batch, whatever the split."""
+
+    def __init__(self, objective, seed):
+        self.objective, self.seed = objective, seed
+        self.num_players = objective.num_players
+
+    def _values(self, params, seed, state):
+        return self.objective(params, self.seed, state)
+
+
+def afresh(objective, seed):
+    del seed
+    return objective
+
+
+@functools.cache
+def sampled_directions(wrap, names):
+    """`NUM_SEEDS` directions of each learner, `[NUM_SEEDS, size]`."""
+    game = dice_tf.games.iterated_matrix_game(
+        ASYMMETRIC, LENGTH, dtype="float64"
+    )
+    objective = DiCEObjective(game, tabular_policies(game), DISCOUNT, BATCH)
+
+    @tf.function
+    def sample(seeds):
+        def directions(seed):
+            return {
+                name: LEARNERS[name].gradient(
+                    wrap(objective, seed), params(), PLAYER_ID, seed
+                )[0]
+                for name in names
+            }
+
+        types = dict.fromkeys(names, tf.float64)
+        return tf.map_fn(directions, seeds, fn_output_signature=types)
+
+    seeds = tf.stack([tf.range(NUM_SEEDS), tf.fill([NUM_SEEDS], 7)], axis=1)
+    return {
+        name: own.numpy().reshape(NUM_SEEDS, -1)
+        for name, own in sample(seeds).items()
+    }
+
+
+@functools.cache
+def exact():
+    return exact_objective(ASYMMETRIC, DISCOUNT, LENGTH)
+
+
+@functools.cache
+def params():
+    return random_params(exact().policies, 3)
+
+
+def deviations(name, wrap, names):
+    """Mean minus exact direction, in standard errors."""
+    (expected,) = LEARNERS[name].gradient(exact(), params(), PLAYER_ID)
+    directions = sampled_directions(wrap, names)[name]
+    errors = directions.std(axis=0, ddof=1) / np.sqrt(NUM_SEEDS)
+    return np.abs(directions.mean(axis=0) - np.ravel(expected)) / errors
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_sampled_directions_average_to_the_exact_one(name):
+    assert np.max(deviations(name, afresh, tuple(LEARNERS))) < 3.0
+
+
+@pytest.mark.parametrize("name", ["lola", "consensus"])
+def test_from_one_batch_they_would_not(name):
+    assert np.max(deviations(name, OneBatch, ("lola", "consensus"))) > 5.0
