@@ -1,17 +1,32 @@
 """Opponent shaping in TensorFlow: LOLA-DiCE and the field around it."""
 
-from dice_tf import critics, export, games, learners, objectives, policies
+from dice_tf import (
+    critics,
+    diagnostics,
+    estimators,
+    export,
+    games,
+    inner_optimizers,
+    learners,
+    objectives,
+    policies,
+)
 from dice_tf.dice import dice_objective, magic_box
+from dice_tf.stochastic_graph import StochasticComputationGraph
 from dice_tf.trainer import Trainer
 from dice_tf.version import __version__
 
 __all__ = [
+    "StochasticComputationGraph",
     "Trainer",
     "__version__",
     "critics",
+    "diagnostics",
     "dice_objective",
+    "estimators",
     "export",
     "games",
+    "inner_optimizers",
     "learners",
     "magic_box",
     "objectives",

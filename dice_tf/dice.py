@@ -8,12 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_rank, check_same_shape
-from dice_tf.returns import (
-    cumulative_sum,
-    discount_weights,
-    generalized_advantages,
-)
+from dice_tf.checks import check_rank, check_same_shape
+from dice_tf.returns import cumulative_sum, discount_weights
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -93,83 +89,33 @@ def dice_objective(
       Computation Graphs) for the baseline valid at every order.
     """
     log_probs = tf.convert_to_tensor(log_probs)
-    rewards = _constant("rewards", rewards, log_probs)
+    rewards = held_constant("rewards", rewards, log_probs)
     weights = discount_weights(discount, rewards)
     discounted = weights * rewards
     boxes = magic_box(cumulative_sum(log_probs))
     if baseline is None:
         return tf.reduce_sum(boxes * discounted, axis=0)
-    if isinstance(baseline, str):
-        if baseline != LEAVE_ONE_OUT:
-            raise ValueError(
-                f"`baseline` must be None, {LEAVE_ONE_OUT!r} or state values "
-                f"of shape [T, B]. Received: baseline={baseline!r}."
-            )
+    if is_leave_one_out(baseline):
         centred = discounted - leave_one_out_mean(discounted)
         return tf.reduce_sum(discounted + (boxes - 1.0) * centred, axis=0)
-    values = _constant("baseline", baseline, log_probs)
+    values = held_constant("baseline", baseline, log_probs)
     before = tf.concat([tf.ones_like(boxes[:1]), boxes[:-1]], axis=0)
     return tf.reduce_sum(
         boxes * discounted + (before - boxes) * weights * values, axis=0
     )
 
 
-def loaded_dice_objective(
-    log_probs: tf.Tensor,
-    rewards: tf.Tensor,
-    values: tf.Tensor,
-    *,
-    discount: Any,
-    lambda_: float = 1.0,
-    tau: float = 1.0,
-) -> tf.Tensor:
-    """Returns the discounted return of each episode, as Loaded DiCE.
-
-    `sum_t d_t [r_t + (box(w_t) - box(w_t - l_t)) A_t]`, where `l_t` are the
-    log-probabilities, `w_t = lambda w_{t-1} + l_t`, and `A_t` the generalised
-    advantage with `tau`. With `lambda_=1` and `tau=1` it has the derivatives
-    of `dice_objective` with the state values as its baseline.
-
-    The value is always `sum_t d_t r_t`. With `tau=1` the first derivatives
-    are unbiased, with `lambda_=1` too those of every order. A smaller
-    `lambda_` forgets how earlier actions led to the present one, which biases
-    second and higher derivatives and lowers their variance; a smaller `tau`
-    trusts the values, which biases all and lowers their variance.
-
-    Args:
-      log_probs: floating `[T, B]`, as of `dice_objective`.
-      rewards: `[T, B]`, held constant.
-      values: `[T, B]`, state values before each step, held constant.
-      discount: scalar in [0, 1], or per step, `[T, B]`, held constant.
-      lambda_: in [0, 1], the decay of dependencies per step.
-      tau: in [0, 1], of the advantages.
-
-    Returns:
-      `[B]`, the objective of each episode, not reduced.
-
-    Raises:
-      ValueError: if a shape or a number is wrong.
-
-    References:
-      Farquhar, Whiteson, Foerster 2019 (Loaded DiCE: Trading off Bias and
-      Variance in Any-Order Score Function Gradient Estimators for
-      Reinforcement Learning).
-    """
-    log_probs = tf.convert_to_tensor(log_probs)
-    rewards = _constant("rewards", rewards, log_probs)
-    values = _constant("values", values, log_probs)
-    lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
-    tau = check_number("tau", tau, 0.0, 1.0)
-    weights = discount_weights(discount, rewards)
-    advantages = generalized_advantages(
-        rewards, values, discount=discount, tau=tau
-    )
-    dependencies = cumulative_sum(log_probs, decay=lambda_)
-    boxes = magic_box(dependencies) - magic_box(dependencies - log_probs)
-    return tf.reduce_sum(weights * (rewards + boxes * advantages), axis=0)
+def is_leave_one_out(baseline: Any) -> bool:
+    """Whether a baseline is the name of leaving one out; raises on others."""
+    if isinstance(baseline, str) and baseline != LEAVE_ONE_OUT:
+        raise ValueError(
+            f"`baseline` must be None, {LEAVE_ONE_OUT!r} or state values "
+            f"of shape [T, B]. Received: baseline={baseline!r}."
+        )
+    return isinstance(baseline, str)
 
 
-def _constant(name: str, values: Any, log_probs: tf.Tensor) -> tf.Tensor:
+def held_constant(name: str, values: Any, log_probs: tf.Tensor) -> tf.Tensor:
     """Returns values like `log_probs`, without their gradient."""
     check_rank("log_probs", log_probs, 2, "[T, B]")
     values = tf.convert_to_tensor(values, dtype=log_probs.dtype)

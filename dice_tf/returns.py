@@ -28,6 +28,8 @@ def cumulative_sum(
     """
     length = x.shape[0]
     if length is None or length > _LONGEST_TRIANGULAR:
+        if decay == 1.0:
+            return tf.cumsum(x, axis=0, reverse=reverse)
         factors = tf.fill(tf.shape(x), tf.constant(decay, x.dtype))
         return _scan(x, factors, reverse)
     lags = np.subtract.outer(np.arange(length), np.arange(length))
@@ -41,6 +43,13 @@ def _scan(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
     if reverse:
         return tf.reverse(
             _scan(tf.reverse(x, [0]), tf.reverse(factors, [0]), False), [0]
+        )
+    if x.shape[0] is None:
+        # An associative scan of unknown length takes a minute to trace.
+        return tf.scan(
+            lambda before, now: now[0] * before + now[1],
+            (factors, x),
+            tf.zeros_like(x[0]),
         )
     _, sums = tfp.math.scan_associative(
         lambda before, after: (
@@ -98,6 +107,9 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
         check_number("discount", discount, 0.0, 1.0)
         return cumulative_sum(rewards, decay=discount, reverse=True)
     factors = tf.convert_to_tensor(discount, rewards.dtype)
+    if factors.shape.rank != 0:
+        check_rank("discount", factors, 2, "[] or [T, B]")
+        check_same_shape("discount", factors, "rewards", rewards)
     factors = tf.broadcast_to(tf.stop_gradient(factors), tf.shape(rewards))
     return _scan(rewards, factors, reverse=True)
 
@@ -119,7 +131,7 @@ def generalized_advantages(
     Args:
       rewards: `[T, B]`.
       values: `[T, B]`, state values before each step.
-      discount: scalar in [0, 1], or per step, `[T, B]`.
+      discount: scalar in [0, 1], or per step, `[T, B]`, held constant.
       tau: in [0, 1], called lambda by its authors.
       final_values: `[B]`, values after the last step. Default: zeros, for
         episodes that end there.
@@ -131,11 +143,56 @@ def generalized_advantages(
       Schulman et al. 2016 (High-Dimensional Continuous Control Using
       Generalized Advantage Estimation).
     """
+    rewards = tf.convert_to_tensor(rewards)
+    values = tf.convert_to_tensor(values, rewards.dtype)
     check_same_shape("values", values, "rewards", rewards)
     if final_values is None:
         final_values = tf.zeros_like(values[0])
     following = tf.concat([values[1:], final_values[tf.newaxis]], axis=0)
     if not isinstance(discount, (int, float)):
         discount = tf.convert_to_tensor(discount, rewards.dtype)
+        discount = tf.stop_gradient(discount)
     errors = rewards + discount * following - values
     return returns_to_go(errors, discount * tau)
+
+
+def lambda_returns(
+    rewards: tf.Tensor,
+    values: tf.Tensor,
+    *,
+    discount: Any,
+    lambda_: float = 1.0,
+    final_values: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns what TD(lambda) takes for the value of each step.
+
+    `G_t = r_t + discount [(1 - lambda) v_{t+1} + lambda G_{t+1}]`, with
+    `G_T = v_T`, the final values. With `lambda_=1` it is the return (plus the
+    discounted final value), with `lambda_=0` the one-step target. It is the
+    generalised advantage with `tau=lambda_` plus the value.
+
+    Args:
+      rewards: `[T, B]`.
+      values: `[T, B]`, state values before each step.
+      discount: scalar in [0, 1], or per step, `[T, B]`, held constant.
+      lambda_: in [0, 1].
+      final_values: `[B]`, values after the last step. Default: zeros, for
+        episodes that end there.
+
+    Returns:
+      `[T, B]`, linear in rewards and values.
+
+    References:
+      Sutton, Barto 2018 (Reinforcement Learning: An Introduction), section
+      12.1.
+    """
+    lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
+    rewards = tf.convert_to_tensor(rewards)
+    values = tf.convert_to_tensor(values, rewards.dtype)
+    return values + generalized_advantages(
+        rewards,
+        values,
+        discount=discount,
+        tau=lambda_,
+        final_values=final_values,
+    )

@@ -16,7 +16,7 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
 from dice_tf.policies.sampling import invert, sample_actions, thresholds
-from dice_tf.seeds import seed_tensor, split_seed, uniform
+from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
 from dice_tf.tables import select
 from dice_tf.trajectory import Trajectory
 
@@ -43,8 +43,10 @@ def sample_trajectory(
     check_whole_number("batch_size", batch_size, 1)
     play = _sample_finite if isinstance(game, FiniteGame) else _sample_general
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
+    trajectory = play(game, actors, weights, batch_size, seed)
+    # To tf.nest, `None` is a leaf.
     return tf.nest.map_structure(
-        tf.stop_gradient, play(game, actors, weights, batch_size, seed)
+        lambda x: None if x is None else tf.stop_gradient(x), trajectory
     )
 
 
@@ -122,7 +124,8 @@ def _sample_general(
     """Plays step by step, with each policy called at every step."""
     length = game.episode_length
     players = range(game.num_players)
-    reset_seed, *seeds = split_seed(seed, 2 + game.num_players)
+    # A learner may split the seed too, and play again with a child of it.
+    reset_seed, *seeds = split_seed(private_seed(seed), 2 + game.num_players)
     keys = [
         tf.stack([seed_tensor(child) for child in split_seed(own, length)])
         for own in seeds

@@ -15,6 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 _BITS = tf.uint32
+# The number of a child that no split reaches.
+_PRIVATE = [-1]
 
 
 def _mix(x: tf.Tensor) -> tf.Tensor:
@@ -32,10 +34,14 @@ def _u32(value: int) -> tf.Tensor:
 
 def _split_keys(keys: tf.Tensor, num: int) -> tf.Tensor:
     """Splits int32 `[..., 2]` into `[num, ..., 2]`, all not negative."""
+    return _child_keys(keys, tf.range(1, num + 1, dtype=tf.int32))
+
+
+def _child_keys(keys: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Returns the children with these numbers, `[num, ..., 2]`."""
     keys = tf.bitcast(keys, _BITS)
     first, second = keys[..., 0], keys[..., 1]
-    index = tf.range(1, num + 1, dtype=tf.int32)
-    index = tf.reshape(tf.bitcast(index, _BITS), [num] + [1] * first.shape.rank)
+    index = tf.reshape(tf.bitcast(index, _BITS), [-1] + [1] * first.shape.rank)
     child_second = _mix(second + index * _u32(0x9E3779B9))
     child_first = _mix(tf.bitwise.bitwise_xor(first, child_second) + index)
     children = tf.stack([child_first, child_second], axis=-1)
@@ -73,6 +79,12 @@ class HoistedSeed:
             children = tf.unstack(_split_keys(self.keys, num))
         return [HoistedSeed(keys, self.run) for keys in children]
 
+    def private(self) -> "HoistedSeed":
+        """Returns the seed that `private_seed` gives of a plain seed."""
+        with self.keys.graph.as_default():
+            keys = _child_keys(self.keys, _PRIVATE)[0]
+        return HoistedSeed(keys, self.run)
+
     def bits(self, shape: list[int]) -> tf.Tensor:
         """Returns the run's uint32 bits of the given shape."""
         with self.keys.graph.as_default():
@@ -99,6 +111,23 @@ def split_seed(seed: Any, num: int) -> list:
     if isinstance(seed, HoistedSeed):
         return seed.split(num)
     return tf.unstack(_split_keys(as_seed(seed), num))
+
+
+def private_seed(seed: Any) -> Any:
+    """Returns a seed apart from all that splitting `seed` gives.
+
+    What draws from a seed that others split too, such as the play from which
+    a learner looks ahead, draws from this one.
+
+    Args:
+      seed: int32 `[2]`, or a `HoistedSeed`.
+
+    Returns:
+      A seed of the kind of `seed`.
+    """
+    if isinstance(seed, HoistedSeed):
+        return seed.private()
+    return _child_keys(as_seed(seed), _PRIVATE)[0]
 
 
 def as_seed(seed: Any) -> Any:

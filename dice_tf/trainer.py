@@ -104,6 +104,7 @@ class Trainer(keras.Model):
         optimizer: Any = "sgd",
         *,
         critic_optimizer: Any = "adam",
+        critic_passes: int = 1,
         jit_compile: bool = True,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
@@ -116,6 +117,8 @@ class Trainer(keras.Model):
             it is handed the negative of each direction.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
+          critic_passes: number of steps that the critics make on the play of
+            one iteration.
           jit_compile: whether to compile the step with XLA.
           run_eagerly: whether to run step by step in Python, to debug.
           steps_per_execution: number of steps of one compiled call.
@@ -123,7 +126,7 @@ class Trainer(keras.Model):
         Raises:
           TypeError, ValueError: if the optimisers do not fit the players.
         """
-        self._team.use_optimizers(optimizer, critic_optimizer)
+        self._team.use_optimizers(optimizer, critic_optimizer, critic_passes)
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers

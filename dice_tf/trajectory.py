@@ -20,8 +20,8 @@ class Trajectory(NamedTuple):
 
     Attributes:
       observations: one tensor per player, `[T, B, ...]`.
-      actions: one tensor per player, int32 `[T, B]` (`[T, B, ...]` where the
-        player's actions are not a finite set).
+      actions: one tensor per player, int32 `[T, B]` (`[T, B, ...]`, or a nest
+        of such, where the player's actions are not a finite set).
       rewards: one tensor per player, `[T, B]`.
       discounts: `[T, B]`, 0 at the step that ended an episode early, else 1.
       states: int32 `[T, B]`, the states of a `FiniteGame`, else `None`.
@@ -47,11 +47,25 @@ def player_log_probs(
 
     Returns:
       `[T, B]`.
+
+    Raises:
+      ValueError: if the policy's distribution gives several log-probabilities
+        for one action.
     """
     actions = trajectory.actions[player_id]
     if trajectory.states is None:
         observations = trajectory.observations[player_id]
-        return actor.distribution(weights, observations).log_prob(actions)
+        distribution = actor.distribution(weights, observations)
+        log_probs = distribution.log_prob(actions)
+        if log_probs.shape.rank != 2:
+            raise ValueError(
+                f"The head of player {player_id} must return a distribution "
+                "with one log-probability per action, of shape [T, B]. "
+                f"Received shape {tuple(log_probs.shape)} from "
+                f"{distribution}: make the last axes one event, with "
+                "tfp.distributions.Independent."
+            )
+        return log_probs
     table = actor.log_prob_table(weights)
     index = trajectory.states * actor.num_actions + actions
     return lookup(tf.reshape(table, [-1]), index)
@@ -85,6 +99,7 @@ def player_entropies(
         return -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
     try:
         return distribution.entropy()
-    except NotImplementedError:
+    except (NotImplementedError, ValueError):
+        # TFP raises the latter for a joint distribution of dependent parts.
         log_probs = distribution.log_prob(trajectory.actions[player_id])
         return -magic_box(log_probs) * tf.stop_gradient(log_probs)

@@ -22,8 +22,10 @@ USERS = ("benchmarks", "examples", "experiments")
 LAYERS = (
     # 0: pure functions on tensors; games.
     {
+        "causality",
         "checks",
         "dice",
+        "estimators",
         "games",
         "tables",
         "returns",

@@ -1,5 +1,6 @@
-"""Games: the protocol, and iterated matrix games."""
+"""Games: the protocol, iterated matrix games, a continuous one."""
 
+from dice_tf.games.continuous import RepeatedCournot
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.matrix import iterated_matrix_game
@@ -14,6 +15,7 @@ from dice_tf.games.named import (
 __all__ = [
     "FiniteGame",
     "Game",
+    "RepeatedCournot",
     "TimeStep",
     "iterated_battle_of_the_sexes",
     "iterated_chicken",

@@ -2,14 +2,20 @@
 
 from dice_tf.objectives.dice import DiCEObjective
 from dice_tf.objectives.exact import ExactObjective
+from dice_tf.objectives.first_order_baseline import (
+    FirstOrderBaselineObjective,
+)
 from dice_tf.objectives.function import FunctionObjective
 from dice_tf.objectives.objective import GameState, Objective, Play
+from dice_tf.objectives.surrogate import SurrogateObjective
 
 __all__ = [
     "DiCEObjective",
     "ExactObjective",
+    "FirstOrderBaselineObjective",
     "FunctionObjective",
     "GameState",
     "Objective",
     "Play",
+    "SurrogateObjective",
 ]

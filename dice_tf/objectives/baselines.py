@@ -1,11 +1,13 @@
 """State values as baselines: of a critic, or from the batch itself."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player
+from dice_tf.checks import check_choice, check_per_player
+from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
@@ -149,9 +151,55 @@ def bellman_state_values(
         tf.reduce_sum(visited, axis=[1, 2]),
     )
     total = geometric_sum(
-        tf.cast(discount, dtype) * shares,
+        tf.constant(discount, dtype) * shares,
         tf.eye(num_states, dtype=dtype),
         length,
     )
     values = tf.linalg.matvec(total, expected)
     return tf.stop_gradient(lookup(values, states))
+
+
+STATE_VALUES = "state_values"
+BELLMAN_VALUES = "bellman_values"
+CRITIC = "critic"
+
+OF_THE_BATCH = {
+    STATE_VALUES: leave_one_out_state_values,
+    BELLMAN_VALUES: bellman_state_values,
+}
+
+
+def check_baseline(
+    baseline: Any, game: Game, batch_size: int, critics: Any
+) -> str | None:
+    """Returns the name of a baseline, or raises if it does not fit."""
+    choices = (None, LEAVE_ONE_OUT, *OF_THE_BATCH, CRITIC)
+    check_choice("baseline", baseline, choices)
+    if baseline in (LEAVE_ONE_OUT, STATE_VALUES) and batch_size == 1:
+        raise ValueError(
+            f"The baseline {baseline!r} needs `batch_size` of at least "
+            "2. Received: batch_size=1."
+        )
+    if baseline in OF_THE_BATCH and not isinstance(game, FiniteGame):
+        raise ValueError(
+            f"The baseline {baseline!r} needs a game with finitely many "
+            "states (a dice_tf.games.FiniteGame). Received: "
+            f"{type(game).__name__}. Use the baseline 'critic'."
+        )
+    if (critics is not None) != (baseline == CRITIC):
+        raise ValueError(
+            "`critics` and baseline='critic' belong together. Received: "
+            f"baseline={baseline!r} and "
+            f"{'no' if critics is None else 'some'} critics."
+        )
+    return baseline
+
+
+def check_state_values(reason: str, baseline: str | None) -> None:
+    """Raises if a baseline is not one of state values."""
+    if baseline not in (*OF_THE_BATCH, CRITIC):
+        raise ValueError(
+            f"{reason} a baseline of state values: {STATE_VALUES!r}, "
+            f"{BELLMAN_VALUES!r} or {CRITIC!r}. Received: "
+            f"baseline={baseline!r}."
+        )

@@ -7,18 +7,11 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.dice import (
-    LEAVE_ONE_OUT,
-    dice_objective,
-    loaded_dice_objective,
-)
+from dice_tf.dice import LEAVE_ONE_OUT, dice_objective
+from dice_tf.estimators import loaded_dice_objective
 from dice_tf.games.game import Game
-from dice_tf.objectives.sampled import (
-    BELLMAN_VALUES,
-    CRITIC,
-    STATE_VALUES,
-    SampledObjective,
-)
+from dice_tf.objectives.baselines import check_state_values
+from dice_tf.objectives.sampled import SampledObjective
 
 
 class DiCEObjective(SampledObjective):
@@ -47,6 +40,8 @@ class DiCEObjective(SampledObjective):
       lambda_: in [0, 1]; below 1, as of `loaded_dice_objective`.
       tau: in [0, 1]; below 1, as of `loaded_dice_objective`. With one of the
         two below 1 the baseline must be one of state values.
+      critic_td_lambda: in [0, 1]: with 1, critics are trained on returns,
+        below 1 on lambda-returns.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -69,19 +64,25 @@ class DiCEObjective(SampledObjective):
         *,
         lambda_: float = 1.0,
         tau: float = 1.0,
+        critic_td_lambda: float = 1.0,
     ):
         super().__init__(
-            game, policies, discount, batch_size, baseline, critics
+            game,
+            policies,
+            discount,
+            batch_size,
+            baseline,
+            critics,
+            critic_td_lambda,
         )
         self.lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
         self.tau = check_number("tau", tau, 0.0, 1.0)
         self._is_loaded = min(self.lambda_, self.tau) < 1.0
-        if self._is_loaded and baseline in (None, LEAVE_ONE_OUT):
-            raise ValueError(
-                "`lambda_` and `tau` below 1 need a baseline of state values: "
-                f"{STATE_VALUES!r}, {BELLMAN_VALUES!r} or {CRITIC!r}. "
-                f"Received: baseline={baseline!r}, lambda_={lambda_}, "
-                f"tau={tau}."
+        if self._is_loaded:
+            check_state_values(
+                f"`lambda_` and `tau` below 1 (lambda_={lambda_}, tau={tau}) "
+                "need",
+                baseline,
             )
 
     def _estimate(
@@ -95,8 +96,8 @@ class DiCEObjective(SampledObjective):
             return loaded_dice_objective(
                 log_probs,
                 rewards,
-                baseline,
                 discount=discount,
+                baseline=baseline,
                 lambda_=self.lambda_,
                 tau=self.tau,
             )

@@ -7,14 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_choice, check_whole_number
-from dice_tf.dice import LEAVE_ONE_OUT
-from dice_tf.games.finite import FiniteGame
+from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.objectives.baselines import (
-    bellman_state_values,
-    leave_one_out_state_values,
+    CRITIC,
+    OF_THE_BATCH,
+    check_baseline,
     seat_critics,
 )
 from dice_tf.objectives.objective import (
@@ -23,22 +22,13 @@ from dice_tf.objectives.objective import (
     Params,
     Play,
 )
-from dice_tf.returns import discount_weights, returns_to_go
+from dice_tf.returns import discount_weights, lambda_returns
 from dice_tf.rollout import sample_trajectory
 from dice_tf.trajectory import (
     Trajectory,
     player_entropies,
     player_log_probs,
 )
-
-STATE_VALUES = "state_values"
-BELLMAN_VALUES = "bellman_values"
-CRITIC = "critic"
-
-_OF_THE_BATCH = {
-    STATE_VALUES: leave_one_out_state_values,
-    BELLMAN_VALUES: bellman_state_values,
-}
 
 
 class SampledObjective(GameObjective):
@@ -53,6 +43,7 @@ class SampledObjective(GameObjective):
         `"bellman_values"` or `"critic"`.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
+      critic_td_lambda: in [0, 1], of the critics' targets.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -68,32 +59,15 @@ class SampledObjective(GameObjective):
         batch_size: int,
         baseline: str | None,
         critics: Sequence[keras.Model] | None,
+        critic_td_lambda: float,
     ):
         super().__init__(game, policies, discount)
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
-        self.baseline = check_choice(
-            "baseline",
-            baseline,
-            (None, LEAVE_ONE_OUT, *_OF_THE_BATCH, CRITIC),
-        )
-        if baseline in (LEAVE_ONE_OUT, STATE_VALUES) and batch_size == 1:
-            raise ValueError(
-                f"The baseline {baseline!r} needs `batch_size` of at least "
-                "2. Received: batch_size=1."
-            )
-        if baseline in _OF_THE_BATCH and not isinstance(game, FiniteGame):
-            raise ValueError(
-                f"The baseline {baseline!r} needs a game with finitely many "
-                "states (a dice_tf.games.FiniteGame). Received: "
-                f"{type(game).__name__}. Use the baseline 'critic'."
-            )
-        if (critics is not None) != (baseline == CRITIC):
-            raise ValueError(
-                "`critics` and baseline='critic' belong together. Received: "
-                f"baseline={baseline!r} and "
-                f"{'no' if critics is None else 'some'} critics."
-            )
+        self.baseline = check_baseline(baseline, game, batch_size, critics)
         self.critics = seat_critics(critics, game)
+        self.critic_td_lambda = check_number(
+            "critic_td_lambda", critic_td_lambda, 0.0, 1.0
+        )
 
     @abc.abstractmethod
     def _estimate(
@@ -138,8 +112,10 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         """Returns each critic's squared error against the returns it saw.
 
-        The target of a step is the discounted return from it on, to the end
-        of the episode, held constant.
+        The target of a step is its lambda-return with `critic_td_lambda`,
+        held constant: with 1 the discounted return from it on, to the end of
+        the episode (Monte Carlo); below 1 a mixture with what the critic
+        itself expects of later steps (TD(lambda)).
 
         Args:
           critic_params: one list of tensors per player, the critics'
@@ -157,10 +133,14 @@ class SampledObjective(GameObjective):
         losses = []
         for player_id, params in enumerate(critic_params):
             own = state.critics[player_id]._replace(params=list(params))
-            targets = returns_to_go(
-                trajectory.rewards[player_id], self._discounts(trajectory)
+            values = self.critics[player_id](own, trajectory)
+            targets = lambda_returns(
+                trajectory.rewards[player_id],
+                values,
+                discount=self._discounts(trajectory),
+                lambda_=self.critic_td_lambda,
             )
-            errors = self.critics[player_id](own, trajectory) - targets
+            errors = values - tf.stop_gradient(targets)
             losses.append(tf.reduce_mean(tf.square(errors)))
         return tuple(losses)
 
@@ -222,8 +202,8 @@ class SampledObjective(GameObjective):
     def _baseline(
         self, trajectory: Trajectory, state: GameState, player_id: int
     ) -> Any:
-        if self.baseline in _OF_THE_BATCH:
-            return _OF_THE_BATCH[self.baseline](
+        if self.baseline in OF_THE_BATCH:
+            return OF_THE_BATCH[self.baseline](
                 trajectory.states,
                 trajectory.rewards[player_id],
                 self.game.num_states,

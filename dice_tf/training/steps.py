@@ -1,6 +1,6 @@
 """One iteration: all players move at once, in one run or in many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -45,7 +45,6 @@ class PlayerStep(NamedTuple):
 
     Attributes:
       direction: list of tensors like the parameters, to be ascended.
-      critic_gradient: list of tensors, of the critic's loss.
       learner_state: nest of tensors, after the step.
       reported_return: scalar, of real play before the update.
       entropy: scalar, mean entropy of the policy in nats.
@@ -53,11 +52,23 @@ class PlayerStep(NamedTuple):
     """
 
     direction: list[tf.Tensor]
-    critic_gradient: list[tf.Tensor]
     learner_state: Any
     reported_return: tf.Tensor
     entropy: tf.Tensor
     gradient_norm: tf.Tensor
+
+
+class Iteration(NamedTuple):
+    """What one iteration computes.
+
+    Attributes:
+      steps: one `PlayerStep` per player.
+      play: the `Play` that was reported, on which critics are trained; empty
+        without critics.
+    """
+
+    steps: list[PlayerStep]
+    play: Any
 
 
 def player_rules(
@@ -87,7 +98,7 @@ def step_runs(
     rules: Sequence[PlayerRule],
     states: Sequence[PlayerState],
     keys: tf.Tensor,
-) -> list[PlayerStep]:
+) -> Iteration:
     """Computes one iteration of all runs.
 
     Args:
@@ -97,23 +108,36 @@ def step_runs(
       keys: int32 `[num_runs, 2]`, a seed for each run.
 
     Returns:
-      One `PlayerStep` per player, tensors with a leading axis of runs.
+      An `Iteration` of tensors with a leading axis of runs.
     """
-    num_runs = keys.shape[0]
     eager = tf.executing_eagerly()
 
-    def step_run(inputs: tuple[list[PlayerState], Any]) -> list[PlayerStep]:
+    def step_run(inputs: tuple[list[PlayerState], Any]) -> Iteration:
         own, run = inputs
         seed = keys[run] if eager else HoistedSeed(keys, run)
         return run_step(objective, rules, own, seed)
 
-    if num_runs > 1 and not eager:
-        return tf.vectorized_map(step_run, (list(states), tf.range(num_runs)))
-    runs = []
-    for run in range(num_runs):
-        own = [take_run(state, run) for state in states]
-        runs.append(step_run((own, run)))
-    return tf.nest.map_structure(lambda *values: tf.stack(values), *runs)
+    num_runs = keys.shape[0]
+    return map_runs(step_run, (list(states), tf.range(num_runs)), num_runs)
+
+
+def map_runs(function: Callable, inputs: Any, num_runs: int) -> Any:
+    """Applies a function to each run, vectorised in graphs.
+
+    Args:
+      function: from the nest of one run to a nest of tensors.
+      inputs: nest of tensors with a leading axis of runs.
+      num_runs: number of runs.
+
+    Returns:
+      A nest of tensors with a leading axis of runs; what is `None` stays.
+    """
+    if num_runs > 1 and not tf.executing_eagerly():
+        return tf.vectorized_map(function, inputs)
+    runs = [function(take_run(inputs, run)) for run in range(num_runs)]
+    return tf.nest.map_structure(
+        lambda *values: None if values[0] is None else tf.stack(values), *runs
+    )
 
 
 def take_run(state: Any, run: int) -> Any:
@@ -126,7 +150,7 @@ def run_step(
     rules: Sequence[PlayerRule],
     states: Sequence[PlayerState],
     seed: Any,
-) -> list[PlayerStep]:
+) -> Iteration:
     """Computes one iteration of one run, from one snapshot.
 
     All players get the same seed, so that they can share the play of the
@@ -139,7 +163,7 @@ def run_step(
       seed: int32 `[2]`, or a `HoistedSeed`.
 
     Returns:
-      One `PlayerStep` per player.
+      An `Iteration`.
     """
     params = [state.params for state in states]
     critic_params = [state.critic_params for state in states]
@@ -147,9 +171,8 @@ def run_step(
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:
-        tape.watch((params, critic_params))
+        tape.watch(params)
         play = objective.play(params, seed)
-        losses = objective.critic_losses(critic_params, play)
     steps = []
     for player_id, (rule, state) in enumerate(zip(rules, states, strict=True)):
         direction, learner_state = _direction(
@@ -165,14 +188,13 @@ def run_step(
         steps.append(
             PlayerStep(
                 direction,
-                gradient_of(tape, losses[player_id], state.critic_params),
                 learner_state,
                 objective.return_scale * play.values[player_id],
                 play.entropies[player_id],
                 norm,
             )
         )
-    return steps
+    return Iteration(steps, play if any(critic_params) else ())
 
 
 def _direction(
@@ -211,8 +233,12 @@ def _clip(
     """Scales a direction down to a norm, and returns its norm before."""
     if not direction:
         return direction, tf.zeros([])
-    norm = tf.linalg.global_norm(direction)
+    # Not tf.linalg.global_norm, which tf.vectorized_map turns into a loop.
+    squares = [tf.reduce_sum(tf.square(own)) for own in direction]
+    norm = tf.sqrt(tf.add_n(squares))
     if max_norm is not None:
-        scale = max_norm / tf.maximum(norm, max_norm)
+        scale = tf.math.divide_no_nan(
+            tf.constant(max_norm, norm.dtype), tf.maximum(norm, max_norm)
+        )
         direction = [own * scale for own in direction]
     return direction, norm

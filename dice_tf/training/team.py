@@ -5,7 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.checks import check_whole_number
 from dice_tf.objectives.objective import Objective
+from dice_tf.training.critic_passes import critic_gradients
 from dice_tf.training.player import Player
 from dice_tf.training.player_optimizers import PlayerOptimizers
 from dice_tf.training.records import step_scalars
@@ -44,8 +46,13 @@ class Team:
             for player_id, rule in enumerate(rules)
         ]
 
-    def use_optimizers(self, optimizer: Any, critic_optimizer: Any) -> None:
+    def use_optimizers(
+        self, optimizer: Any, critic_optimizer: Any, critic_passes: int
+    ) -> None:
         """Sets the Keras optimisers, see `Trainer.compile`."""
+        self._critic_passes = check_whole_number(
+            "critic_passes", critic_passes, 1
+        )
         self.optimizers = PlayerOptimizers(
             "optimizer",
             optimizer,
@@ -72,18 +79,30 @@ class Team:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        steps = step_runs(
+        steps, play = step_runs(
             self._objective,
             self._rules,
             [player.state() for player in self.players],
             keys,
         )
         self.optimizers.ascend([step.direction for step in steps])
-        self.critic_optimizers.descend([step.critic_gradient for step in steps])
+        self._train_critics(play)
         for player, step in zip(self.players, steps, strict=True):
             player.assign_learner_state(step.learner_state)
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
+
+    def _train_critics(self, play: Any) -> None:
+        if not any(player.critic_params for player in self.players):
+            return
+        for _ in range(self._critic_passes):
+            gradients = critic_gradients(
+                self._objective,
+                [player.state().critic_params for player in self.players],
+                play,
+                self._num_seeds,
+            )
+            self.critic_optimizers.descend(gradients)
 
     def write_run(self, run: tf.Tensor) -> None:
         """Writes one run's parameters to the objective's policies."""

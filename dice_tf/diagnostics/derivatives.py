@@ -1,0 +1,218 @@
+"""Bias, variance and correlation of sampled derivatives of any order."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.checks import check_player_id, check_whole_number
+from dice_tf.diagnostics.repetitions import params_of, repeat
+from dice_tf.games.finite import FiniteGame
+from dice_tf.learners.learner import as_params
+from dice_tf.objectives.exact import ExactObjective
+from dice_tf.objectives.objective import (
+    GameObjective,
+    Objective,
+    Params,
+    check_objective,
+)
+
+
+class DerivativeStatistics(NamedTuple):
+    """How a sampled derivative of one order is distributed.
+
+    Derivatives are those of one player's value in all players' parameters,
+    flattened and joined in seat order to one vector of length n; one estimate
+    is that of one batch. Arrays are NumPy float64.
+
+    Attributes:
+      order: 1 for the gradient, 2 for the Hessian, and so on.
+      mean: `[n]`, `[n, n]`, ... by order (`[n]` for every order where a
+        direction was given): mean over R repetitions.
+      variance: like `mean`, of one estimate.
+      standard_error: like `mean`, of the mean: `sqrt(variance / R)`.
+      signal_to_noise: scalar: norm of the derivative over the root of the
+        summed variances of one estimate. The norm is the exact one where
+        known; else that of the mean, less what noise adds to it.
+      exact: like `mean`, the exact derivative; `None` where unknown.
+      bias: like `mean`, the mean less the exact derivative, or `None`. It is
+        noise where it is a few standard errors.
+      correlations: `[R]`, Pearson's correlation over the entries of each
+        estimate with the exact derivative, or `None`.
+    """
+
+    order: int
+    mean: np.ndarray
+    variance: np.ndarray
+    standard_error: np.ndarray
+    signal_to_noise: float
+    exact: np.ndarray | None
+    bias: np.ndarray | None
+    correlations: np.ndarray | None
+
+
+def derivative_statistics(
+    objective: Objective,
+    player_id: int,
+    params: Params | None = None,
+    *,
+    orders: Sequence[int] = (1, 2),
+    num_repetitions: int = 64,
+    seed: Any = (0, 0),
+    direction: Params | None = None,
+    exact_objective: Objective | None = None,
+    repetitions_at_once: int = 16,
+    jit_compile: bool = False,
+) -> tuple[DerivativeStatistics, ...]:
+    """Measures bias, variance and correlation of sampled derivatives.
+
+    Args:
+      objective: a sampled objective.
+      player_id: whose value is differentiated, in all players' parameters.
+      params: one list of tensors per player. Default: the current values of
+        the objective's policies.
+      orders: which derivatives. The full tensor of order k has `n^k` entries
+        for n parameters.
+      num_repetitions: R, the number of estimates, at least 2.
+      seed: int32 `[2]`; repetition r uses `[seed[0], seed[1] + r]`.
+      direction: one list of arrays per player, like `params`. With it
+        derivatives of order k are taken k - 1 times along it, such as
+        Hessian-vector products: for policies too large for full tensors.
+      exact_objective: where the exact derivatives are taken from. Default:
+        the `ExactObjective` of a `FiniteGame`, else they are left out.
+      repetitions_at_once: how many estimates are drawn at a time, in memory
+        and as one vectorised program; with 1, one by one.
+      jit_compile: whether to compile with XLA, which pays off for large
+        batches only.
+
+    Returns:
+      One `DerivativeStatistics` per order.
+
+    Raises:
+      TypeError, ValueError: if an argument is out of its range.
+
+    Example:
+      >>> gradient, hessian = dice_tf.diagnostics.derivative_statistics(
+      ...     objective, player_id=0, num_repetitions=100
+      ... )
+      >>> gradient.correlations.mean(), hessian.signal_to_noise
+    """
+    num_players = check_objective(objective).num_players
+    player_id = check_player_id(player_id, num_players)
+    check_whole_number("num_repetitions", num_repetitions, 2)
+    for order in orders:
+        check_whole_number("orders", order, 1)
+    params = params_of(objective, params)
+    along = None
+    if direction is not None:
+        along = _flatten(as_params(direction, num_players))
+
+    def sample(source: Objective, key: Any) -> list[tf.Tensor]:
+        def value(x: tf.Tensor) -> tf.Tensor:
+            return source(_unflatten(x, params), key)[player_id]
+
+        x = _flatten(params)
+        return [_derivative(value, order, along)(x) for order in orders]
+
+    estimates = repeat(
+        lambda key: sample(objective, key),
+        num_repetitions,
+        seed,
+        repetitions_at_once,
+        jit_compile,
+    )
+    exact = [None] * len(orders)
+    if exact_objective is None:
+        exact_objective = _exact_objective(objective)
+    if exact_objective is not None:
+        graph = tf.function(
+            lambda: sample(exact_objective, None), autograph=False
+        )
+        exact = [np.asarray(x, np.float64) for x in graph()]
+    return tuple(
+        _statistics(order, own, reference)
+        for order, own, reference in zip(orders, estimates, exact, strict=True)
+    )
+
+
+def _flatten(params: Params) -> tf.Tensor:
+    flat = [tf.reshape(x, [-1]) for own in params for x in own]
+    return tf.concat(flat, axis=0)
+
+
+def _unflatten(x: tf.Tensor, like: Params) -> list[list[tf.Tensor]]:
+    sizes = [param.shape.num_elements() for own in like for param in own]
+    parts = iter(tf.split(x, sizes))
+    return [
+        [tf.reshape(next(parts), param.shape) for param in own] for own in like
+    ]
+
+
+def _derivative(
+    function: Callable, order: int, along: tf.Tensor | None
+) -> Callable:
+    """Returns the derivative of a scalar function of a vector."""
+    if order == 0:
+        return function
+    below = _derivative(function, order - 1, along)
+
+    def derivative(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = below(x)
+        zero = tf.UnconnectedGradients.ZERO
+        if order == 1:
+            return tape.gradient(y, x, unconnected_gradients=zero)
+        if along is None:
+            return tape.jacobian(y, x, unconnected_gradients=zero)
+        return tape.gradient(
+            y, x, output_gradients=along, unconnected_gradients=zero
+        )
+
+    return derivative
+
+
+def _exact_objective(objective: Objective) -> ExactObjective | None:
+    if isinstance(objective, GameObjective) and isinstance(
+        objective.game, FiniteGame
+    ):
+        return ExactObjective(
+            objective.game, objective.policies, objective.discount
+        )
+    return None
+
+
+def _statistics(
+    order: int, estimates: np.ndarray, exact: np.ndarray | None
+) -> DerivativeStatistics:
+    mean = estimates.mean(axis=0)
+    variance = estimates.var(axis=0, ddof=1)
+    noise = variance.sum()
+    if exact is None:
+        # The squared norm of a mean is, on average, that of the derivative
+        # and the variance of the mean.
+        signal = max(np.square(mean).sum() - noise / len(estimates), 0.0)
+    else:
+        signal = np.square(exact).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return DerivativeStatistics(
+            order=order,
+            mean=mean,
+            variance=variance,
+            standard_error=np.sqrt(variance / len(estimates)),
+            signal_to_noise=float(np.sqrt(signal / noise)),
+            exact=exact,
+            bias=None if exact is None else mean - exact,
+            correlations=None
+            if exact is None
+            else _correlations(estimates, exact),
+        )
+
+
+def _correlations(estimates: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    rows = estimates.reshape(len(estimates), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    reference = exact.ravel() - exact.mean()
+    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(reference)
+    return rows @ reference / norms
