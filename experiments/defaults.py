@@ -11,7 +11,7 @@ look 0 steps ahead. All rates refer to discounted returns that are not
 normalised, at discount 0.96.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Defaults(NamedTuple):
@@ -49,29 +49,57 @@ _BY_NUM_LOOKAHEADS = {
 }
 
 
-def defaults_for(num_lookaheads: int) -> Defaults:
+# A step moves a network's logits much further than those of a table, in all
+# states at once. These are for the mlp of 64x64: with one look-ahead 7 of the
+# 10 runs from seed 1000 ended at -1.15 or better, and 9 at -1.3 or better.
+_NETWORK_INNER_LEARNING_RATE = 0.04  # Over all look-aheads.
+_NETWORK_LEARNING_RATE = 0.02
+
+
+def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     """Returns the settings for a number of look-aheads.
 
     Beyond the table, the same total distance is imagined in more steps.
+
+    Args:
+      num_lookaheads: of the player.
+      is_network: whether its policy is a network, and no table.
     """
     most = max(_BY_NUM_LOOKAHEADS)
-    if num_lookaheads <= most:
-        return _BY_NUM_LOOKAHEADS[num_lookaheads]
-    last = _BY_NUM_LOOKAHEADS[most]
-    rate = last.inner_learning_rate * most / num_lookaheads
-    return last._replace(inner_learning_rate=rate)
+    defaults = _BY_NUM_LOOKAHEADS[min(num_lookaheads, most)]
+    if is_network:
+        rate = _NETWORK_INNER_LEARNING_RATE / max(num_lookaheads, 1)
+        return defaults._replace(
+            inner_learning_rate=rate, learning_rate=_NETWORK_LEARNING_RATE
+        )
+    if num_lookaheads > most:
+        rate = defaults.inner_learning_rate * most / num_lookaheads
+        return defaults._replace(inner_learning_rate=rate)
+    return defaults
 
 
 def describe(setting: str) -> str:
     """Returns a sentence on the defaults of a setting, for its flag."""
-    values = [
-        "none" if value is None else f"{value}"
-        for value in (
-            getattr(defaults, setting)
-            for defaults in _BY_NUM_LOOKAHEADS.values()
-        )
-    ]
-    if len(set(values)) == 1:
-        return f" Default: {values[0]}."
+    for_table, for_network = (
+        [
+            _as_text(getattr(defaults_for(count, is_network), setting))
+            for count in _BY_NUM_LOOKAHEADS
+        ]
+        for is_network in (False, True)
+    )
     counts = ", ".join(map(str, _BY_NUM_LOOKAHEADS))
-    return f" Default for {counts} look-aheads: {', '.join(values)}."
+    if len(set(for_table)) == 1:
+        text = f" Default: {for_table[0]}"
+    else:
+        text = f" Default for {counts} look-aheads: {', '.join(for_table)}"
+    if for_network == for_table:
+        return f"{text}."
+    if len(set(for_network)) == 1:
+        for_network = for_network[:1]
+    return f"{text}; for networks {', '.join(for_network)}."
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "none" if value is None else str(value)

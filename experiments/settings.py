@@ -14,6 +14,7 @@ from experiments.player_flags import (
     MLP,
     NO_BASELINE,
     STATE_VALUES,
+    TABULAR,
 )
 
 # Of a named game.
@@ -149,7 +150,8 @@ def _resolve_players(
 
 def _resolve_player(learner: str, given: dict[str, Any]) -> dict[str, Any]:
     num_lookaheads = given["num_lookaheads"] if learner == LOLA_DICE else 0
-    player = defaults_for(num_lookaheads)._asdict() | given
+    is_network = given["policy"] != TABULAR
+    player = defaults_for(num_lookaheads, is_network)._asdict() | given
     player["learner"] = learner
     if learner not in LEARNERS:
         # All seats have critics where one has: the objective asks for them.
@@ -175,8 +177,7 @@ def _check_together(settings: Settings) -> None:
     if settings.baseline in (LEAVE_ONE_OUT, STATE_VALUES) and alone:
         raise ValueError(
             f"--baseline={settings.baseline} needs a --batch_size of at least "
-            "2. "
-            "Received: 1. For single episodes, give --baseline=none or "
+            "2. Received: 1. For single episodes, give --baseline=none or "
             "--baseline=critic."
         )
     is_loaded = min(settings.loaded_lambda, settings.tau) < 1.0

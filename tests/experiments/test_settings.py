@@ -38,6 +38,17 @@ def test_beyond_the_table_the_imagined_distance_stays_the_same() -> None:
     )
 
 
+def test_networks_have_rates_of_their_own() -> None:
+    settings = settings_of("--policy=tabular,mlp", "--num_lookaheads=2")
+    table, network = defaults.defaults_for(2), defaults.defaults_for(2, True)
+    assert settings.learning_rate == (
+        table.learning_rate,
+        network.learning_rate,
+    )
+    assert settings.inner_learning_rate[1] == network.inner_learning_rate
+    assert network.inner_learning_rate < table.inner_learning_rate
+
+
 def test_a_list_is_in_seat_order_and_one_value_means_all() -> None:
     settings = settings_of(
         "--learner=naive,lola_dice", "--learning_rate=0.1,0.2", "--policy=mlp"
@@ -102,7 +113,7 @@ def test_payoffs_tell_the_number_of_players() -> None:
         ("--game=go", "one of prisoners_dilemma, matching_pennies"),
         ("--policy=tabular,lstm", "one of tabular, mlp"),
         ("--policy=not_there.keras", "path of a .keras file"),
-        ("--baseline=mean", "one of none, leave_one_out, critic"),
+        ("--baseline=mean", "one of none, leave_one_out"),
         ("--optimizer=sdg", "one of sgd, adam"),
         ("--hidden_units=64,x", "such as 64x64"),
         ("--hidden_units=0", "such as 64x64"),

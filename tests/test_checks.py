@@ -1,0 +1,118 @@
+"""Checks of arguments."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dice_tf import checks
+
+
+@pytest.mark.parametrize("value", [3, np.int32(3), np.int64(3)])
+def test_whole_numbers_of_any_kind_become_ints(value):
+    checked = checks.check_whole_number("steps", value, 1)
+    assert checked == 3 and type(checked) is int
+
+
+@pytest.mark.parametrize("value", [3.0, True, "3", None, [3]])
+def test_what_is_no_whole_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match=r"`steps` must be a whole number\. Re"):
+        checks.check_whole_number("steps", value, 1)
+
+
+def test_a_whole_number_below_its_minimum_is_refused():
+    with pytest.raises(ValueError, match=r"`steps` must be at least 1.*=0"):
+        checks.check_whole_number("steps", 0, 1)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.float64(0.5)])
+def test_numbers_of_any_kind_become_floats(value):
+    checked = checks.check_number("rate", value, 0.0, 1.0)
+    assert checked == 0.5 and type(checked) is float
+
+
+@pytest.mark.parametrize("value", [True, "0.5", None, [0.5]])
+def test_what_is_no_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match=r"`rate` must be a number\. Received"):
+        checks.check_number("rate", value)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, math.inf, -math.inf])
+def test_a_number_outside_its_range_is_refused(value):
+    with pytest.raises(
+        ValueError, match=r"`rate` must be finite and in \[0, 1"
+    ):
+        checks.check_number("rate", value, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf])
+def test_a_number_without_maximum_must_still_be_finite(value):
+    with pytest.raises(ValueError, match=r"`rate` must be finite and at least"):
+        checks.check_number("rate", value)
+
+
+def test_one_number_is_meant_for_all_players():
+    assert checks.check_number_per_player("rate", 2, 3) == (2.0, 2.0, 2.0)
+    assert checks.check_number_per_player("rate", [1, None], 2) == (1.0, None)
+
+
+def test_numbers_per_player_must_be_one_for_each():
+    with pytest.raises(ValueError, match="`rate` must have one entry for each"):
+        checks.check_number_per_player("rate", [1.0], 2)
+
+
+def test_a_choice_is_one_of_the_choices():
+    assert checks.check_choice("mode", "a", ("a", None)) == "a"
+    with pytest.raises(ValueError, match="must be one of 'a', None.*mode='b'"):
+        checks.check_choice("mode", "b", ("a", None))
+
+
+def test_per_player_arguments_become_tuples():
+    assert checks.check_per_player("policies", [1, 2], 2) == (1, 2)
+
+
+def test_per_player_arguments_must_be_lists():
+    with pytest.raises(TypeError, match="`policies` must be a list with one"):
+        checks.check_per_player("policies", "ab", 2)
+
+
+def test_per_player_arguments_must_be_as_many_as_players():
+    with pytest.raises(ValueError, match="each of 3 players. Received 2"):
+        checks.check_per_player("policies", [1, 2], 3)
+
+
+def test_a_seat_must_exist():
+    assert checks.check_player_id(1, 2) == 1
+    with pytest.raises(
+        ValueError, match=r"number of players, 2\. .*player_id=2"
+    ):
+        checks.check_player_id(2, 2)
+    with pytest.raises(ValueError, match="`player_id` must be at least 0"):
+        checks.check_player_id(-1, 2)
+
+
+def test_a_rank_is_checked_where_it_is_known():
+    checks.check_rank("rewards", tf.zeros([2, 3]), 2, "[T, B]")
+    with pytest.raises(ValueError, match=r"shape \[T, B\] \(rank 2\).*\(3,\)"):
+        checks.check_rank("rewards", tf.zeros([3]), 2, "[T, B]")
+
+
+def test_shapes_are_compared_where_they_are_known():
+    checks.check_same_shape("x", tf.zeros([2, 3]), "y", tf.ones([2, 3]))
+    with pytest.raises(
+        ValueError, match=r"shape of `y`, \(3, 2\)\. .*\(2, 3\)"
+    ):
+        checks.check_same_shape("x", tf.zeros([2, 3]), "y", tf.ones([3, 2]))
+
+
+def test_unknown_shapes_pass():
+    @tf.function(
+        input_signature=[tf.TensorSpec(None), tf.TensorSpec([None, 3])]
+    )
+    def check(unknown, partly):
+        checks.check_rank("unknown", unknown, 2, "[T, B]")
+        checks.check_same_shape("unknown", unknown, "partly", partly)
+        return partly
+
+    assert check(tf.zeros([2, 3]), tf.zeros([2, 3])).shape == [2, 3]

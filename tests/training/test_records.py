@@ -1,0 +1,46 @@
+"""What the trainer records."""
+
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.training.records import Curves, StepMeans
+
+
+def test_curves_grow_and_keep_what_they_hold():
+    curves = Curves(num_seeds=3, num_players=2)
+    assert curves.read(0).shape == (0, 3, 2)
+    rows = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
+    curves.reserve(2)
+    for iteration in range(5):
+        if iteration == 2:
+            curves.reserve(5)
+            curves.reserve(3)
+        curves.write(tf.constant(iteration), tf.constant(rows[iteration]))
+    np.testing.assert_array_equal(curves.read(5), rows)
+    np.testing.assert_array_equal(curves.read(4), rows[:4])
+
+
+def test_curves_are_restored_within_the_room_there_is():
+    rows = np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32)
+    for room in (0, 2, 7):
+        curves = Curves(num_seeds=3, num_players=2)
+        curves.reserve(room)
+        curves.restore(rows)
+        np.testing.assert_array_equal(curves.read(4), rows)
+        curves.reserve(8)
+        curves.write(tf.constant(7), tf.constant(rows[0]))
+        np.testing.assert_array_equal(curves.read(8)[[0, 7]], rows[[0, 0]])
+
+
+def test_means_are_over_the_steps_since_the_last_reset():
+    means = StepMeans(["first", "second"])
+    values = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    for row in values[:3]:
+        means.update_state(tf.constant(row))
+    found = [float(value) for value in means.result().values()]
+    np.testing.assert_allclose(found, values[:3].mean(axis=0), rtol=1e-6)
+    assert list(means.result()) == ["first", "second"]
+    means.reset_state()
+    means.update_state(tf.constant(values[3]))
+    found = [float(value) for value in means.result().values()]
+    np.testing.assert_allclose(found, values[3], rtol=1e-6)
