@@ -62,7 +62,7 @@ def derivative_statistics(
     seed: Any = (0, 0),
     direction: Params | None = None,
     exact_objective: Objective | None = None,
-    repetitions_at_once: int = 16,
+    repetitions_at_once: int = 1,
     jit_compile: bool = False,
 ) -> tuple[DerivativeStatistics, ...]:
     """Measures bias, variance and correlation of sampled derivatives.
@@ -81,10 +81,10 @@ def derivative_statistics(
         Hessian-vector products: for policies too large for full tensors.
       exact_objective: where the exact derivatives are taken from. Default:
         the `ExactObjective` of a `FiniteGame`, else they are left out.
-      repetitions_at_once: how many estimates are drawn at a time, in memory
-        and as one vectorised program; with 1, one by one.
-      jit_compile: whether to compile with XLA, which pays off for large
-        batches only.
+      repetitions_at_once: how many estimates are drawn by one vectorised
+        program. More than 1 pays off with XLA and many repetitions.
+      jit_compile: whether to compile with XLA, which takes seconds, and pays
+        off for large batches.
 
     Returns:
       One `DerivativeStatistics` per order.

@@ -49,7 +49,7 @@ def shaping_share(
     *,
     num_repetitions: int = 16,
     seed: Any = (0, 0),
-    repetitions_at_once: int = 16,
+    repetitions_at_once: int = 1,
     jit_compile: bool = False,
 ) -> ShapingShare:
     """Measures how much of a learner's direction is its shaping term.
@@ -63,10 +63,10 @@ def shaping_share(
       num_repetitions: R, over which directions are averaged; 1 is enough for
         an objective that is not sampled.
       seed: int32 `[2]`; repetition r uses `[seed[0], seed[1] + r]`.
-      repetitions_at_once: how many directions are computed at a time, in
-        memory and as one vectorised program; with 1, one by one.
-      jit_compile: whether to compile with XLA, which pays off for large
-        batches only.
+      repetitions_at_once: how many directions are computed by one vectorised
+        program. More than 1 pays off with XLA and many repetitions.
+      jit_compile: whether to compile with XLA, which takes seconds, and pays
+        off for large batches.
 
     Returns:
       A `ShapingShare`.

@@ -63,9 +63,16 @@ def passes_by_hand(trainer, run, passes):
     return [own[0].numpy() for own in at]
 
 
-@pytest.mark.parametrize("passes", [1, 3])
-@pytest.mark.parametrize("num_seeds", [1, 2])
-@pytest.mark.parametrize("kind", [lambda game: game, Plain])
+@pytest.mark.parametrize(
+    "kind, num_seeds, passes",
+    [
+        (lambda game: game, 1, 1),
+        (lambda game: game, 2, 3),
+        (Plain, 1, 2),
+        (Plain, 2, 2),
+    ],
+    ids=["one run", "two runs", "no table", "two runs, no table"],
+)
 def test_each_pass_is_a_step_on_the_play_of_the_iteration(
     kind, num_seeds, passes
 ):
