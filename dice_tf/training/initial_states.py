@@ -29,8 +29,7 @@ def initial_run_states(
       seeds: the seed of each run.
       start: `"current"`, the current values of policies and critics;
         `"random"`, drawn anew from the run's seed, but for frozen players;
-        or per run one list of arrays per player. `None` means current for a
-        single run, random for several.
+        or per run one list of arrays per player.
 
     Returns:
       For each run one `PlayerState` per player.
@@ -38,8 +37,6 @@ def initial_run_states(
     Raises:
       ValueError: if `start` does not fit the objective and the runs.
     """
-    if start is None:
-        start = CURRENT if len(seeds) == 1 else RANDOM
     if not isinstance(start, str):
         if len(start) != len(seeds):
             raise ValueError(

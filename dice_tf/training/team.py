@@ -1,4 +1,4 @@
-"""All players: their variables, their rules, and how they move."""
+"""All players: their variables, their rules, and how they move at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,6 @@ class Team:
       objective: what they maximise.
       rules: how each player moves.
       runs: for each run, the state that each player starts from.
-      alternating: whether the players move in turn, not all at once.
 
     Attributes:
       players: one `Player` per player.
@@ -34,13 +33,10 @@ class Team:
         objective: Objective,
         rules: Sequence[PlayerRule],
         runs: Sequence[Sequence[PlayerState]],
-        alternating: bool = False,
     ):
         self._objective = objective
         self._rules = rules
         self._num_seeds = len(runs)
-        seats = list(range(len(rules)))
-        self._turns = [[seat] for seat in seats] if alternating else [seats]
         self.players = [
             Player(
                 [run[player_id] for run in runs],
@@ -59,7 +55,7 @@ class Team:
         )
         self.optimizers = PlayerOptimizers(
             "optimizer",
-            optimizer if len(self._turns) == 1 else self._apart(optimizer),
+            optimizer,
             [
                 player.params if player.trainable else []
                 for player in self.players
@@ -73,72 +69,28 @@ class Team:
             self._num_seeds,
         )
 
-    def turn_keys(self, keys: tf.Tensor) -> list[tf.Tensor]:
-        """Returns for each turn of an iteration the keys to `move` with.
-
-        Args:
-          keys: int32 `[num_seeds, 2]`, for each run its seed and the number
-            of the iteration, which is below 2**26.
-        """
-        # Not split from them: learners split what they get, too.
-        return [
-            keys + tf.constant([0, turn << 26])
-            for turn in range(len(self._turns))
-        ]
-
-    def move(self, turn_keys: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves all players once, in every run.
 
-        What is reported, and what critics learn from, is the play before the
-        first turn.
-
         Args:
-          turn_keys: what `turn_keys` returned.
+          keys: int32 `[num_seeds, 2]`, a seed for each run.
 
         Returns:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        moved = {}
-        for seats, keys in zip(self._turns, turn_keys, strict=True):
-            steps, play = step_runs(
-                self._objective,
-                [
-                    rule if seat in seats else rule._replace(learner=None)
-                    for seat, rule in enumerate(self._rules)
-                ],
-                [player.state() for player in self.players],
-                keys,
-            )
-            if not moved:
-                reported, reported_play = steps, play
-            for seat in seats:
-                moved[seat] = steps[seat]
-                self.players[seat].assign_learner_state(
-                    steps[seat].learner_state
-                )
-            self.optimizers.ascend([step.direction for step in steps], seats)
-        self._train_critics(reported_play)
-        steps = [
-            step._replace(gradient_norm=moved[seat].gradient_norm)
-            for seat, step in enumerate(reported)
-        ]
+        steps, play = step_runs(
+            self._objective,
+            self._rules,
+            [player.state() for player in self.players],
+            keys,
+        )
+        self.optimizers.ascend([step.direction for step in steps])
+        self._train_critics(play)
+        for player, step in zip(self.players, steps, strict=True):
+            player.assign_learner_state(step.learner_state)
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
-
-    def _apart(self, optimizer: Any) -> Any:
-        """Returns one optimiser per player, copies if one is given for all.
-
-        One that is shared counts its steps, and would count each turn.
-        """
-        if isinstance(optimizer, (list, tuple)):
-            return optimizer
-        return [
-            as_optimizer("optimizer", optimizer, self._num_seeds, copy=True)
-            if player.trainable
-            else None
-            for player in self.players
-        ]
 
     def _train_critics(self, play: Any) -> None:
         if not any(player.critic_params for player in self.players):
