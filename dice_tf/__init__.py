@@ -9,6 +9,7 @@ from dice_tf import (
     inner_optimizers,
     learners,
     objectives,
+    opponent_models,
     policies,
 )
 from dice_tf.dice import dice_objective, magic_box
@@ -30,5 +31,6 @@ __all__ = [
     "learners",
     "magic_box",
     "objectives",
+    "opponent_models",
     "policies",
 ]

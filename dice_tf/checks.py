@@ -26,6 +26,17 @@ def check_whole_number(name: str, value: Any, minimum: int) -> int:
     return int(value)
 
 
+def check_steps_per_epoch(steps: Any, steps_per_execution: int) -> int:
+    """Returns `steps` as an int, or raises if no number of calls makes them."""
+    steps = check_whole_number("steps_per_epoch", steps, 1)
+    if steps % steps_per_execution:
+        raise ValueError(
+            "`steps_per_epoch` must be a multiple of steps_per_execution="
+            f"{steps_per_execution}. Received: steps_per_epoch={steps}."
+        )
+    return steps
+
+
 def check_number(
     name: str,
     value: Any,
@@ -89,15 +100,20 @@ def check_number_per_player(
     )
 
 
+def check_index(name: str, value: Any, size: int, counted: str) -> int:
+    """Returns `value`, or raises if it is not in `[0, size)`."""
+    value = check_whole_number(name, value, 0)
+    if value >= size:
+        raise ValueError(
+            f"`{name}` must be below the number of {counted}, {size}. "
+            f"Received: {name}={value}."
+        )
+    return value
+
+
 def check_player_id(player_id: Any, num_players: int) -> int:
     """Returns `player_id`, or raises if there is no such seat."""
-    player_id = check_whole_number("player_id", player_id, 0)
-    if player_id >= num_players:
-        raise ValueError(
-            f"`player_id` must be below the number of players, "
-            f"{num_players}. Received: player_id={player_id}."
-        )
-    return player_id
+    return check_index("player_id", player_id, num_players, "players")
 
 
 def check_rank(name: str, tensor: tf.Tensor, rank: int, axes: str) -> None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -72,6 +73,38 @@ class SeatModel:
                 f"[B, num_outputs]. Received: {shape or type(outputs)}."
             )
         self.num_outputs = int(shape[-1])
+        self._name = name
+
+    def check_follows_weights(self, observations: tf.Tensor) -> None:
+        """Raises if the model's outputs ignore the weights they are given.
+
+        A model that calls a `tf.function` of its own, once that is traced,
+        reads its variables whatever `stateless_call` is given: its gradients
+        would be lost without an error. Nothing is checked in a graph.
+
+        Args:
+          observations: `[B, *observation_shape]`, such as the seat sees.
+
+        Raises:
+          ValueError: if other weights give the same outputs.
+        """
+        weights = self.weights()
+        if not weights.params or not tf.executing_eagerly():
+            return
+        # Not one constant for all: layers may be blind to a common shift.
+        moved = [
+            param + tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
+            for param in weights.params
+        ]
+        before = self(weights, observations)
+        after = self(weights._replace(params=moved), observations)
+        if np.array_equal(before, after):
+            raise ValueError(
+                f"`{self._name}` ({self.model.name!r}) gives the same outputs "
+                "whatever its weights, so that it would never learn. If it "
+                "calls a tf.function of its own, leave out the decorator: "
+                "the trainer compiles it anyway."
+            )
 
     def weights(self) -> Weights:
         """Returns the current values of the model's variables."""
@@ -102,3 +135,8 @@ class SeatModel:
         return tf.reshape(
             outputs, tf.concat([leading, [self.num_outputs]], axis=0)
         )
+
+
+def _waves(param: tf.Tensor) -> np.ndarray:
+    """Returns numbers in [-1, 1] that repeat themselves nowhere."""
+    return np.sin(1.0 + np.arange(param.shape.num_elements()))

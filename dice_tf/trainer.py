@@ -7,7 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import (
+    check_index,
+    check_steps_per_epoch,
+    check_whole_number,
+)
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.initial_states import (
@@ -23,8 +27,7 @@ from dice_tf.training.team import Team
 class Trainer(keras.Model):
     """Trains the players of an objective, each with a learner of its own.
 
-    A `keras.Model` whose `fit` needs no data. Every step, all players move at
-    once from one snapshot of the parameters. `num_seeds` independent runs are
+    A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
     one vectorised program; run r (from 0) draws its random numbers from
     `seed + r`, whatever the number of runs.
 
@@ -47,6 +50,9 @@ class Trainer(keras.Model):
         (a discounted return, not normalised); one number, or one per player.
       max_gradient_norm: norm to which the direction of each player is
         clipped; one number or `None`, or one per player.
+      updates: `"simultaneous"`, in every step all players move at once from
+        one snapshot of the parameters; or `"alternating"`, one after the
+        other in seat order, each where those before it have moved to.
       name: name of the model.
 
     Raises:
@@ -68,6 +74,7 @@ class Trainer(keras.Model):
         initial_params: Any = None,
         entropy_coefficient: float | Sequence[float] = 0.0,
         max_gradient_norm: float | Sequence[float | None] | None = None,
+        updates: str = "simultaneous",
         name: str = "trainer",
     ):
         super().__init__(name=name)
@@ -84,8 +91,8 @@ class Trainer(keras.Model):
             initial_run_states(
                 objective, self.learners, self._run_seeds(), initial_params
             ),
+            updates,
         )
-        # Named so that Keras finds the variables.
         self.players = self._team.players
         self._iteration = self.add_weight(
             name="iteration",
@@ -95,7 +102,7 @@ class Trainer(keras.Model):
         )
         self._loaded_run = tf.Variable(0, trainable=False, name="loaded_run")
         self._curves = Curves(self.num_seeds, num_players)
-        self._means = StepMeans(metric_names(num_players))
+        self._means = StepMeans(metric_names(self.learners))
         self.built = True
         self.load_run(0)
 
@@ -160,7 +167,7 @@ class Trainer(keras.Model):
           A `keras.callbacks.History` of scalars, means over steps and seeds.
         """
         epochs = check_whole_number("epochs", epochs, 1)
-        steps = check_whole_number("steps_per_epoch", steps_per_epoch, 1)
+        steps = check_steps_per_epoch(steps_per_epoch, self.steps_per_execution)
         initial_epoch = check_whole_number("initial_epoch", initial_epoch, 0)
         new = max(epochs - initial_epoch, 0) * steps
         self._curves.reserve(self.iterations + new)
@@ -197,12 +204,7 @@ class Trainer(keras.Model):
         Raises:
           ValueError: if there is no such run.
         """
-        run = check_whole_number("run", run, 0)
-        if run >= self.num_seeds:
-            raise ValueError(
-                f"`run` must be below the number of runs, {self.num_seeds}. "
-                f"Received: run={run}."
-            )
+        run = check_index("run", run, self.num_seeds, "runs")
         self._loaded_run.assign(run)
         self._team.write_run(self._loaded_run)
 

@@ -103,3 +103,55 @@ def player_entropies(
         # TFP raises the latter for a joint distribution of dependent parts.
         log_probs = distribution.log_prob(trajectory.actions[player_id])
         return -magic_box(log_probs) * tf.stop_gradient(log_probs)
+
+
+def player_divergences(
+    actor: Actor,
+    weights: Weights,
+    other: Actor,
+    other_weights: Weights,
+    trajectory: Trajectory,
+    player_id: int,
+) -> tf.Tensor:
+    """Returns the divergence between two policies at each step, in nats.
+
+    `KL(pi || pi') = sum_a pi(a) (log pi(a) - log pi'(a))`. Where the actions
+    are not a finite set it is estimated by `log pi - log pi'` of the action
+    taken, without bias if `pi` took it; the gradient in the parameters of `pi`
+    is then that of the expectation.
+
+    Args:
+      actor: of `pi`.
+      weights: its weights, to which the result is differentiable.
+      other: the actor of `pi'`, in the same seat.
+      other_weights: its weights, to which the result is differentiable.
+      trajectory: what was played, held constant.
+      player_id: the seat.
+
+    Returns:
+      `[T, B]`.
+    """
+    if actor.num_actions is None:
+        log_probs = player_log_probs(actor, weights, trajectory, player_id)
+        log_ratios = log_probs - player_log_probs(
+            other, other_weights, trajectory, player_id
+        )
+        return magic_box(log_probs) * log_ratios
+    if trajectory.states is not None:
+        table = _divergence(
+            actor.log_prob_table(weights), other.log_prob_table(other_weights)
+        )
+        return lookup(table, trajectory.states)
+    observations = trajectory.observations[player_id]
+    return _divergence(
+        *(
+            all_log_probs(
+                own.distribution(values, observations), actor.num_actions
+            )
+            for own, values in ((actor, weights), (other, other_weights))
+        )
+    )
+
+
+def _divergence(log_probs: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.exp(log_probs) * (log_probs - other), axis=-1)

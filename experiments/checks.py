@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Check(NamedTuple):
     """One entry of `checks` in summary.json.
@@ -23,6 +25,20 @@ class Check(NamedTuple):
 def at_least(name: str, measured: float, bound: float) -> Check:
     """Requires a number not below a bound; NaN fails."""
     return Check(name, measured, f">= {bound:g}", bool(measured >= bound))
+
+
+def agrees_with_at_least(
+    name: str, values: Sequence[float], bound: float
+) -> Check:
+    """Requires a mean not below a bound by more than 2 standard errors.
+
+    For a bound that was itself measured: the expectation may lie on it, and
+    a mean of few values on either side. NaN fails.
+    """
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    required = f">= {bound:g} - 2 standard errors of {error:.4f}"
+    return Check(name, mean, required, bool(mean >= bound - 2.0 * error))
 
 
 def above(name: str, measured: float, bound: float) -> Check:

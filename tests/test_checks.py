@@ -116,3 +116,18 @@ def test_unknown_shapes_pass():
         return partly
 
     assert check(tf.zeros([2, 3]), tf.zeros([2, 3])).shape == [2, 3]
+
+
+def test_an_epoch_is_a_whole_number_of_calls():
+    assert checks.check_steps_per_epoch(6, 3) == 6
+    with pytest.raises(ValueError, match=r"multiple of steps_per_execution=4"):
+        checks.check_steps_per_epoch(6, 4)
+    with pytest.raises(ValueError, match="`steps_per_epoch` must be at least"):
+        checks.check_steps_per_epoch(0, 1)
+
+
+def test_an_index_is_below_the_size():
+    assert checks.check_index("run", np.int64(2), 3, "runs") == 2
+    for value in (-1, 3):
+        with pytest.raises(ValueError, match="`run` must be"):
+            checks.check_index("run", value, 3, "runs")

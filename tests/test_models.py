@@ -123,3 +123,31 @@ def test_keras_on_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="Keras runs on 'jax'. Set the env"):
         seat_model(model)
+
+
+class Decorated(keras.Model):
+    """Calls a function of its own, which reads variables once it is traced."""
+
+    def __init__(self):
+        super().__init__(name="decorated")
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, inputs):
+        return self._evaluate(inputs)
+
+    @tf.function
+    def _evaluate(self, inputs):
+        return self.dense(inputs)
+
+
+def test_a_model_that_ignores_weights_is_refused():
+    model = seat_model(Decorated())
+    with pytest.raises(ValueError, match="'decorated'.*leave out the decorat"):
+        model.check_follows_weights(normal(2, 3))
+    seat_model().check_follows_weights(normal(2, 3))
+
+
+def test_a_model_without_weights_has_none_to_follow():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Rescaling(2.0)(inputs))
+    seat_model(model).check_follows_weights(normal(2, 3))

@@ -33,6 +33,7 @@ PUBLIC_NAMES = {
         "learners",
         "magic_box",
         "objectives",
+        "opponent_models",
         "policies",
     },
     "dice_tf.critics": {"mlp_critic", "tabular_critic"},
@@ -97,6 +98,7 @@ PUBLIC_NAMES = {
         "Play",
         "SurrogateObjective",
     },
+    "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
     "dice_tf.policies": {
         "always_cooperate",
         "always_defect",

@@ -141,6 +141,70 @@ def test_all_players_move_from_one_snapshot(one_step):
         np.testing.assert_allclose(moved[1][0], expected, atol=1e-7)
 
 
+def test_players_move_one_after_the_other_if_asked_to():
+    """Each from where those before it have moved to; reported is the start."""
+    trainer = quadratic_trainer(
+        2, [Naive(), LOLADiCE(1, 0.3)], compiled=False, updates="alternating"
+    )
+    trainer.compile([sgd(0.1), sgd(0.2)], jit_compile=False)
+    fit(trainer)
+    objective = quadratic_objective()
+    for run in range(2):
+        params = [[tf.constant(x)] for x in np.float32(STARTS[run])]
+        params = [[own[0][0]] for own in params]
+        np.testing.assert_allclose(
+            trainer.curves[0, run],
+            quadratic_values(*(float(own[0]) for own in params)),
+            rtol=1e-5,
+        )
+        for player_id, (learner, rate) in enumerate(
+            [(Naive(), 0.1), (LOLADiCE(1, 0.3), 0.2)]
+        ):
+            (direction,) = learner.gradient(objective, params, player_id)
+            params[player_id] = [params[player_id][0] + rate * direction]
+        np.testing.assert_allclose(
+            [own[0] for own in params_of(trainer, run)],
+            [float(own[0]) for own in params],
+            rtol=1e-5,
+        )
+
+
+def test_each_turn_is_played_anew():
+    """With the same numbers the second player would see the first's noise."""
+
+    class Remembers(Naive):
+        def __init__(self):
+            self.seeds = []
+
+        def step(self, objective, params, player_id, seed, state):
+            self.seeds.append(tuple(np.asarray(seed)))
+            return super().step(objective, params, player_id, seed, state)
+
+    learners = [Remembers(), Remembers()]
+    trainer = quadratic_trainer(
+        1, learners, compiled=False, updates="alternating"
+    )
+    trainer.compile([sgd(), sgd()], jit_compile=False, run_eagerly=True)
+    fit(trainer, steps=3)
+    seeds = learners[0].seeds + learners[1].seeds
+    assert len(seeds) == 6 == len(set(seeds))
+
+
+def test_turns_need_an_optimizer_each():
+    with pytest.raises(ValueError, match="`updates` must be one of 'simult"):
+        quadratic_trainer(1, updates="random")
+    with pytest.raises(ValueError, match="a list with one optimiser per"):
+        quadratic_trainer(1, updates="alternating")
+
+
+def test_an_epoch_is_a_whole_number_of_calls():
+    trainer = quadratic_trainer(1, compiled=False)
+    trainer.compile(sgd(), steps_per_execution=4)
+    with pytest.raises(ValueError, match="multiple of steps_per_execution=4"):
+        fit(trainer, steps=6)
+    assert trainer.iterations == 0
+
+
 def test_scalars_are_means_over_runs_before_the_step(one_step):
     objective, starts, _, history = one_step
     found = {name: own[0] for name, own in history.history.items()}

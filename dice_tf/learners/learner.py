@@ -16,10 +16,12 @@ class LearnerStep(NamedTuple):
     Attributes:
       direction: list of tensors like `params[player_id]`, to be ascended.
       state: nest of tensors, what the learner remembers.
+      metrics: scalars to be logged, one for each of its `metric_names`.
     """
 
     direction: list[tf.Tensor]
     state: Any
+    metrics: tuple[tf.Tensor, ...] = ()
 
 
 class Learner(abc.ABC):
@@ -28,7 +30,12 @@ class Learner(abc.ABC):
     A learner moves its own player only, as if all players moved at once from
     the parameters that it is given. It knows nothing of sampling: a sampled
     objective is evaluated with seeds split from the one it gets.
+
+    Attributes:
+      metric_names: names of the scalars that each step measures.
     """
+
+    metric_names: tuple[str, ...] = ()
 
     def init(self, params: Params) -> Any:
         """Returns the state to start from; `()` if there is none."""

@@ -153,16 +153,36 @@ class GameObjective(Objective):
         self.game = game
         self.num_players = game.num_players
         self.policies = check_per_player("policies", policies, game.num_players)
-        self.actors = tuple(
-            Actor(policy, game, player_id)
-            for player_id, policy in enumerate(self.policies)
-        )
+        self.actors = _seat_actors(self.policies, game)
         self.discount = check_number("discount", discount, 0.0, 1.0)
         self.return_scale = (
             1.0 - self.discount
             if self.discount < 1.0
             else 1.0 / game.episode_length
         )
+
+    def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":
+        """Returns a copy in which other models play.
+
+        What is bound of `state` stays, but for the policies' own variables.
+
+        Args:
+          policies: one `keras.Model` per player.
+
+        Raises:
+          TypeError, ValueError: if they do not fit the game.
+        """
+        other = copy.copy(self)
+        other.policies = check_per_player(
+            "policies", policies, self.num_players
+        )
+        other.actors = _seat_actors(other.policies, self.game)
+        if self._played is not None:
+            other._played = {}
+        if self._bound_state is not None:
+            own = other.initial_state().non_trainable
+            other._bound_state = self._bound_state._replace(non_trainable=own)
+        return other
 
     def initial_params(self) -> list[list[tf.Tensor]]:
         """Returns current values of the policies' trainable variables."""
@@ -174,9 +194,21 @@ class GameObjective(Objective):
             (),
         )
 
-    def player_weights(self, params: Params, state: GameState) -> list[Weights]:
+    def player_weights(
+        self, params: Params, state: GameState | None = None
+    ) -> list[Weights]:
         """Pairs parameters with the policies' other variables."""
+        state = self._resolve(state)
         return [
             Weights(list(own), list(fixed))
             for own, fixed in zip(params, state.non_trainable, strict=True)
         ]
+
+
+def _seat_actors(
+    policies: Sequence[keras.Model], game: Game
+) -> tuple[Actor, ...]:
+    return tuple(
+        Actor(policy, game, player_id)
+        for player_id, policy in enumerate(policies)
+    )

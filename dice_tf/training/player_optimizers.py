@@ -45,8 +45,10 @@ class PlayerOptimizers:
         else:
             given = [optimizer]
             groups = [list(range(len(variables)))]
+        self._name = name
         self.optimizers, self._groups = [], []
         for own, group in zip(given, groups, strict=True):
+            group = [player_id for player_id in group if variables[player_id]]
             learned = [v for player_id in group for v in variables[player_id]]
             if own is None and not learned:
                 continue
@@ -63,18 +65,51 @@ class PlayerOptimizers:
         if not self.optimizers:
             raise ValueError(f"`{name}` must hold at least one optimiser.")
 
-    def ascend(self, directions: Sequence[list[tf.Tensor]]) -> None:
-        """Moves each player's variables along its direction."""
-        self.descend([[-x for x in own] for own in directions])
+    def check_separate(self) -> None:
+        """Raises if one optimiser moves several players."""
+        for group, _ in self._groups:
+            if len(group) > 1:
+                raise ValueError(
+                    f"`{self._name}` must be a list with one optimiser per "
+                    "player where players move one after the other: one for "
+                    "all would count every move as a step of its own."
+                )
+
+    def ascend(
+        self,
+        directions: Sequence[list[tf.Tensor]],
+        player_id: int | None = None,
+    ) -> None:
+        """Moves variables along their directions.
+
+        Args:
+          directions: one list of tensors per player.
+          player_id: who moves, `None` for all players at once.
+        """
+        gradients = [[-x for x in own] for own in directions]
+        for optimizer, (group, learned) in zip(
+            self.optimizers, self._groups, strict=True
+        ):
+            if player_id in (None, *group):
+                _apply(optimizer, learned, group, gradients)
 
     def descend(self, gradients: Sequence[list[tf.Tensor]]) -> None:
         """Moves each player's variables against its gradients."""
         for optimizer, (group, learned) in zip(
             self.optimizers, self._groups, strict=True
         ):
-            if learned:
-                own = [x for player_id in group for x in gradients[player_id]]
-                optimizer.apply(own[: len(learned)], learned)
+            _apply(optimizer, learned, group, gradients)
+
+
+def _apply(
+    optimizer: keras.optimizers.Optimizer,
+    learned: list[keras.Variable],
+    group: list[int],
+    gradients: Sequence[list[tf.Tensor]],
+) -> None:
+    if learned:
+        own = [x for player_id in group for x in gradients[player_id]]
+        optimizer.apply(own, learned)
 
 
 def _as_optimizer(

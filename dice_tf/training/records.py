@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.learners.learner import Learner
 from dice_tf.training.steps import PlayerStep
 
 
@@ -76,13 +77,14 @@ class Curves:
         self.variable.assign(padded)
 
 
-def metric_names(num_players: int) -> list[str]:
+def metric_names(learners: Sequence[Learner | None]) -> list[str]:
     """Returns the names of the scalars that are logged, in order."""
     names = ["joint/return"]
-    for player_id in range(num_players):
+    for player_id, learner in enumerate(learners):
+        own = () if learner is None else learner.metric_names
         names += [
             f"player_{player_id}/{quantity}"
-            for quantity in ("return", "entropy", "gradient_norm")
+            for quantity in ("return", "entropy", "gradient_norm", *own)
         ]
     return names
 
@@ -96,4 +98,5 @@ def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     scalars = [tf.add_n([s.reported_return for s in steps]) / len(steps)]
     for step in steps:
         scalars += [step.reported_return, step.entropy, step.gradient_norm]
+        scalars += step.learner_metrics
     return tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_number_per_player
-from dice_tf.learners.learner import Learner, gradient_of
+from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
 from dice_tf.seeds import HoistedSeed
@@ -49,6 +49,7 @@ class PlayerStep(NamedTuple):
       reported_return: scalar, of real play before the update.
       entropy: scalar, mean entropy of the policy in nats.
       gradient_norm: scalar, norm of the direction before clipping.
+      learner_metrics: scalars, what the learner measured.
     """
 
     direction: list[tf.Tensor]
@@ -56,6 +57,7 @@ class PlayerStep(NamedTuple):
     reported_return: tf.Tensor
     entropy: tf.Tensor
     gradient_norm: tf.Tensor
+    learner_metrics: tuple[tf.Tensor, ...]
 
 
 class Iteration(NamedTuple):
@@ -175,7 +177,7 @@ def run_step(
         play = objective.play(params, seed)
     steps = []
     for player_id, (rule, state) in enumerate(zip(rules, states, strict=True)):
-        direction, learner_state = _direction(
+        direction, learner_state, metrics = _learner_step(
             objective, rule, params, player_id, seed, state
         )
         if rule.entropy_coefficient:
@@ -192,23 +194,23 @@ def run_step(
                 objective.return_scale * play.values[player_id],
                 play.entropies[player_id],
                 norm,
+                metrics,
             )
         )
     return Iteration(steps, play if any(critic_params) else ())
 
 
-def _direction(
+def _learner_step(
     objective: Objective,
     rule: PlayerRule,
     params: list[list[tf.Tensor]],
     player_id: int,
     seed: Any,
     state: PlayerState,
-) -> tuple[list[tf.Tensor], Any]:
-    """Returns the learner's direction, and its next state."""
+) -> LearnerStep:
     if rule.learner is None:
         zeros = [tf.zeros_like(param) for param in state.params]
-        return zeros, state.learner_state
+        return LearnerStep(zeros, state.learner_state)
     return rule.learner.step(
         objective, params, player_id, seed, state.learner_state
     )

@@ -5,13 +5,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.critic_passes import critic_gradients
 from dice_tf.training.player import Player
 from dice_tf.training.player_optimizers import PlayerOptimizers
 from dice_tf.training.records import step_scalars
-from dice_tf.training.steps import PlayerRule, PlayerState, step_runs
+from dice_tf.training.steps import (
+    Iteration,
+    PlayerRule,
+    PlayerState,
+    step_runs,
+)
+
+SIMULTANEOUS = "simultaneous"
+ALTERNATING = "alternating"
 
 
 class Team:
@@ -21,6 +29,7 @@ class Team:
       objective: what they maximise.
       rules: how each player moves.
       runs: for each run, the state that each player starts from.
+      updates: `"simultaneous"` or `"alternating"`.
 
     Attributes:
       players: one `Player` per player.
@@ -33,7 +42,11 @@ class Team:
         objective: Objective,
         rules: Sequence[PlayerRule],
         runs: Sequence[Sequence[PlayerState]],
+        updates: str = SIMULTANEOUS,
     ):
+        self._updates = check_choice(
+            "updates", updates, (SIMULTANEOUS, ALTERNATING)
+        )
         self._objective = objective
         self._rules = rules
         self._num_seeds = len(runs)
@@ -62,6 +75,8 @@ class Team:
             ],
             self._num_seeds,
         )
+        if self._updates == ALTERNATING:
+            self.optimizers.check_separate()
         self.critic_optimizers = PlayerOptimizers(
             "critic_optimizer",
             critic_optimizer,
@@ -79,18 +94,50 @@ class Team:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        steps, play = step_runs(
-            self._objective,
-            self._rules,
-            [player.state() for player in self.players],
-            keys,
-        )
-        self.optimizers.ascend([step.direction for step in steps])
+        if self._updates == ALTERNATING:
+            steps, play = self._move_in_turn(keys)
+        else:
+            steps, play = self._step(self._rules, keys)
+            self.optimizers.ascend([step.direction for step in steps])
         self._train_critics(play)
         for player, step in zip(self.players, steps, strict=True):
             player.assign_learner_state(step.learner_state)
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
+
+    def _move_in_turn(self, keys: tf.Tensor) -> Iteration:
+        """Moves one player after the other, each on play of its own.
+
+        What is reported is the play before the first of them moves.
+        """
+        reported, moves = None, []
+        num_players = len(self.players)
+        for player_id in range(num_players):
+            rules = [
+                rule if other == player_id else PlayerRule(None)
+                for other, rule in enumerate(self._rules)
+            ]
+            turn = keys * [1, num_players] + [0, player_id]
+            result = self._step(rules, turn)
+            reported = reported or result
+            moves.append(result.steps[player_id])
+            self.optimizers.ascend(
+                [step.direction for step in result.steps], player_id
+            )
+        steps = [
+            before._replace(
+                direction=move.direction,
+                learner_state=move.learner_state,
+                gradient_norm=move.gradient_norm,
+                learner_metrics=move.learner_metrics,
+            )
+            for before, move in zip(reported.steps, moves, strict=True)
+        ]
+        return Iteration(steps, reported.play)
+
+    def _step(self, rules: Sequence[PlayerRule], keys: tf.Tensor) -> Iteration:
+        states = [player.state() for player in self.players]
+        return step_runs(self._objective, rules, states, keys)
 
     def _train_critics(self, play: Any) -> None:
         if not any(player.critic_params for player in self.players):

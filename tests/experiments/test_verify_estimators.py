@@ -134,6 +134,12 @@ def test_an_argument_without_dashes_is_refused() -> None:
         (checks.at_most("x", 0.5, 0.5), True),
         (checks.at_most("x", 0.6, 0.5), False),
         (checks.at_most("x", float("nan"), 0.5), False),
+        # A mean of .4 with a standard error of .1, and of .04.
+        (checks.agrees_with_at_least("x", [0.3, 0.5], 0.59), True),
+        (checks.agrees_with_at_least("x", [0.3, 0.5], 0.61), False),
+        (checks.agrees_with_at_least("x", [0.36, 0.44], 0.47), True),
+        (checks.agrees_with_at_least("x", [0.36, 0.44], 0.49), False),
+        (checks.agrees_with_at_least("x", [0.3, float("nan")], 0.1), False),
     ],
 )
 def test_a_check_compares_with_its_bound(check, passes) -> None:

@@ -1,5 +1,6 @@
 """A policy in a seat of a game."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +9,7 @@ import dice_tf
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
 from tests import oracles
-from tests.toys import THREE_PLAYERS, Pursuit, normal_policy
+from tests.toys import THREE_PLAYERS, Plain, Pursuit, normal_policy
 
 GAME = dice_tf.games.iterated_matrix_game(THREE_PLAYERS, 4, dtype="float64")
 
@@ -51,3 +52,20 @@ def test_a_seat_without_finite_actions_takes_an_attached_head():
     observations = tf.ones([3, 2], tf.float64)
     distribution = actor.distribution(actor.model.weights(), observations)
     assert distribution.batch_shape == [3]
+
+
+@pytest.mark.parametrize("wrap", [lambda game: game, Plain])
+def test_a_policy_that_ignores_its_weights_is_refused(wrap):
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+
+    class Decorated(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        @tf.function
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    with pytest.raises(ValueError, match="same outputs whatever its weights"):
+        Actor(Decorated(), wrap(game), 0)

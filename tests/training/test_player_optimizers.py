@@ -139,3 +139,33 @@ def test_players_that_all_stand_still_need_an_optimizer_in_name_only():
     with pytest.raises(ValueError, match="must hold at least one optimiser"):
         PlayerOptimizers("optimizer", [None, None], [[], []], 1)
     PlayerOptimizers("optimizer", "sgd", [[], []], 1).ascend([[], []])
+
+
+def test_one_player_can_move_alone():
+    values = stacked(2)
+    variables = variables_of(values)
+    optimizers = PlayerOptimizers(
+        "optimizer",
+        [keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25)],
+        variables,
+        2,
+    )
+    optimizers.check_separate()
+    directions = stacked(2, seed=1)
+    optimizers.ascend(directions, player_id=1)
+    for rate, own, start, direction in zip(
+        (0.0, 0.25), variables, values, directions, strict=True
+    ):
+        np.testing.assert_allclose(
+            own[0].numpy(), start[0] + rate * direction[0], rtol=1e-6
+        )
+    assert [int(own.iterations) for own in optimizers.optimizers] == [0, 1]
+
+
+def test_players_that_share_an_optimizer_cannot_move_alone():
+    shared = PlayerOptimizers("optimizer", "sgd", variables_of(stacked(2)), 2)
+    with pytest.raises(ValueError, match="`optimizer` must be a list with one"):
+        shared.check_separate()
+    variables = variables_of(stacked(2))
+    variables[0] = []
+    PlayerOptimizers("optimizer", "sgd", variables, 2).check_separate()

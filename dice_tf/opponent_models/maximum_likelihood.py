@@ -1,0 +1,82 @@
+"""Fitting a policy to what a player was seen to do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.inner_optimizers import InnerOptimizer
+from dice_tf.learners.learner import gradient_of
+from dice_tf.models import Weights
+from dice_tf.policies.actor import Actor
+from dice_tf.trajectory import Trajectory, player_log_probs
+
+LogLikelihood = Callable[[Weights], tf.Tensor]
+
+
+def log_likelihood(
+    actor: Actor, trajectory: Trajectory, player_id: int
+) -> LogLikelihood:
+    """Returns the mean log-likelihood of what was done, by weights.
+
+    `L(w) = mean_{t, b} log pi_w(a_t,b | o_t,b)`, over the steps until an
+    episode ends.
+
+    Args:
+      actor: of the policy to be fitted.
+      trajectory: what was played.
+      player_id: the seat.
+
+    Returns:
+      A function from `Weights` to a scalar, differentiable in them.
+    """
+    if trajectory.states is None:
+        alive = tf.math.cumprod(trajectory.discounts, axis=0, exclusive=True)
+        alive = tf.cast(alive > 0.0, alive.dtype)
+        shares = alive / tf.reduce_sum(alive)
+        return lambda weights: tf.reduce_sum(
+            shares * player_log_probs(actor, weights, trajectory, player_id)
+        )
+    # What is linear in the table needs only how often each entry was seen.
+    shape = [actor.num_states, actor.num_actions]
+    index = trajectory.states * shape[1] + trajectory.actions[player_id]
+    entries = tf.range(shape[0] * shape[1])[:, tf.newaxis]
+    seen = tf.reshape(index, [1, -1]) == entries
+    shares = tf.reduce_mean(tf.cast(seen, trajectory.discounts.dtype), axis=-1)
+    shares = tf.reshape(shares, shape)
+    return lambda weights: tf.reduce_sum(shares * actor.log_prob_table(weights))
+
+
+def ascend(
+    function: LogLikelihood,
+    weights: Weights,
+    slots: Any,
+    optimizer: InnerOptimizer,
+    learning_rate: float,
+    num_steps: int,
+) -> tuple[Weights, Any]:
+    """Makes steps of ascent on a function of the trainable weights.
+
+    Args:
+      function: from `Weights` to a scalar.
+      weights: where to start.
+      slots: what the optimiser remembers.
+      optimizer: the rule of a step.
+      learning_rate: of each step.
+      num_steps: how many.
+
+    Returns:
+      Weights and slots after the steps.
+    """
+    for _ in range(num_steps):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights.params)
+            value = function(weights)
+        params, slots = optimizer.step(
+            weights.params,
+            gradient_of(tape, value, weights.params),
+            slots,
+            learning_rate,
+        )
+        weights = weights._replace(params=params)
+    return weights, slots
