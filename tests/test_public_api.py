@@ -27,6 +27,7 @@ PUBLIC_NAMES = {
         "diagnostics",
         "dice_objective",
         "estimators",
+        "evaluation",
         "export",
         "games",
         "inner_optimizers",
@@ -46,6 +47,13 @@ PUBLIC_NAMES = {
         "first_order_baseline_objective",
         "loaded_dice_objective",
         "surrogate_objective",
+    },
+    "dice_tf.evaluation": {
+        "MatchResult",
+        "action_probabilities",
+        "exact_match",
+        "play_match",
+        "visit_frequencies",
     },
     "dice_tf.export": {"export_policy"},
     "dice_tf.games": {

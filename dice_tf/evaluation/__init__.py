@@ -1,0 +1,17 @@
+"""Evaluation: matches, cross-play, tournaments, best responses, names.
+
+All returns are reported ones: `1 - discount` times the discounted sum of
+rewards, the mean reward per step at discount 1.
+"""
+
+from dice_tf.evaluation.exact_matches import exact_match, visit_frequencies
+from dice_tf.evaluation.matches import MatchResult, play_match
+from dice_tf.evaluation.tables import action_probabilities
+
+__all__ = [
+    "MatchResult",
+    "action_probabilities",
+    "exact_match",
+    "play_match",
+    "visit_frequencies",
+]
