@@ -49,9 +49,13 @@ PUBLIC_NAMES = {
         "surrogate_objective",
     },
     "dice_tf.evaluation": {
+        "BestResponse",
+        "Exploitability",
         "MatchResult",
         "action_probabilities",
+        "best_response",
         "exact_match",
+        "exploitability",
         "play_match",
         "visit_frequencies",
     },

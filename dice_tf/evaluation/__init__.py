@@ -4,14 +4,20 @@ All returns are reported ones: `1 - discount` times the discounted sum of
 rewards, the mean reward per step at discount 1.
 """
 
+from dice_tf.evaluation.best_responses import BestResponse, best_response
+from dice_tf.evaluation.deviations import Exploitability, exploitability
 from dice_tf.evaluation.exact_matches import exact_match, visit_frequencies
 from dice_tf.evaluation.matches import MatchResult, play_match
 from dice_tf.evaluation.tables import action_probabilities
 
 __all__ = [
+    "BestResponse",
+    "Exploitability",
     "MatchResult",
     "action_probabilities",
+    "best_response",
     "exact_match",
+    "exploitability",
     "play_match",
     "visit_frequencies",
 ]
