@@ -8,16 +8,31 @@ from dice_tf.evaluation.best_responses import BestResponse, best_response
 from dice_tf.evaluation.deviations import Exploitability, exploitability
 from dice_tf.evaluation.exact_matches import exact_match, visit_frequencies
 from dice_tf.evaluation.matches import MatchResult, play_match
+from dice_tf.evaluation.names import StrategyName, name_policy
+from dice_tf.evaluation.strategies import strategy_distances
 from dice_tf.evaluation.tables import action_probabilities
+from dice_tf.evaluation.zero_determinant import (
+    Extortion,
+    ZeroDeterminant,
+    extortion_fit,
+    zero_determinant_fit,
+)
 
 __all__ = [
     "BestResponse",
     "Exploitability",
+    "Extortion",
     "MatchResult",
+    "StrategyName",
+    "ZeroDeterminant",
     "action_probabilities",
     "best_response",
     "exact_match",
     "exploitability",
+    "extortion_fit",
+    "name_policy",
     "play_match",
+    "strategy_distances",
     "visit_frequencies",
+    "zero_determinant_fit",
 ]
