@@ -1,5 +1,6 @@
 """Memory-one policies and games that the tests of evaluation share."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -14,8 +15,15 @@ DILEMMA = np.array([[[3.0, 0.2], [4.1, 1.0]], [[3.2, 4.3], [-0.3, 0.9]]])
 
 
 def game_of(payoffs, episode_length=5):
+    """The same game for the same payoffs: what is compiled for it is kept."""
+    payoffs = np.asarray(payoffs, np.float64)
+    return _game_of(payoffs.tobytes(), payoffs.shape, episode_length)
+
+
+@functools.cache
+def _game_of(values, shape, episode_length):
     return dice_tf.games.iterated_matrix_game(
-        payoffs, episode_length, dtype="float64"
+        np.frombuffer(values).reshape(shape), episode_length, dtype="float64"
     )
 
 

@@ -40,12 +40,16 @@ def test_cells_are_exact_matches(length):
 
 
 @pytest.mark.parametrize(
-    "game, rows", [(GAME, ROWS), (Plain(GAME), {"bob": ROWS["bob"]})]
+    "game, rows, columns",
+    [
+        (GAME, ROWS, COLUMNS),
+        (Plain(GAME), {"bob": ROWS["bob"]}, {"ann": COLUMNS["ann"]}),
+    ],
 )
-def test_sampled_cells_are_near_the_exact_ones(game, rows):
-    exact = evaluation.cross_play(GAME, rows, COLUMNS)
+def test_sampled_cells_are_near_the_exact_ones(game, rows, columns):
+    exact = evaluation.cross_play(GAME, rows, columns)
     sampled = evaluation.cross_play(
-        game, rows, COLUMNS, batch_size=1500, seed=(2, 3)
+        game, rows, columns, batch_size=1500, seed=(2, 3)
     )
     assert np.all(sampled.standard_errors > 0)
     errors = np.abs(sampled.payoffs - exact.payoffs) / sampled.standard_errors

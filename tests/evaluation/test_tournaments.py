@@ -93,7 +93,7 @@ def test_sampled_scores_are_as_far_off_as_their_errors_say(with_itself):
             seed=(7, seed),
             with_itself=with_itself,
         )
-        for seed in range(40)
+        for seed in range(25)
     ]
     exact = evaluation.tournament(GAME, entrants, with_itself=with_itself)
     scores = np.array([result.scores for result in results])
@@ -102,11 +102,11 @@ def test_sampled_scores_are_as_far_off_as_their_errors_say(with_itself):
     ratio = spread / np.sqrt(np.mean(np.square(errors), axis=0))
     # The relative error of the spread of n draws is 1 / sqrt(2 (n - 1)). In
     # a match with itself both seats count as if they went together, the most.
-    far = 4 / np.sqrt(2 * 39)
+    far = 4 / np.sqrt(2 * 24)
     assert np.all(ratio < 1 + far)
     assert with_itself or np.all(ratio > 1 - far)
     off = np.abs(scores.mean(axis=0) - exact.scores)
-    assert np.all(off < 4.5 * spread / np.sqrt(40))
+    assert np.all(off < 4.5 * spread / np.sqrt(25))
 
 
 def test_the_table_lists_the_best_first():

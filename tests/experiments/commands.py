@@ -1,5 +1,6 @@
 """Commands as a user types them, and a folder for them to find."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -33,6 +34,28 @@ def shell(module: str, *arguments: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=120,
     )
+
+
+def refusals(module: str, arguments: list[list[str]]) -> list[str]:
+    """Returns what is said to each of several mistaken command lines."""
+    code = (
+        f"import json, sys; from experiments import {module} as m\n"
+        "from absl.testing import flagsaver\n"
+        "m.define_flags()\n"
+        "for arguments in json.loads(sys.argv[1]):\n"
+        "  with flagsaver.flagsaver():\n"
+        "    try: m.FLAGS(['x', *arguments]); m.resolve(m.FLAGS)\n"
+        "    except Exception as error: print(repr(str(error)))\n"
+        "    else: print('accepted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout.splitlines()
 
 
 def resolved(module: str, *arguments: str) -> subprocess.CompletedProcess:
