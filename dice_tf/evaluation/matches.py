@@ -68,7 +68,7 @@ def play_match(
     that is attached to a policy later goes unseen, but in a `FiniteGame`.
 
     Args:
-      game: any game.
+      game: any game, hashable as objects are unless they say otherwise.
       policies: one `keras.Model` per player.
       batch_size: B.
       seed: int32 `[2]`. The same seed gives the same play.

@@ -97,10 +97,22 @@ def cross_play(
         does not fit its seat, or a number is outside of its range.
 
     Example:
+      A trainer loads one run at a time, so that each is kept as a table.
+
+      >>> seats = [[], []]
+      >>> for run in range(trainer.num_seeds):
+      ...     trainer.load_run(run)
+      ...     for player_id, policy in enumerate(policies):
+      ...         table = dice_tf.evaluation.action_probabilities(
+      ...             game, policy, player_id
+      ...         )
+      ...         seats[player_id].append(
+      ...             dice_tf.policies.fixed_policy(game, player_id, table)
+      ...         )
       >>> result = dice_tf.evaluation.cross_play(
       ...     game,
-      ...     {"lola_dice": lola_0, "naive": naive_0},
-      ...     {"lola_dice": lola_1, "naive": naive_1},
+      ...     {"lola_dice": seats[0], "naive": naive_0},
+      ...     {"lola_dice": seats[1], "naive": naive_1},
       ... )
       >>> result.group_means(without_partners=True)
 

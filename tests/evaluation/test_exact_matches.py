@@ -14,7 +14,7 @@ from tests.evaluation.memory_one import (
     random_tables,
     returns,
 )
-from tests.toys import ASYMMETRIC, Plain, tabular_policies
+from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
 HORIZONS = [(0.9, 5), (1.0, 5), (0.9, None), (0.0, 3)]
 
@@ -89,6 +89,29 @@ def test_probabilities_are_in_the_order_of_the_observer(player_id):
         game, policies_of(game, tables)[player_id], player_id
     )
     np.testing.assert_allclose(found, tables[player_id], rtol=1e-9)
+
+
+def test_probabilities_are_a_copy_of_a_policy_that_learns_on():
+    game = dice_tf.games.iterated_matrix_game(PAYOFFS["3"], 5)
+    policies = tabular_policies(game)
+    for policy, params in zip(
+        policies, random_params(policies, 0), strict=True
+    ):
+        policy.set_weights(params)
+    before = evaluation.exact_match(game, policies)
+    copies = policies_of(
+        game,
+        [
+            evaluation.action_probabilities(game, policy, player_id)
+            for player_id, policy in enumerate(policies)
+        ],
+    )
+    for policy in policies:
+        policy.set_weights([2.0 * x for x in policy.get_weights()])
+    after = evaluation.exact_match(game, policies)
+    kept = evaluation.exact_match(game, copies)
+    np.testing.assert_allclose(kept.mean, before.mean, rtol=1e-5)
+    assert np.abs(after.mean - before.mean).max() > 0.01
 
 
 def aliased_game():
