@@ -1,11 +1,57 @@
 """Closed-form values of policies in a finite game."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
+
+OF_THE_GAME = "of the game"
+
+
+class Horizon(NamedTuple):
+    """How far rewards count.
+
+    Attributes:
+      discount: in [0, 1].
+      episode_length: T, or `None` for an infinite horizon.
+      return_scale: what turns a discounted sum of rewards into a reported
+        return: `1 - discount`, and `1 / T` at discount 1.
+    """
+
+    discount: float
+    episode_length: int | None
+    return_scale: float
+
+
+def check_horizon(
+    game: FiniteGame, discount: Any, episode_length: Any = OF_THE_GAME
+) -> Horizon:
+    """Returns a checked horizon.
+
+    Args:
+      game: the game, for its own episode length.
+      discount: in [0, 1], below 1 with an infinite horizon.
+      episode_length: T, `None` for an infinite horizon, or `OF_THE_GAME`.
+
+    Raises:
+      TypeError, ValueError: if one is no such number.
+    """
+    discount = check_number("discount", discount, 0.0, 1.0)
+    if isinstance(episode_length, str) and episode_length == OF_THE_GAME:
+        episode_length = game.episode_length
+    if episode_length is not None:
+        check_whole_number("episode_length", episode_length, 1)
+    elif discount == 1.0:
+        raise ValueError(
+            "`discount` must be below 1 with an infinite horizon "
+            "(episode_length=None). Received: discount=1.0."
+        )
+    scale = 1.0 - discount if discount < 1.0 else 1.0 / episode_length
+    return Horizon(discount, episode_length, scale)
 
 
 def joint_probabilities(log_prob_tables: Sequence[tf.Tensor]) -> tf.Tensor:

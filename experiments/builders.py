@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import dice_tf
+from experiments.game_builder import build_named_game
 from experiments.line_up import LOLA_DICE, NAIVE, is_saved_model
 from experiments.player_flags import CRITIC, MLP, NO_BASELINE, TABULAR
 from experiments.settings import Settings
@@ -11,12 +12,9 @@ from experiments.settings import Settings
 
 def build_game(settings: Settings) -> dice_tf.games.FiniteGame:
     """Returns the game that is played."""
-    if settings.payoffs is not None:
-        return dice_tf.games.iterated_matrix_game(
-            settings.payoffs, settings.episode_length
-        )
-    build = getattr(dice_tf.games, f"iterated_{settings.game}")
-    return build(settings.episode_length)
+    return build_named_game(
+        settings.game, settings.payoffs, settings.episode_length
+    )
 
 
 def is_prisoners_dilemma(game: dice_tf.games.FiniteGame) -> bool:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.text_tables import aligned
+
 
 class Check(NamedTuple):
     """One entry of `checks` in summary.json.
@@ -63,10 +65,4 @@ def as_table(checks: Sequence[Check]) -> str:
         verdict = "passed" if check.passed else "FAILED"
         measured = f"{check.measured:.5f}"
         rows.append([check.name, measured, check.required, verdict])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+    return aligned(rows)

@@ -14,9 +14,10 @@ CONFIG = "config.json"
 CURVES = "curves.csv"
 SUMMARY = "summary.json"
 SAVED_MODELS = "saved_model"
+TOURNAMENT = "tournament.csv"
 
 # What tells an earlier run. The summary comes last: with it, all is there.
-_MARKS = (SUMMARY, CURVES, CONFIG, SAVED_MODELS)
+_MARKS = (SUMMARY, CURVES, TOURNAMENT, CONFIG, SAVED_MODELS)
 
 
 class OutputFolder:

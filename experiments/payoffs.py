@@ -4,6 +4,20 @@ import json
 import pathlib
 
 import numpy as np
+from absl import flags
+
+
+def given_payoffs(values: flags.FlagValues) -> np.ndarray | None:
+    """Returns what --payoffs holds, `None` where --game counts.
+
+    Raises:
+      ValueError: if both are given, or these are no payoffs.
+    """
+    if values.payoffs is None:
+        return None
+    if values["game"].present:
+        raise ValueError("--game and --payoffs exclude each other.")
+    return read_payoffs(values.payoffs)
 
 
 def read_payoffs(text: str) -> np.ndarray:

@@ -7,12 +7,11 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings import Settings
 
 _PACKAGES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -23,7 +22,7 @@ _PACKAGES = {
 
 
 def config(
-    settings: Mapping[str, Settings], output_dir: str | os.PathLike
+    settings: Mapping[str, NamedTuple], output_dir: str | os.PathLike
 ) -> dict[str, Any]:
     """Returns what `config.json` holds.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.summary import FINAL_ITERATIONS
+from experiments.text_tables import aligned
 
 # In the prisoner's dilemma: close enough to mutual cooperation, about -1.
 _COOPERATIVE = -1.15
@@ -34,14 +35,7 @@ def print_report(
             reached = sum(final >= _COOPERATIVE for final in finals)
             row.append(f"{reached} of {len(finals)}")
         rows.append([*row, f"{entry['seconds']:.1f}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    print("\n".join(["", *lines, "", f"Files: {folder}"]))
+    print(f"\n{aligned(rows)}\n\nFiles: {folder}")
 
 
 def _mean_and_spread(entry: Mapping[str, Any]) -> str:

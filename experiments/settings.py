@@ -8,7 +8,7 @@ from experiments.defaults import defaults_for
 from experiments.flag_parsers import per_seat
 from experiments.line_up import LEARNERS, LOLA_DICE, check_seat
 from experiments.named_games import CUSTOM
-from experiments.payoffs import read_payoffs
+from experiments.payoffs import given_payoffs
 from experiments.player_flags import (
     LEAVE_ONE_OUT,
     MLP,
@@ -95,13 +95,8 @@ def resolve(values: flags.FlagValues) -> Settings:
     Raises:
       ValueError: if they do not fit each other.
     """
-    payoffs = None
-    num_players = _NUM_PLAYERS
-    if values.payoffs is not None:
-        if values["game"].present:
-            raise ValueError("--game and --payoffs exclude each other.")
-        payoffs = read_payoffs(values.payoffs)
-        num_players = len(payoffs)
+    payoffs = given_payoffs(values)
+    num_players = _NUM_PLAYERS if payoffs is None else len(payoffs)
     learners = per_seat("learner", values.learner, num_players)
     players = _resolve_players(values, learners)
     most = max(player["num_lookaheads"] or 0 for player in players)

@@ -20,6 +20,7 @@ from absl import app, flags
 
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.checks import Check, as_table, summary
+from experiments.common_flags import define_output_flags
 from experiments.flag_parsers import define, whole_number
 from experiments.outputs import CONFIG, SUMMARY, OutputFolder, write_json
 from experiments.quiet_tensorflow import import_tensorflow
@@ -31,18 +32,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags; other experiments have some of the same names."""
-    flags.DEFINE_string(
-        "output_dir",
-        None,
-        "Folder for the results; made if it is not there. A folder that "
-        "holds an earlier run is refused, see --overwrite.",
-        required=True,
-    )
-    flags.DEFINE_boolean(
-        "overwrite",
-        False,
-        "Replace the earlier run in --output_dir, once this one has finished.",
-    )
+    define_output_flags()
     define("seed", "0", whole_number(0), "Seed of all that is drawn.")
     flags.DEFINE_boolean(
         "quick",

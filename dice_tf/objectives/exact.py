@@ -6,8 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
-from dice_tf.exact import initial_values, state_visits
+from dice_tf.exact import (
+    OF_THE_GAME,
+    check_horizon,
+    initial_values,
+    state_visits,
+)
 from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.objective import (
     GameObjective,
@@ -15,8 +19,6 @@ from dice_tf.objectives.objective import (
     Params,
     Play,
 )
-
-_OF_THE_GAME = "of the game"
 
 
 class ExactObjective(GameObjective):
@@ -50,7 +52,7 @@ class ExactObjective(GameObjective):
         game: FiniteGame,
         policies: Sequence[keras.Model],
         discount: float = 0.96,
-        episode_length: int | None | str = _OF_THE_GAME,
+        episode_length: int | None | str = OF_THE_GAME,
     ):
         super().__init__(game, policies, discount)
         if not isinstance(game, FiniteGame):
@@ -59,18 +61,9 @@ class ExactObjective(GameObjective):
                 "need its tables of states and actions. Received: "
                 f"{type(game).__name__}. Use DiCEObjective instead."
             )
-        if episode_length == _OF_THE_GAME:
-            episode_length = game.episode_length
-        if episode_length is not None:
-            check_whole_number("episode_length", episode_length, 1)
-        elif self.discount == 1.0:
-            raise ValueError(
-                "`discount` must be below 1 with an infinite horizon "
-                "(episode_length=None). Received: discount=1.0."
-            )
-        self.episode_length = episode_length
-        if self.discount == 1.0:
-            self.return_scale = 1.0 / episode_length
+        horizon = check_horizon(game, self.discount, episode_length)
+        self.episode_length = horizon.episode_length
+        self.return_scale = horizon.return_scale
 
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
         tables = self._log_prob_tables(params, self._resolve(state))

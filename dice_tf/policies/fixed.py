@@ -17,6 +17,14 @@ from dice_tf.policies.networks import observation_input
 # float32 and float64, and unlike -inf it has finite products.
 _NEVER = -100.0
 
+# Probabilities of cooperation after [CC, CD, DC, DD], own action first, and
+# at the start, for two players with two actions.
+MEMORY_ONE = {
+    "tit_for_tat": (1.0, 0.0, 1.0, 0.0, 1.0),
+    "grim_trigger": (1.0, 0.0, 0.0, 0.0, 1.0),
+    "win_stay_lose_shift": (1.0, 0.0, 0.0, 1.0, 1.0),
+}
+
 
 def fixed_policy(
     game: Game,
@@ -110,7 +118,7 @@ def tit_for_tat(game: Game, player_id: int) -> keras.Model:
       game: a two-player game of two actions with memory-one observations.
       player_id: the seat.
     """
-    return _memory_one(game, player_id, [1, 0, 1, 0, 1], "tit_for_tat")
+    return _memory_one(game, player_id, "tit_for_tat")
 
 
 def grim_trigger(game: Game, player_id: int) -> keras.Model:
@@ -123,7 +131,7 @@ def grim_trigger(game: Game, player_id: int) -> keras.Model:
       game: a two-player game of two actions with memory-one observations.
       player_id: the seat.
     """
-    return _memory_one(game, player_id, [1, 0, 0, 0, 1], "grim_trigger")
+    return _memory_one(game, player_id, "grim_trigger")
 
 
 def win_stay_lose_shift(game: Game, player_id: int) -> keras.Model:
@@ -133,7 +141,7 @@ def win_stay_lose_shift(game: Game, player_id: int) -> keras.Model:
       game: a two-player game of two actions with memory-one observations.
       player_id: the seat.
     """
-    return _memory_one(game, player_id, [1, 0, 0, 1, 1], "win_stay_lose_shift")
+    return _memory_one(game, player_id, "win_stay_lose_shift")
 
 
 def _always(game: Game, player_id: int, action: int, name: str) -> keras.Model:
@@ -160,10 +168,8 @@ def _table_shape(game: Game, player_id: int) -> tuple[int, int]:
     return shape[0], num_actions
 
 
-def _memory_one(
-    game: Game, player_id: int, cooperation: list[int], name: str
-) -> keras.Model:
-    """Builds from the probabilities of cooperation [CC, CD, DC, DD, start]."""
+def _memory_one(game: Game, player_id: int, name: str) -> keras.Model:
+    """Builds one of the strategies of `MEMORY_ONE`."""
     player_id = check_player_id(player_id, game.num_players)
     if game.num_actions != (2, 2) or game.observation_shapes[player_id] != (5,):
         raise ValueError(
@@ -172,7 +178,7 @@ def _memory_one(
             f"num_actions={game.num_actions} and observations of shape "
             f"{game.observation_shapes[player_id]}."
         )
-    cooperates = np.asarray(cooperation, np.float64)
+    cooperates = np.array(MEMORY_ONE[name])
     table = np.stack([cooperates, 1.0 - cooperates], axis=1)
     return fixed_policy(game, player_id, table, name=name)
 

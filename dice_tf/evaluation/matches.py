@@ -1,0 +1,188 @@
+"""Matches: policies that play a game, and how each of them does."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.checks import check_number, check_whole_number
+from dice_tf.evaluation.tables import log_prob_table, seat_actors
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
+from dice_tf.returns import discount_weights
+from dice_tf.rollout import sample_trajectory
+from dice_tf.seeds import as_seed
+
+# Compiled matches that are kept, with their games and policies.
+_MOST_COMPILED = 16
+
+
+class MatchResult(NamedTuple):
+    """How the players of a match did. Arrays are NumPy float64.
+
+    Returns are reported ones: `1 - discount` times the discounted sum of
+    rewards, the mean reward per step at discount 1.
+
+    Attributes:
+      mean: `[num_players]`, returns; expected ones where they are exact.
+      standard_error: `[num_players]`, of the mean: zeros where it is exact,
+        NaN for a single episode.
+      action_rates: for each player `[num_actions]`, the share of steps at
+        which it took each action, `None` where actions are not a finite set.
+        With an infinite horizon step t counts `discount^t`.
+      returns: `[B, num_players]`, of each episode, `None` where exact.
+      actions: for each player int32 `[T, B]` (`[T, B, ...]` where actions are
+        not a finite set), what was played; `None` where exact.
+    """
+
+    mean: np.ndarray
+    standard_error: np.ndarray
+    action_rates: tuple[np.ndarray | None, ...]
+    returns: np.ndarray | None
+    actions: tuple[np.ndarray, ...] | None
+
+    @property
+    def cooperation_rates(self) -> np.ndarray:
+        """`[num_players]`, shares of action 0, NaN where there is none."""
+        return np.array(
+            [np.nan if own is None else own[0] for own in self.action_rates]
+        )
+
+
+def play_match(
+    game: Game,
+    policies: Sequence[keras.Model],
+    batch_size: int,
+    seed: Any,
+    discount: float = 0.96,
+) -> MatchResult:
+    """Plays `batch_size` episodes and measures every player.
+
+    It is compiled on the first call, in a `FiniteGame` for all policies, else
+    for the given ones, and not again for other seeds, discounts or weights.
+    The last 16 such programs are kept, with their games and policies. A head
+    that is attached to a policy later goes unseen, but in a `FiniteGame`.
+
+    Args:
+      game: any game, hashable as objects are unless they say otherwise.
+      policies: one `keras.Model` per player.
+      batch_size: B.
+      seed: int32 `[2]`. The same seed gives the same play.
+      discount: in [0, 1].
+
+    Returns:
+      A `MatchResult`, of the episodes played.
+
+    Raises:
+      TypeError: if the game or a policy is none, or a number of the wrong
+        type.
+      ValueError: if a policy does not fit its seat, or a number is outside
+        of its range.
+
+    Example:
+      >>> game = dice_tf.games.iterated_prisoners_dilemma()
+      >>> policies = [
+      ...     dice_tf.policies.tit_for_tat(game, 0),
+      ...     dice_tf.policies.random(game, 1),
+      ... ]
+      >>> match = dice_tf.evaluation.play_match(game, policies, 256, (0, 1))
+      >>> match.mean, match.standard_error, match.cooperation_rates
+    """
+    actors = seat_actors(game, policies)
+    batch_size = check_whole_number("batch_size", batch_size, 1)
+    discount = check_number("discount", discount, 0.0, 1.0)
+    if isinstance(game, FiniteGame):
+        tables = [log_prob_table(actor) for actor in actors]
+        return play_tables(game, tables, batch_size, seed, discount)
+    play = compiled_play(game, batch_size, tuple(policies))
+    weights = [actor.model.weights() for actor in actors]
+    return _measure(game, play, weights, seed, discount)
+
+
+def play_tables(
+    game: FiniteGame,
+    tables: Sequence[tf.Tensor],
+    batch_size: int,
+    seed: Any,
+    discount: float,
+) -> MatchResult:
+    """Plays a match of policies that are given as log-probabilities.
+
+    Args:
+      game: the game.
+      tables: one per player, float64 `[S, num_actions]`, by state.
+      batch_size: as of `play_match`.
+      seed: as of `play_match`.
+      discount: as of `play_match`.
+    """
+    play = compiled_play(game, batch_size, None)
+    weights = [Weights([table], []) for table in tables]
+    return _measure(game, play, weights, seed, discount)
+
+
+class _TableActor:
+    """An actor whose only weight is its table, in any seat."""
+
+    def log_prob_table(self, weights: Weights) -> tf.Tensor:
+        return weights.params[0]
+
+
+@functools.lru_cache(maxsize=_MOST_COMPILED)
+def compiled_play(
+    game: Game, batch_size: int, policies: tuple[keras.Model, ...] | None
+) -> Any:
+    """Returns a compiled function that plays.
+
+    Args:
+      game: the game.
+      batch_size: B.
+      policies: one per player; `None` for any, given as tables.
+
+    Returns:
+      A function of weights, seed and discount (float64) to discounted
+      returns `[B, num_players]`, whether each step belongs to an episode
+      `[T, B]`, and actions per player.
+    """
+    actors = [_TableActor()] * game.num_players
+    if policies is not None:
+        actors = seat_actors(game, policies)
+
+    @tf.function(autograph=False)
+    def play(weights: Any, seed: tf.Tensor, discount: tf.Tensor) -> Any:
+        trajectory = sample_trajectory(game, actors, weights, batch_size, seed)
+        running = tf.cast(trajectory.discounts, tf.float64)
+        returns = []
+        for own in trajectory.rewards:
+            rewards = tf.cast(own, tf.float64)
+            worth = discount_weights(discount * running, rewards)
+            returns.append(tf.reduce_sum(worth * rewards, axis=0))
+        is_played = tf.math.cumprod(running, axis=0, exclusive=True) > 0.0
+        return tf.stack(returns, axis=1), is_played, trajectory.actions
+
+    return play
+
+
+def _measure(
+    game: Game, play: Any, weights: Any, seed: Any, discount: float
+) -> MatchResult:
+    seed = as_seed(seed)
+    returns, is_played, actions = tf.nest.map_structure(
+        np.asarray, play(weights, seed, tf.constant(discount, tf.float64))
+    )
+    scale = 1.0 - discount if discount < 1.0 else 1.0 / game.episode_length
+    returns = scale * returns
+    if len(returns) > 1:
+        error = returns.std(axis=0, ddof=1) / np.sqrt(len(returns))
+    else:
+        error = np.full(game.num_players, np.nan)
+    rates = tuple(
+        None
+        if count is None
+        else np.bincount(own[is_played], minlength=count) / is_played.sum()
+        for own, count in zip(actions, game.num_actions, strict=True)
+    )
+    return MatchResult(returns.mean(axis=0), error, rates, returns, actions)

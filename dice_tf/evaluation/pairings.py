@@ -1,0 +1,91 @@
+"""Matches of all pairs of two lists of policies."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_number, check_whole_number
+from dice_tf.evaluation.exact_matches import match_tables
+from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
+from dice_tf.evaluation.tables import log_prob_table
+from dice_tf.exact import OF_THE_GAME, check_horizon
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.policies.actor import Actor
+from dice_tf.seeds import as_seed, split_seed
+
+# Of each pair, where values are not exact and the user names no size.
+_BATCH_SIZE = 1024
+
+# The policies of seat 0, and those of seat 1.
+Seats = tuple[Sequence[keras.Model], Sequence[keras.Model]]
+
+
+def check_two_players(game: Any) -> Game:
+    """Returns the game, or raises if it is none of two players."""
+    if not isinstance(game, Game):
+        raise TypeError(
+            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
+        )
+    if game.num_players != 2:
+        raise ValueError(
+            "`game` must have two players, one for the rows and one for the "
+            f"columns. Received: num_players={game.num_players}."
+        )
+    return game
+
+
+def play_pairs(
+    game: Game,
+    policies: Seats,
+    discount: float,
+    episode_length: Any,
+    batch_size: int | None,
+    seed: Any,
+) -> list[MatchResult]:
+    """Plays every policy of seat 0 against every policy of seat 1.
+
+    Args:
+      game: a game of two players.
+      policies: those of seat 0, and those of seat 1.
+      discount: as of `dice_tf.evaluation.cross_play`.
+      episode_length: as of `dice_tf.evaluation.cross_play`.
+      batch_size: as of `dice_tf.evaluation.cross_play`.
+      seed: as of `dice_tf.evaluation.cross_play`.
+
+    Returns:
+      One match per pair, row-major.
+    """
+    pairs = list(itertools.product(*policies))
+    is_finite = isinstance(game, FiniteGame)
+    if is_finite:
+        # Each policy is evaluated once, not once per pair.
+        pairs = list(itertools.product(*_tables(game, policies)))
+    if is_finite and batch_size is None:
+        horizon = check_horizon(game, discount, episode_length)
+        return [match_tables(game, pair, horizon) for pair in pairs]
+    if episode_length not in (OF_THE_GAME, game.episode_length):
+        raise ValueError(
+            "`episode_length` can only be that of the game "
+            f"({game.episode_length}) where episodes are played. Received: "
+            f"episode_length={episode_length}."
+        )
+    discount = check_number("discount", discount, 0.0, 1.0)
+    size = _BATCH_SIZE if batch_size is None else batch_size
+    check_whole_number("batch_size", size, 1)
+    play = play_tables if is_finite else play_match
+    seeds = split_seed(as_seed(seed), len(pairs))
+    return [
+        play(game, pair, size, own, discount)
+        for pair, own in zip(pairs, seeds, strict=True)
+    ]
+
+
+def _tables(game: FiniteGame, policies: Seats) -> list[list[tf.Tensor]]:
+    return [
+        [log_prob_table(Actor(policy, game, seat)) for policy in own]
+        for seat, own in enumerate(policies)
+    ]
