@@ -51,6 +51,7 @@ PUBLIC_NAMES = {
     "dice_tf.games": {
         "FiniteGame",
         "Game",
+        "PointNavigation",
         "RepeatedCournot",
         "TimeStep",
         "iterated_battle_of_the_sexes",
@@ -83,6 +84,7 @@ PUBLIC_NAMES = {
         "LearnerStep",
         "LocalSymplecticSurgery",
         "LookAhead",
+        "MAML",
         "Naive",
         "SOS",
         "SymplecticGradientAdjustment",
@@ -90,12 +92,15 @@ PUBLIC_NAMES = {
     "dice_tf.objectives": {
         "DiCEObjective",
         "ExactObjective",
+        "FiniteTasks",
         "FirstOrderBaselineObjective",
         "FunctionObjective",
         "GameState",
         "Objective",
         "Play",
+        "SampledTasks",
         "SurrogateObjective",
+        "TaskFamily",
     },
     "dice_tf.policies": {
         "always_cooperate",

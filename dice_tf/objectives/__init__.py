@@ -8,14 +8,18 @@ from dice_tf.objectives.first_order_baseline import (
 from dice_tf.objectives.function import FunctionObjective
 from dice_tf.objectives.objective import GameState, Objective, Play
 from dice_tf.objectives.surrogate import SurrogateObjective
+from dice_tf.objectives.tasks import FiniteTasks, SampledTasks, TaskFamily
 
 __all__ = [
     "DiCEObjective",
     "ExactObjective",
+    "FiniteTasks",
     "FirstOrderBaselineObjective",
     "FunctionObjective",
     "GameState",
     "Objective",
     "Play",
+    "SampledTasks",
     "SurrogateObjective",
+    "TaskFamily",
 ]
