@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings import Settings
 
 _PACKAGES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -23,12 +22,12 @@ _PACKAGES = {
 
 
 def config(
-    settings: Mapping[str, Settings], output_dir: str | os.PathLike
+    settings: Mapping[str, Any], output_dir: str | os.PathLike
 ) -> dict[str, Any]:
     """Returns what `config.json` holds.
 
     Args:
-      settings: by method name, all flags, resolved.
+      settings: by method name a named tuple of all flags, resolved.
       output_dir: the folder of the results.
     """
     flags = {
