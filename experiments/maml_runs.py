@@ -20,6 +20,7 @@ _OBJECTIVES = {
     "surrogate": dice_tf.objectives.SurrogateObjective,
 }
 _NUM_TESTS = 5
+_NUM_COSINES = 30
 
 
 class Results(NamedTuple):
@@ -45,7 +46,7 @@ def run(settings: Settings) -> Results:
         cosines = meta_gradient_cosines(
             {name: _problem(settings, name) for name in _OBJECTIVES},
             learner,
-            seeds,
+            [settings.seed + i for i in range(_NUM_COSINES)],
         )
         checks += check_cosines(cosines)
     print("Compiling takes a while.", flush=True)
