@@ -10,6 +10,7 @@ computation that consumes them. Inside, XLA on CPU recomputes the generator
 for every consumer, which costs up to a hundred times more.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -111,6 +112,36 @@ def split_seed(seed: Any, num: int) -> list:
     if isinstance(seed, HoistedSeed):
         return seed.split(num)
     return tf.unstack(_split_keys(as_seed(seed), num))
+
+
+def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
+    """Splits a seed for what `tf.vectorized_map` is to map over.
+
+    Splitting and drawing from seeds that differ by element of the map would
+    become loops. In a graph, both are therefore done for all elements around
+    the map (see `HoistedSeed`), where this function is to be called.
+
+    Args:
+      seed: int32 `[2]`, or a `HoistedSeed`.
+      num: how many.
+
+    Returns:
+      A function from the number of a child, which in a graph may be an int32
+      scalar, to the seed. These are the seeds of `split_seed`.
+    """
+    if not isinstance(seed, HoistedSeed):
+        if tf.executing_eagerly():
+            return split_seed(seed, num).__getitem__
+        seed = HoistedSeed(as_seed(seed)[tf.newaxis], 0)
+    with seed.keys.graph.as_default():
+        children = tf.transpose(_split_keys(seed.keys, num), [1, 0, 2])
+        keys = tf.reshape(children, [-1, 2])
+    return lambda child: HoistedSeed(keys, seed.run * num + child)
+
+
+def num_runs_of(seed: Any) -> int:
+    """Returns the number of vectorised runs that a seed is one of."""
+    return seed.keys.shape[0] if isinstance(seed, HoistedSeed) else 1
 
 
 def private_seed(seed: Any) -> Any:

@@ -27,7 +27,7 @@ def config(
     """Returns what `config.json` holds.
 
     Args:
-      settings: by method name, all flags, resolved.
+      settings: by method name a named tuple of all flags, resolved.
       output_dir: the folder of the results.
     """
     flags = {

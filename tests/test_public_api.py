@@ -77,6 +77,7 @@ PUBLIC_NAMES = {
     "dice_tf.games": {
         "FiniteGame",
         "Game",
+        "PointNavigation",
         "RepeatedCournot",
         "TimeStep",
         "iterated_battle_of_the_sexes",
@@ -109,6 +110,7 @@ PUBLIC_NAMES = {
         "LearnerStep",
         "LocalSymplecticSurgery",
         "LookAhead",
+        "MAML",
         "Naive",
         "SOS",
         "SymplecticGradientAdjustment",
@@ -116,12 +118,15 @@ PUBLIC_NAMES = {
     "dice_tf.objectives": {
         "DiCEObjective",
         "ExactObjective",
+        "FiniteTasks",
         "FirstOrderBaselineObjective",
         "FunctionObjective",
         "GameState",
         "Objective",
         "Play",
+        "SampledTasks",
         "SurrogateObjective",
+        "TaskFamily",
     },
     "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
     "dice_tf.policies": {

@@ -10,6 +10,8 @@ from dice_tf import seeds
 from dice_tf.seeds import (
     HoistedSeed,
     as_seed,
+    child_seeds,
+    num_runs_of,
     private_seed,
     seed_tensor,
     split_seed,
@@ -156,3 +158,46 @@ def test_a_seed_of_another_shape_is_refused(seed):
             function(seed)
     with pytest.raises(ValueError, match=r"of shape \[2\].*Received shape"):
         uniform(seed, [3])
+
+
+def test_child_seeds_of_a_map_are_those_of_a_split():
+    seed = tf.constant([5, 6])
+    expected = [uniform(child, [4]) for child in split_seed(seed, 3)]
+
+    @tf.function
+    def mapped():
+        seed_of = child_seeds(seed, 3)
+        return tf.vectorized_map(
+            lambda child: uniform(seed_of(child), [4]), tf.range(3)
+        )
+
+    np.testing.assert_array_equal(mapped(), expected)
+    seed_of = child_seeds(seed, 3)
+    for child, own in enumerate(expected):
+        np.testing.assert_array_equal(uniform(seed_of(child), [4]), own)
+
+
+def test_child_seeds_of_hoisted_seeds_are_those_of_each_run():
+    keys = tf.constant([[10, 3], [11, 3]])
+
+    @tf.function
+    def outer(keys):
+        def run_of(run):
+            seed = HoistedSeed(keys, run)
+            assert num_runs_of(seed) == 2
+            seed_of = child_seeds(seed, 3)
+            return tf.vectorized_map(
+                lambda child: uniform(seed_of(child), [4]), tf.range(3)
+            )
+
+        @tf.function(jit_compile=True)
+        def inner():
+            return tf.vectorized_map(run_of, tf.range(2))
+
+        return inner()
+
+    found = outer(keys)
+    for run in range(2):
+        expected = [uniform(own, [4]) for own in split_seed(keys[run], 3)]
+        np.testing.assert_array_equal(found[run], expected)
+    assert num_runs_of(keys[0]) == 1

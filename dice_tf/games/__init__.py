@@ -1,4 +1,4 @@
-"""Games: the protocol, iterated matrix games, a continuous one."""
+"""Games: the protocol, iterated matrix games, continuous ones."""
 
 from dice_tf.games.continuous import RepeatedCournot
 from dice_tf.games.finite import FiniteGame
@@ -11,10 +11,12 @@ from dice_tf.games.named import (
     iterated_prisoners_dilemma,
     iterated_stag_hunt,
 )
+from dice_tf.games.point_navigation import PointNavigation
 
 __all__ = [
     "FiniteGame",
     "Game",
+    "PointNavigation",
     "RepeatedCournot",
     "TimeStep",
     "iterated_battle_of_the_sexes",

@@ -8,7 +8,7 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import SGD, InnerOptimizer
 from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
-from dice_tf.learners.derivatives import evaluation_seeds
+from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.learners.unrolling import Unrolled, unroll
@@ -172,7 +172,7 @@ class LOLADiCE(Learner):
         return unroll(
             objective,
             params,
-            player_id,
+            opponents_of(player_id, params),
             seeds,
             slots or [self.inner_optimizer.init(own) for own in params],
             self.inner_rates.values(memory, objective.num_players),

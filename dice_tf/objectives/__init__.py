@@ -2,20 +2,26 @@
 
 from dice_tf.objectives.dice import DiCEObjective
 from dice_tf.objectives.exact import ExactObjective
+from dice_tf.objectives.finite_tasks import FiniteTasks
 from dice_tf.objectives.first_order_baseline import (
     FirstOrderBaselineObjective,
 )
 from dice_tf.objectives.function import FunctionObjective
 from dice_tf.objectives.objective import GameState, Objective, Play
+from dice_tf.objectives.sampled_tasks import SampledTasks
 from dice_tf.objectives.surrogate import SurrogateObjective
+from dice_tf.objectives.tasks import TaskFamily
 
 __all__ = [
     "DiCEObjective",
     "ExactObjective",
+    "FiniteTasks",
     "FirstOrderBaselineObjective",
     "FunctionObjective",
     "GameState",
     "Objective",
     "Play",
+    "SampledTasks",
     "SurrogateObjective",
+    "TaskFamily",
 ]

@@ -1,0 +1,114 @@
+"""A family of tasks that are drawn anew for each evaluation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.checks import check_whole_number
+from dice_tf.games.finite import FiniteGame
+from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.tasks import (
+    TaskFamily,
+    TaskFunction,
+    check_task,
+    mean_of,
+)
+from dice_tf.seeds import (
+    child_seeds,
+    num_runs_of,
+    seed_tensor,
+    split_seed,
+)
+
+
+class SampledTasks(TaskFamily):
+    """A family of tasks drawn anew for each evaluation, as one program.
+
+    A task is a nest of tensors, such as a goal. In a graph all are evaluated
+    at once by `tf.vectorized_map`; eagerly, one after the other. The same
+    seed draws the same tasks.
+
+    Args:
+      build_objective: function from one task to its `Objective`. It is called
+        while a graph is built, with tensors that have no value yet. Policies
+        must be made outside of it, and be the same for all tasks.
+      sample_tasks: function from a seed, int32 `[2]`, and `num_tasks` to a
+        nest of tensors with a leading axis of tasks.
+      num_tasks: number of tasks of each evaluation.
+
+    Raises:
+      TypeError: if `build_objective` returns no objective.
+      ValueError: if it has critics, the tasks are not `num_tasks`, or many
+        runs of a trainer play in a game that is no `FiniteGame`: TensorFlow
+        cannot sample over runs and tasks at once there. Train one run.
+
+    Example:
+      >>> def build_objective(goal):
+      ...     game = dice_tf.games.PointNavigation(goal)
+      ...     return dice_tf.objectives.DiCEObjective(
+      ...         game, [policy], discount=0.99, batch_size=20
+      ...     )
+      >>> family = dice_tf.objectives.SampledTasks(
+      ...     build_objective,
+      ...     dice_tf.games.PointNavigation.sample_goals,
+      ...     num_tasks=20,
+      ... )
+    """
+
+    def __init__(
+        self,
+        build_objective: Callable[[Any], Objective],
+        sample_tasks: Callable[[tf.Tensor, int], Any],
+        num_tasks: int,
+    ):
+        self.num_tasks = check_whole_number("num_tasks", num_tasks, 1)
+        self.build_objective = build_objective
+        self.sample_tasks = sample_tasks
+        tasks = sample_tasks(tf.constant([0, 0]), num_tasks)
+        shapes = [tuple(leaf.shape) for leaf in tf.nest.flatten(tasks)]
+        if any(shape[:1] != (num_tasks,) for shape in shapes):
+            raise ValueError(
+                "`sample_tasks` must return tensors with a leading axis of "
+                f"num_tasks={num_tasks}. Received shapes {shapes}."
+            )
+        first = check_task(build_objective(_take(tasks, 0)))
+        self._describe(first)
+        game = getattr(first, "game", None)
+        self._draws_by_step = game and not isinstance(game, FiniteGame)
+
+    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+        if seed is None:
+            raise ValueError(
+                "`seed` must be an int32 tensor of shape [2]: the tasks are "
+                "sampled. Received: None."
+            )
+        if self._draws_by_step and num_runs_of(seed) > 1:
+            raise ValueError(
+                "SampledTasks in a game that is no FiniteGame can be trained "
+                "in one run at a time (num_seeds=1). Received: "
+                f"{num_runs_of(seed)} runs."
+            )
+        task_seed, seed = split_seed(seed, 2)
+        tasks = self.sample_tasks(seed_tensor(task_seed), self.num_tasks)
+        seed_of = child_seeds(seed, self.num_tasks)
+
+        def evaluate(inputs: tuple[Any, Any]) -> Any:
+            task, number = inputs
+            return function(self.build_objective(task), seed_of(number))
+
+        if tf.executing_eagerly():
+            return mean_of(
+                [
+                    evaluate((_take(tasks, number), number))
+                    for number in range(self.num_tasks)
+                ]
+            )
+        results = tf.vectorized_map(evaluate, (tasks, tf.range(self.num_tasks)))
+        return tf.nest.map_structure(
+            lambda values: tf.reduce_mean(values, axis=0), results
+        )
+
+
+def _take(tasks: Any, number: int) -> Any:
+    return tf.nest.map_structure(lambda leaf: leaf[number], tasks)

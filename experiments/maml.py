@@ -1,0 +1,143 @@
+"""Meta-learns a policy from which one step of policy gradient leads far.
+
+  python -m experiments.maml --output_dir=runs/maml
+  python -m experiments.maml --output_dir=runs/mdps --task=tabular_mdp
+  python -m experiments.maml --output_dir=runs/first --estimator=surrogate
+
+Tasks are goals in the plane that the policy does not see (Finn et al. 2017),
+or random tabular decision processes, on which the sampled meta-gradients of
+DiCE and of the surrogate are also compared with the exact one. The folder gets
+curves.csv (returns before and after adaptation, by run and iteration), a
+picture of them, config.json, and summary.json with what was measured and
+required. The exit status is 1 if a check fails.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+# Only what is cheap to import: --help and mistakes are answered at once.
+from experiments.checks import Check, as_table, summary
+from experiments.flag_parsers import choice, define, number, whole_number
+from experiments.maml_settings import ESTIMATORS, TASKS, Settings, resolve
+from experiments.outputs import (
+    CONFIG,
+    CURVES,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
+from experiments.quiet_tensorflow import import_tensorflow
+from experiments.user_errors import user_errors
+
+FLAGS = flags.FLAGS
+_BY_TASK = "Default: by --task."
+
+
+def define_flags() -> None:
+    """Defines the flags; other experiments have some of the same names."""
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "Folder for the results; made if it is not there. A folder that "
+        "holds an earlier run is refused, see --overwrite.",
+        required=True,
+    )
+    flags.DEFINE_boolean(
+        "overwrite",
+        False,
+        "Replace the earlier run in --output_dir, once this one has finished.",
+    )
+    define("task", next(iter(TASKS)), choice(TASKS), "Family of tasks.")
+    define(
+        "estimator",
+        ESTIMATORS[0],
+        choice(ESTIMATORS),
+        "Objective that the meta-gradient is sampled with.",
+    )
+    define("seed", "0", whole_number(0, 2**29), "Seed of the first run.")
+    define(
+        "num_seeds",
+        "10",
+        whole_number(1),
+        "Number of independent runs, one after the other. Checks need two.",
+    )
+    define("num_steps", "1", whole_number(1), "Steps of adaptation.")
+    for name, item, text in (
+        ("num_iterations", whole_number(1), "Number of meta-updates."),
+        ("num_tasks", whole_number(1), "Tasks of each meta-update."),
+        ("batch_size", whole_number(2), "Episodes per task and evaluation."),
+        ("episode_length", whole_number(1), "Steps of an episode."),
+        ("inner_learning_rate", number(), "Rate of a step of adaptation."),
+        ("meta_learning_rate", number(), "Rate of Adam on meta-gradients."),
+    ):
+        define(name, None, item, f"{text} {_BY_TASK}")
+    flags.DEFINE_boolean("jit_compile", True, "Compile the update with XLA.")
+
+
+def main(argv: Sequence[str]) -> None:
+    with user_errors():
+        if len(argv) > 1:
+            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
+        if importlib.util.find_spec("matplotlib") is None:
+            raise ValueError(
+                "The pictures need matplotlib: pip install -e '.[experiments]'."
+            )
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    try:
+        checks = run(folder, resolve(FLAGS))
+    except KeyboardInterrupt:
+        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
+    failed = sum(not check.passed for check in checks)
+    if failed:
+        print(f"{failed} of {len(checks)} checks failed.")
+        sys.exit(1)
+
+
+def run(folder: OutputFolder, settings: Settings) -> list[Check]:
+    """Meta-trains, measures and writes the files.
+
+    Args:
+      folder: where to.
+      settings: all that determines the results.
+
+    Returns:
+      The checks.
+    """
+    import_tensorflow()
+    # What imports TensorFlow or Matplotlib takes its time.
+    from experiments import curve_plot, maml_runs, provenance
+    from experiments.curves_csv import write_curves
+
+    results = maml_runs.run(settings)
+    method = f"maml_{settings.estimator}"
+    curves = {
+        f"{method}_unadapted": results.training.curves[..., :1],
+        f"{method}_adapted": results.training.curves[..., 1:],
+    }
+    with user_errors(), folder.collect() as stage:
+        title = settings.task.replace("_", " ")
+        curve_plot.plot_curves(
+            stage / "curves.png", curves, title, with_published=False
+        )
+        write_curves(stage / CURVES, curves)
+        write_json(
+            stage / CONFIG, provenance.config({method: settings}, folder.path)
+        )
+        write_json(
+            stage / SUMMARY,
+            {
+                **summary(results.checks),
+                "returns_after_steps": results.training.adapted.tolist(),
+                "seconds": results.training.seconds,
+            },
+        )
+    return results.checks
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

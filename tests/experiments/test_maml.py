@@ -1,0 +1,199 @@
+"""The command that meta-learns: its parts, and tiny runs."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import dice_tf
+from experiments import maml, maml_runs
+from experiments.curves_csv import read_curves
+from experiments.maml_settings import TASKS, Settings, resolve
+from experiments.meta_training import meta_train
+from experiments.tabular_tasks import (
+    Cosines,
+    central_differences,
+    meta_gradient_cosines,
+    random_task,
+    tabular_problem,
+)
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def settings(task: str, **changes) -> Settings:
+    given = types.SimpleNamespace(
+        **{
+            **dict.fromkeys(Settings._fields),
+            "task": task,
+            "estimator": "dice",
+            "seed": 3,
+            "num_seeds": 2,
+            "num_steps": 1,
+            "num_iterations": 2,
+            "num_tasks": 2,
+            "batch_size": 4,
+            "episode_length": 3,
+            "jit_compile": False,
+            **changes,
+        }
+    )
+    return resolve(given)
+
+
+def test_what_is_not_given_follows_the_task() -> None:
+    for task, defaults in TASKS.items():
+        found = settings(task, num_tasks=None, num_iterations=7)
+        assert found.num_iterations == 7
+        for name in ("num_tasks", "inner_learning_rate", "meta_learning_rate"):
+            assert getattr(found, name) == defaults[name]
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maml")
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "experiments.maml",
+            f"--output_dir={folder}",
+            "--task=tabular_mdp",
+            "--num_seeds=2",
+            "--num_iterations=3",
+            "--num_tasks=1",
+            "--batch_size=4",
+            "--episode_length=3",
+            "--nojit_compile",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return folder, run
+
+
+def test_a_tiny_run_writes_all_files(tiny_run) -> None:
+    folder, run = tiny_run
+    assert set(os.listdir(folder)) == {
+        "config.json",
+        "curves.csv",
+        "curves.png",
+        "summary.json",
+    }, run.stderr
+    config = json.loads((folder / "config.json").read_text())
+    assert config["method"] == "maml_dice"
+    assert config["flags"]["task"] == "tabular_mdp"
+    curves = read_curves(folder / "curves.csv")
+    assert set(curves) == {"maml_dice_unadapted", "maml_dice_adapted"}
+    assert all(own.shape == (3, 2, 1) for own in curves.values())
+
+
+def test_a_tiny_run_tells_its_checks(tiny_run) -> None:
+    folder, run = tiny_run
+    found = json.loads((folder / "summary.json").read_text())
+    assert np.shape(found["returns_after_steps"]) == (2, 3)
+    assert len(found["checks"]) == 4
+    for entry in found["checks"]:
+        assert list(entry) == ["name", "measured", "required", "passed"]
+        assert entry["name"] in run.stdout
+    passed = all(entry["passed"] for entry in found["checks"])
+    assert run.returncode == (0 if passed else 1)
+    # The exact meta-gradient is right, however little is sampled.
+    assert found["checks"][0]["passed"]
+
+
+def test_an_argument_without_dashes_is_refused() -> None:
+    with pytest.raises(SystemExit, match="Flags start with --"):
+        maml.main(["maml", "tabular_mdp"])
+
+
+def test_navigation_runs_with_the_surrogate() -> None:
+    results = maml_runs.run(
+        settings("point_navigation", estimator="surrogate", num_tasks=1)
+    )
+    assert results.training.curves.shape == (2, 2, 2)
+    assert results.training.adapted.shape == (2, 3)
+    assert np.all(results.training.adapted < 0.0)
+    assert len(results.checks) == 1
+
+
+def test_a_run_depends_on_its_own_seed_alone() -> None:
+    problem = tabular_problem(dice_tf.objectives.DiCEObjective, 1, 4, 2)
+
+    def train(seeds: list[int]):
+        learner = dice_tf.learners.MAML(1, 0.5)
+        return meta_train(
+            problem, learner, 0.1, 2, seeds, 1, False, lambda *_: None
+        )
+
+    both, second = train([3, 4]), train([4])
+    assert not np.array_equal(both.adapted[0], both.adapted[1])
+    np.testing.assert_allclose(second.curves[:, 0], both.curves[:, 1])
+    np.testing.assert_allclose(second.adapted[0], both.adapted[1])
+
+
+def test_one_run_has_no_standard_error() -> None:
+    (check,) = maml_runs.check_adaptation(np.array([[0.0, 1.0]]))
+    assert not check.passed
+
+
+def test_a_gain_is_measured_in_standard_errors_over_the_runs() -> None:
+    adapted = np.array([[0.0, 1.0, 9.0], [1.0, 4.0, 9.0], [0.5, 2.5, 9.0]])
+    (check,) = maml_runs.check_adaptation(adapted)
+    assert check.measured == pytest.approx(2.0 / (1.0 / np.sqrt(3.0)))
+    assert check.passed
+    (check,) = maml_runs.check_adaptation(adapted[:, ::-1][:, 1:])
+    assert not check.passed
+
+
+def test_cosines_are_checked_for_level_and_difference() -> None:
+    rng = np.random.default_rng(0)
+    dice = 0.99 + 0.001 * rng.normal(size=20)
+    worse = dice - 0.05 + 0.001 * rng.normal(size=20)
+    for surrogate, error, passed in [
+        (worse, 1e-9, [True, True, True]),
+        (dice[::-1], 1e-3, [False, True, False]),
+    ]:
+        found = maml_runs.check_cosines(
+            Cosines({"dice": dice, "surrogate": surrogate}, error)
+        )
+        assert [check.passed for check in found] == passed
+    found = maml_runs.check_cosines(
+        Cosines({"dice": worse, "surrogate": dice}, 1e-9)
+    )
+    assert [check.passed for check in found] == [True, False, False]
+
+
+def test_exact_meta_gradients_are_central_differences() -> None:
+    kinds = {
+        "dice": dice_tf.objectives.DiCEObjective,
+        "surrogate": dice_tf.objectives.SurrogateObjective,
+    }
+    found = meta_gradient_cosines(
+        {name: tabular_problem(kind, 1, 4, 2) for name, kind in kinds.items()},
+        dice_tf.learners.MAML(1, 0.5),
+        [1, 2],
+    )
+    assert found.difference_error < 1e-7
+    assert all(np.abs(own).max() <= 1.0 for own in found.sampled.values())
+    assert len(found.sampled["dice"]) == 2
+
+
+def test_central_differences_of_a_quadratic_are_exact() -> None:
+    theta = np.array([[0.3, -0.2]])
+    found = central_differences(lambda x: float(np.sum(x**2)), theta)
+    np.testing.assert_allclose(found, 2.0 * theta, atol=1e-9)
+
+
+def test_tasks_follow_their_seed() -> None:
+    first, same, other = (random_task(i, 5) for i in (1, 1, 2))
+    np.testing.assert_array_equal(first.rewards, same.rewards)
+    assert not np.array_equal(first.transitions, other.transitions)
+    assert first.episode_length == 5 and first.dtype.name == "float64"
