@@ -16,12 +16,10 @@ class LearnerStep(NamedTuple):
     Attributes:
       direction: list of tensors like `params[player_id]`, to be ascended.
       state: nest of tensors, what the learner remembers.
-      metrics: scalars to be logged, one for each of its `metric_names`.
     """
 
     direction: list[tf.Tensor]
     state: Any
-    metrics: tuple[tf.Tensor, ...] = ()
 
 
 class Learner(abc.ABC):
@@ -32,7 +30,7 @@ class Learner(abc.ABC):
     objective is evaluated with seeds split from the one it gets.
 
     Attributes:
-      metric_names: names of the scalars that each step measures.
+      metric_names: names of the scalars that `metrics` returns.
     """
 
     metric_names: tuple[str, ...] = ()
@@ -63,6 +61,18 @@ class Learner(abc.ABC):
         Returns:
           A `LearnerStep`.
         """
+
+    def metrics(self, state: Any) -> tuple[tf.Tensor, ...]:
+        """Returns what the last step measured, to be logged.
+
+        Args:
+          state: what that step returned.
+
+        Returns:
+          One scalar for each of `metric_names`.
+        """
+        del state
+        return ()
 
     def gradient(
         self,

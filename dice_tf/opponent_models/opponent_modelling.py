@@ -24,11 +24,13 @@ class OpponentModelState(NamedTuple):
         is no model.
       slots: one nest of tensors per player, of the models' optimiser.
       learner: state of the wrapped learner.
+      metrics: two scalars, what the last step measured.
     """
 
     params: list[list[tf.Tensor]]
     slots: list[Any]
     learner: Any
+    metrics: list[tf.Tensor]
 
 
 class OpponentModelling(Learner):
@@ -110,7 +112,13 @@ class OpponentModelling(Learner):
         ]
         slots = [self.optimizer.init(values) for values in own]
         believed = _replace(params, own)
-        return OpponentModelState(own, slots, self.learner.init(believed))
+        nothing = tf.zeros([], next(x for x in own if x)[0].dtype)
+        return OpponentModelState(
+            own, slots, self.learner.init(believed), [nothing, nothing]
+        )
+
+    def metrics(self, state: OpponentModelState) -> tuple[tf.Tensor, ...]:
+        return (*state.metrics, *self.learner.metrics(state.learner))
 
     def step(
         self,
@@ -162,7 +170,7 @@ class OpponentModelling(Learner):
             )
         believed_params = [own.params for own in weights]
         believed_seed = evaluation_seeds(seed, 2)[1]
-        result = self.learner.step(
+        direction, learner_state = self.learner.step(
             believed, believed_params, player_id, believed_seed, state.learner
         )
         value = believed.play(believed_params, believed_seed).values[player_id]
@@ -171,12 +179,15 @@ class OpponentModelling(Learner):
             for model, own in zip(models, believed_params, strict=True)
         ]
         return LearnerStep(
-            result.direction,
-            OpponentModelState(fitted, slots, result.state),
-            (
-                objective.return_scale * value,
-                tf.reduce_mean(tf.stack(divergences)),
-                *result.metrics,
+            direction,
+            OpponentModelState(
+                fitted,
+                slots,
+                learner_state,
+                [
+                    objective.return_scale * value,
+                    tf.reduce_mean(tf.stack(divergences)),
+                ],
             ),
         )
 
@@ -184,8 +195,7 @@ class OpponentModelling(Learner):
         if len(self.models) != num_players:
             raise ValueError(
                 f"`models` must hold one entry for each of {num_players} "
-                f"players, None where there is no model. Received "
-                f"{len(self.models)}."
+                f"players, or None. Received {len(self.models)}."
             )
         return self.models
 

@@ -177,7 +177,8 @@ def run_step(
         play = objective.play(params, seed)
     steps = []
     for player_id, (rule, state) in enumerate(zip(rules, states, strict=True)):
-        direction, learner_state, metrics = _learner_step(
+        learner = rule.learner
+        direction, learner_state = _learner_step(
             objective, rule, params, player_id, seed, state
         )
         if rule.entropy_coefficient:
@@ -194,7 +195,7 @@ def run_step(
                 objective.return_scale * play.values[player_id],
                 play.entropies[player_id],
                 norm,
-                metrics,
+                () if learner is None else learner.metrics(learner_state),
             )
         )
     return Iteration(steps, play if any(critic_params) else ())

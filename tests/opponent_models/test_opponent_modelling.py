@@ -102,7 +102,7 @@ def test_the_learner_moves_as_if_the_models_were_its_opponents(
         else:
             np.testing.assert_allclose(own[0], theta, rtol=1e-10)
 
-    model_return, divergence = found.metrics
+    model_return, divergence = learner.metrics(found.state)
     values = objective.play(believed, seed).values
     np.testing.assert_allclose(
         model_return, (1.0 - DISCOUNT) * values[player_id], rtol=1e-9
