@@ -3,7 +3,7 @@
 from absl import flags
 
 from experiments.flag_parsers import choice, define, number, whole_number
-from experiments.named_games import NAMED_GAMES, PRISONERS_DILEMMA
+from experiments.named_games import NAMED_GAMES, PRISONERS_DILEMMA, TANDEM
 
 # Seeds are int32, and run r takes the seed that many further on.
 _LARGEST_SEED = 2**31 - 2**20
@@ -49,8 +49,9 @@ define(
 define(
     "game",
     PRISONERS_DILEMMA,
-    choice(NAMED_GAMES),
-    "Matrix game that is played again and again. See also --payoffs.",
+    choice((*NAMED_GAMES, TANDEM)),
+    "Matrix game that is played again and again; see also --payoffs. tandem "
+    "is no such game, and for compare_learners --mode=exact.",
 )
 flags.DEFINE_string(
     "payoffs",
