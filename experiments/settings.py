@@ -23,6 +23,7 @@ from experiments.named_games import TANDEM
 from experiments.player_flags import MLP, TABULAR
 from experiments.settings_checks import check_settings
 from experiments.shared_settings import (
+    count_players,
     exact_settings,
     read_game,
     sampling_settings,
@@ -103,6 +104,7 @@ def resolve(
     is_exact: bool = False,
     batch_size: int | None = None,
     defaults: Defaults | None = None,
+    game: str | None = None,
 ) -> Settings:
     """Reads all flags of a training and fills in the defaults.
 
@@ -111,13 +113,18 @@ def resolve(
       line_up: who plays.
       is_exact: whether values are computed in closed form.
       batch_size: where it is not that of the flags.
-      defaults: where they are not those of `defaults_for`.
+      defaults: where they are not those of `defaults_for`, nor with exact
+        values those of the literature.
+      game: name of a game that is played whatever the flags say.
 
     Raises:
       ValueError: if they do not fit each other.
     """
-    game, payoffs, num_players = read_game(values, is_exact)
-    if is_exact:
+    payoffs = None
+    if game is None:
+        game, payoffs = read_game(values, is_exact)
+    num_players = count_players(game, payoffs)
+    if is_exact and defaults is None:
         defaults = TANDEM_DEFAULTS if game == TANDEM else EXACT_DEFAULTS
     players = _resolve_players(values, line_up, num_players, defaults)
     names = ("learner", "num_lookaheads", *_PER_SEAT)

@@ -49,22 +49,29 @@ _OF_ROUNDS = (
 
 def read_game(
     values: flags.FlagValues, is_exact: bool
-) -> tuple[str, list | None, int]:
-    """Returns the game's name, its own payoffs, and how many play."""
+) -> tuple[str, list | None]:
+    """Returns the game's name, and its payoffs if they are a user's."""
     if values.payoffs is None:
         if values.game == TANDEM and is_exact:
-            return TANDEM, None, TANDEM_PLAYERS
+            return TANDEM, None
         if values.game == TANDEM:
             raise ValueError(
                 f"--game={TANDEM} has no rounds to sample: it is a game of "
                 "experiments.compare_learners --mode=exact, with rates and "
                 "starts of its own."
             )
-        return values.game, None, NAMED_GAMES[values.game].num_players
+        return values.game, None
     if values["game"].present:
         raise ValueError("--game and --payoffs exclude each other.")
     payoffs = read_payoffs(values.payoffs)
-    return CUSTOM, payoffs.tolist(), len(payoffs)
+    return CUSTOM, payoffs.tolist()
+
+
+def count_players(game: str, payoffs: list | None) -> int:
+    """Returns how many play a game."""
+    if payoffs is not None:
+        return len(payoffs)
+    return TANDEM_PLAYERS if game == TANDEM else NAMED_GAMES[game].num_players
 
 
 def exact_settings(values: flags.FlagValues, game: str) -> dict[str, Any]:
