@@ -21,7 +21,7 @@ _CENTRED = Defaults(baseline="leave_one_out", loaded_lambda=1.0, tau=1.0)
 # Episodes of a batch of 4000 tell so much that the cheaper estimator will do,
 # and that few iterations.
 _LARGE_BATCH = "lola_batch_4000"
-_LARGE_BATCH_ITERATIONS = 50
+_LARGE_BATCH_ITERATIONS = 40
 
 # By setting and method; `None` stands for the defaults of `defaults_for`.
 METHODS: dict[str, dict[str, Defaults | None]] = {

@@ -143,7 +143,8 @@ def as_columns(
 
 
 def _written(reference: Reference) -> str:
-    text = f"{reference.mean:.3f}".removesuffix("0")
+    digits = 2 if reference.num_runs is None else 3
+    text = f"{reference.mean:.{digits}f}"
     if reference.std is not None:
         text += f" +- {reference.std:.3f}"
     if reference.player is not None:

@@ -107,6 +107,6 @@ def test_the_table_says_what_differs() -> None:
     agreed = references.agreements(curves, known)
     assert set(agreed) == {"a", "b"}
     columns = references.as_columns(list(curves), known, agreed)
-    assert columns[0] == ["reference", "-1.00 +- 0.100", "", "0.00"]
+    assert columns[0] == ["reference", "-1.000 +- 0.100", "", "0.000"]
     assert columns[1][1:3] == ["+0.000, agrees within 0.095", ""]
     assert "DIFFERS within 0.005" in columns[1][3]
