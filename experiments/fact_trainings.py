@@ -162,7 +162,7 @@ def final_tables(settings: Settings) -> list[np.ndarray]:
     seen = []
     for _ in range(num_last):
         trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)
-        seen.append(policy_tables(trainer, settings.num_seeds))
+        seen.append(policy_tables(trainer))
     return [np.mean(own, axis=0) for own in zip(*seen, strict=True)]
 
 
