@@ -42,9 +42,9 @@ METHODS: dict[str, dict[str, Defaults | None]] = {
     # gives them all, and those of the paper are not known.
     PUBLISHED: {
         "naive": _CENTRED._replace(learning_rate=0.15),
-        "lola": _CENTRED._replace(inner_learning_rate=0.2, learning_rate=0.15),
+        "lola": _CENTRED._replace(inner_learning_rate=0.25, learning_rate=0.19),
         "lola_dice_1_lookahead": _CENTRED._replace(
-            inner_learning_rate=0.2, learning_rate=0.15
+            inner_learning_rate=0.25, learning_rate=0.19
         ),
         "lola_dice_2_lookaheads": _CENTRED._replace(
             inner_learning_rate=0.2, learning_rate=0.15
