@@ -8,7 +8,7 @@ from absl import flags
 from experiments import facts
 from experiments.builders import build_trainer, compile_trainer
 from experiments.checks import Check, at_least, at_most
-from experiments.defaults import EXACT_DEFAULTS, Defaults
+from experiments.defaults import EXACT_DEFAULTS, Defaults, defaults_for
 from experiments.line_up import parse_method
 from experiments.policy_tables import policy_tables
 from experiments.settings import Settings, resolve
@@ -115,10 +115,13 @@ def defector(values: flags.FlagValues, record: Record) -> list[Check]:
 def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
     """Three LOLA-DiCE players contribute to a pot, naive ones do not."""
     checks = []
-    for method in ("lola_dice_1_lookahead", "naive"):
+    for method in ("lola_dice_2_lookaheads", "naive"):
         name = f"public goods, {method}"
         settings = resolve(
-            values, parse_method(method).line_up, game="public_goods"
+            values,
+            parse_method(method).line_up,
+            game="public_goods",
+            defaults=_PUBLIC_GOODS,
         )
         record.start(name, settings)
         shares = facts.cooperation(
@@ -184,12 +187,24 @@ def _pennies_settings(
     )
 
 
+# Small real steps for both: at those of self-play a naive learner has settled
+# on defection before it can be shaped.
+_AGAINST_OTHERS = defaults_for(1)._replace(learning_rate=0.3)
+# Less is at stake in a round, and there are more states: larger imagined steps
+# keep the others cooperating on exact values more often than those of the
+# prisoner's dilemma.
+_PUBLIC_GOODS = defaults_for(2)._replace(
+    inner_learning_rate=2.0, learning_rate=2.0
+)
 _PENNIES = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
 
 
 def _dilemma_settings(values: flags.FlagValues, method: str) -> Settings:
     return resolve(
-        values, parse_method(method).line_up, game="prisoners_dilemma"
+        values,
+        parse_method(method).line_up,
+        game="prisoners_dilemma",
+        defaults=_AGAINST_OTHERS,
     )
 
 
