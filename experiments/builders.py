@@ -5,16 +5,22 @@ import numpy as np
 
 import dice_tf
 from experiments.game_builder import build_named_game
-from experiments.line_up import LOLA_DICE, NAIVE, is_saved_model
-from experiments.player_flags import CRITIC, MLP, NO_BASELINE, TABULAR
+from experiments.learner_builders import learner_of
+from experiments.line_up import LEARNERS, is_saved_model
+from experiments.named_games import TANDEM
+from experiments.player_flags import CRITIC, MLP, NO_BASELINE, NORMAL, TABULAR
 from experiments.settings import Settings
+from experiments.shared_settings import EXACT, SURROGATE
+from experiments.tandem import tandem_objective, tandem_starts
+
+# Of the game, where values have an infinite horizon.
+_SOME_LENGTH = 150
 
 
 def build_game(settings: Settings) -> dice_tf.games.FiniteGame:
     """Returns the game that is played."""
-    return build_named_game(
-        settings.game, settings.payoffs, settings.episode_length
-    )
+    length = settings.episode_length or _SOME_LENGTH
+    return build_named_game(settings.game, settings.payoffs, length)
 
 
 def is_prisoners_dilemma(game: dice_tf.games.FiniteGame) -> bool:
@@ -28,14 +34,19 @@ def build_policy(
 ) -> keras.Model:
     """Returns the policy of a seat, learning or fixed."""
     learner = settings.learner[player_id]
-    if learner in (NAIVE, LOLA_DICE):
+    if learner in LEARNERS:
         if settings.policy[player_id] == MLP:
             return dice_tf.policies.mlp(
                 game, player_id, hidden_units=settings.hidden_units[player_id]
             )
         if settings.policy[player_id] != TABULAR:
             return keras.models.load_model(settings.policy[player_id])
-        return dice_tf.policies.tabular(game, player_id)
+        initializer = None
+        if settings.initial_logits == NORMAL:
+            initializer = keras.initializers.RandomNormal(0.0, 1.0)
+        return dice_tf.policies.tabular(
+            game, player_id, initializer=initializer
+        )
     if is_saved_model(learner):
         return dice_tf.policies.from_saved_model(learner)
     return getattr(dice_tf.policies, learner)(game, player_id)
@@ -56,13 +67,11 @@ def build_learner(
     settings: Settings, player_id: int
 ) -> dice_tf.learners.Learner | None:
     """Returns how a player learns, `None` if it does not."""
-    learner = settings.learner[player_id]
-    if learner == LOLA_DICE:
-        return dice_tf.learners.LOLADiCE(
-            settings.num_lookaheads[player_id],
-            settings.inner_learning_rate[player_id],
-        )
-    return dice_tf.learners.Naive() if learner == NAIVE else None
+    return learner_of(
+        settings.learner[player_id],
+        settings.num_lookaheads[player_id],
+        settings.inner_learning_rate[player_id],
+    )
 
 
 def build_optimizer(
@@ -87,30 +96,36 @@ def build_objective(
     settings: Settings,
     game: dice_tf.games.FiniteGame,
     policies: list[keras.Model],
-) -> dice_tf.objectives.DiCEObjective:
-    """Returns the sampled objective that all players share."""
-    critics = None
+) -> dice_tf.objectives.Objective:
+    """Returns the objective that all players share."""
+    if settings.objective == EXACT:
+        return dice_tf.objectives.ExactObjective(
+            game, policies, settings.discount, settings.episode_length
+        )
+    sampled = {
+        "discount": settings.discount,
+        "batch_size": settings.batch_size,
+        "baseline": settings.baseline,
+        "tau": settings.tau,
+    }
+    if settings.baseline == NO_BASELINE:
+        sampled["baseline"] = None
     if settings.baseline == CRITIC:
-        critics = [
+        sampled["critics"] = [
             build_critic(settings, game, player_id)
             for player_id in range(settings.num_players)
         ]
+    if settings.objective == SURROGATE:
+        return dice_tf.objectives.SurrogateObjective(game, policies, **sampled)
     return dice_tf.objectives.DiCEObjective(
-        game,
-        policies,
-        discount=settings.discount,
-        batch_size=settings.batch_size,
-        baseline=None
-        if settings.baseline == NO_BASELINE
-        else settings.baseline,
-        critics=critics,
-        lambda_=settings.loaded_lambda,
-        tau=settings.tau,
+        game, policies, lambda_=settings.loaded_lambda, **sampled
     )
 
 
 def build_trainer(settings: Settings) -> dice_tf.Trainer:
     """Returns a trainer, to be compiled, whose parameters are random."""
+    if settings.game == TANDEM:
+        return _build_tandem_trainer(settings)
     game = build_game(settings)
     players = range(settings.num_players)
     policies = [build_policy(settings, game, player) for player in players]
@@ -127,6 +142,18 @@ def build_trainer(settings: Settings) -> dice_tf.Trainer:
     )
 
 
+def _build_tandem_trainer(settings: Settings) -> dice_tf.Trainer:
+    players = range(settings.num_players)
+    return dice_tf.Trainer(
+        tandem_objective(),
+        [build_learner(settings, player) for player in players],
+        num_seeds=settings.num_seeds,
+        seed=settings.seed,
+        initial_params=tandem_starts(settings.num_seeds, settings.seed),
+        max_gradient_norm=list(settings.max_gradient_norm),
+    )
+
+
 def compile_trainer(
     trainer: dice_tf.Trainer, settings: Settings, steps_per_execution: int
 ) -> None:
@@ -134,13 +161,22 @@ def compile_trainer(
     players = range(settings.num_players)
     trainer.compile(
         optimizer=[build_optimizer(settings, player) for player in players],
-        critic_optimizer=[
-            _optimizer(settings.critic_optimizer, {"learning_rate": rate})
-            for rate in settings.critic_learning_rate
-        ],
+        critic_optimizer=_critic_optimizers(settings),
         jit_compile=settings.jit_compile,
         steps_per_execution=steps_per_execution,
     )
+
+
+def _critic_optimizers(
+    settings: Settings,
+) -> list[keras.optimizers.Optimizer] | str:
+    """Returns one optimiser per critic; where there is none, any will do."""
+    if settings.critic_optimizer is None:
+        return "adam"
+    return [
+        _optimizer(settings.critic_optimizer, {"learning_rate": rate})
+        for rate in settings.critic_learning_rate
+    ]
 
 
 def _optimizer(name: str, config: dict) -> keras.optimizers.Optimizer:

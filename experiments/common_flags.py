@@ -1,5 +1,7 @@
 """Flags that several experiments have: each defines those that it needs."""
 
+from collections.abc import Collection
+
 from absl import flags
 
 from experiments.flag_parsers import (
@@ -32,19 +34,25 @@ def define_output_flags(required: bool = True) -> None:
 
 
 def define_game_flags(
-    episode_length: ItemType | None = None, episode_length_text: str = ""
+    names: Collection[str] = tuple(NAMED_GAMES),
+    names_text: str = "",
+    episode_length: ItemType | None = None,
+    episode_length_text: str = "",
 ) -> None:
     """Defines --game, --payoffs, --episode_length and --discount.
 
     Args:
+      names: of the games.
+      names_text: what else to say of them.
       episode_length: what the flag takes. Default: a whole number.
       episode_length_text: what else to say of it.
     """
     define(
         "game",
         PRISONERS_DILEMMA,
-        choice(NAMED_GAMES),
-        "Matrix game that is played again and again. See also --payoffs.",
+        choice(names),
+        "Matrix game that is played again and again. See also --payoffs."
+        + names_text,
     )
     flags.DEFINE_string(
         "payoffs",

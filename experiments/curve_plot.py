@@ -21,6 +21,8 @@ _COLORS = (
     "#56B4E9",
     "#000000",
 )
+# Of the first so many methods, the next, and so on.
+_LINES = ("-", "--", ":")
 _GREY = "#808080"
 _DASHES = (":", "-.", "--", "-")
 
@@ -50,7 +52,9 @@ def plot_curves(
     axes = figure.subplots()
     longest = max(len(values) for values in curves.values())
     for index, (method, values) in enumerate(curves.items()):
-        _draw_method(axes, method, values, _COLORS[index % len(_COLORS)])
+        again, color = divmod(index, len(_COLORS))
+        line = _LINES[again % len(_LINES)]
+        _draw_method(axes, method, values, _COLORS[color], line)
     if with_published:
         _draw_published(axes, longest)
     runs = sorted({values.shape[1] for values in curves.values()})
@@ -87,7 +91,7 @@ def confidence_band(values: np.ndarray) -> np.ndarray:
 
 
 def _draw_method(
-    axes: Axes, method: str, curves: np.ndarray, color: str
+    axes: Axes, method: str, curves: np.ndarray, color: str, line: str
 ) -> None:
     joint = joint_returns(curves)
     iterations = np.arange(len(joint))
@@ -99,15 +103,27 @@ def _draw_method(
         axes.fill_between(
             iterations, low, high, color=color, alpha=0.2, linewidth=0
         )
-    axes.plot(iterations, mean, color=color, linewidth=2.2, label=method)
+    axes.plot(
+        iterations,
+        mean,
+        color=color,
+        linestyle=line,
+        linewidth=2.2,
+        label=method,
+    )
 
 
 def _draw_published(axes: Axes, num_iterations: int) -> None:
     published = published_curves()
     for (method, label), dash in zip(LABELS.items(), _DASHES, strict=True):
         mean = published[method].mean[:num_iterations]
+        iterations = np.arange(len(mean))
+        low, high = published[method].band[:, :num_iterations]
+        axes.fill_between(
+            iterations, low, high, color=_GREY, alpha=0.12, linewidth=0
+        )
         axes.plot(
-            np.arange(len(mean)),
+            iterations,
             mean,
             color=_GREY,
             linestyle=dash,

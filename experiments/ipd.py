@@ -13,23 +13,24 @@ of the policies, and in saved_model/ the policies of the median run, which can
 be opponents of a later run: --learner=lola_dice,runs/ipd/saved_model/player_1.
 """
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
 
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments import player_flags, run_flags
-from experiments.line_up import method_name
+from experiments import player_flags, run_flags, seat_flags
+from experiments.line_up import LineUp, method_name
 from experiments.outputs import OutputFolder
 from experiments.quiet_tensorflow import import_tensorflow
 from experiments.report import print_report
+from experiments.requirements import require_matplotlib
 from experiments.settings import Settings, resolve
 from experiments.user_errors import user_errors
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(seat_flags)
 flags.adopt_module_key_flags(player_flags)
 
 
@@ -37,8 +38,10 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        _require_matplotlib()
-        settings = resolve(FLAGS)
+        require_matplotlib()
+        settings = resolve(
+            FLAGS, LineUp(tuple(FLAGS.learner), FLAGS.num_lookaheads)
+        )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:
         _run(settings, folder)
@@ -66,13 +69,6 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
             folder, {method: Result(settings, trainer, training)}
         )
     print_report(summary, folder.path)
-
-
-def _require_matplotlib() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "The pictures need matplotlib: pip install -e '.[experiments]'."
-        )
 
 
 if __name__ == "__main__":

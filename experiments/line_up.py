@@ -1,11 +1,36 @@
 """Who sits where: learners, fixed opponents, and the names of methods."""
 
 import os
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"
-LEARNERS = (NAIVE, LOLA_DICE)
+LOLA_SURROGATE = "lola_surrogate"
+HOLA = "hola"
+
+# Learners that imagine a step of the others, or of all players.
+IMAGINING = (
+    "look_ahead",
+    "lola",
+    "lola_full_gradient",
+    LOLA_SURROGATE,
+    LOLA_DICE,
+    "sos",
+    "competitive",
+    "extragradient",
+    HOLA,
+)
+LEARNERS = (
+    NAIVE,
+    *IMAGINING,
+    "consensus",
+    "symplectic",
+    "locally_stable",
+)
+# Learners with a number: of look-aheads, or their order.
+NUMBERED = (LOLA_DICE, HOLA)
 
 # `dice_tf.policies.<name>` builds each of them.
 OPPONENTS = (
@@ -19,6 +44,73 @@ OPPONENTS = (
 
 # What the published curves used: other batch sizes are part of the name.
 _USUAL_BATCH_SIZE = 64
+
+_AGAINST = "_vs_"
+_NAME = re.compile(r"(?P<seats>.+?)(_batch_(?P<batch>[1-9]\d*))?")
+_NUMBERED_NAME = re.compile(
+    rf"(?P<dice>{LOLA_DICE})_(?P<lookaheads>\d+)_lookaheads?"
+    rf"|(?P<hola>{HOLA})_(?P<order>\d+)"
+)
+
+
+class LineUp(NamedTuple):
+    """Who plays: one entry per player, or one that means all.
+
+    Attributes:
+      learners: learners, opponents, or paths of SavedModels.
+      numbers: look-aheads of `lola_dice`, order of `hola`; unused by others.
+    """
+
+    learners: tuple[str, ...]
+    numbers: tuple[int | None, ...]
+
+
+class Method(NamedTuple):
+    """What the name of a method says.
+
+    Attributes:
+      line_up: who plays.
+      batch_size: number of episodes, `None` if the name does not say.
+    """
+
+    line_up: LineUp
+    batch_size: int | None
+
+
+def parse_method(name: str) -> Method:
+    """Reads the name of a method, such as `method_name` returns.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError("A method must have a name. Received: ''.")
+    seats = [_parse_seat(seat) for seat in match["seats"].split(_AGAINST)]
+    batch = match["batch"]
+    return Method(
+        LineUp(*map(tuple, zip(*seats, strict=True))),
+        None if batch is None else int(batch),
+    )
+
+
+def _parse_seat(name: str) -> tuple[str, int | None]:
+    match = _NUMBERED_NAME.fullmatch(name)
+    if match is not None:
+        if match["dice"]:
+            return LOLA_DICE, int(match["lookaheads"])
+        return HOLA, int(match["order"])
+    if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
+        plain = [own for own in LEARNERS if own not in NUMBERED]
+        raise ValueError(
+            "A method must be one of "
+            f"{', '.join(plain)}, {LOLA_DICE}_1_lookahead, "
+            f"{LOLA_DICE}_<K>_lookaheads, {HOLA}_<n>, or several such and "
+            f"fixed opponents ({', '.join(OPPONENTS)}) in seat order, joined "
+            f"by {_AGAINST}; _batch_<B> at the end sets the batch size. "
+            f"Received: {name!r}."
+        )
+    return name, None
 
 
 def check_seat(name: str) -> str:
@@ -40,14 +132,15 @@ def is_saved_model(name: str) -> bool:
 def method_name(
     learners: Sequence[str],
     num_lookaheads: Sequence[int | None],
-    batch_size: int,
+    batch_size: int | None,
 ) -> str:
     """Returns the name that files use for a line-up.
 
     Args:
       learners: who sits in each seat.
-      num_lookaheads: look-aheads of each seat, `None` where it has none.
-      batch_size: number of episodes.
+      num_lookaheads: look-aheads (or order) of each seat, `None` where it has
+        none.
+      batch_size: number of episodes, `None` where nothing is sampled.
 
     Returns:
       A name such as `naive`, `lola_dice_2_lookaheads_batch_128` or
@@ -57,8 +150,8 @@ def method_name(
         seat_name(learner, count)
         for learner, count in zip(learners, num_lookaheads, strict=True)
     ]
-    name = seats[0] if len(set(seats)) == 1 else "_vs_".join(seats)
-    if batch_size != _USUAL_BATCH_SIZE:
+    name = seats[0] if len(set(seats)) == 1 else _AGAINST.join(seats)
+    if batch_size not in (None, _USUAL_BATCH_SIZE):
         name += f"_batch_{batch_size}"
     return name
 
@@ -68,6 +161,8 @@ def seat_name(learner: str, num_lookaheads: int | None) -> str:
     if learner == LOLA_DICE:
         plural = "" if num_lookaheads == 1 else "s"
         return f"{learner}_{num_lookaheads}_lookahead{plural}"
+    if learner == HOLA:
+        return f"{learner}_{num_lookaheads}"
     if learner in LEARNERS or learner in OPPONENTS:
         return learner
     return "saved_model"

@@ -6,27 +6,33 @@ from typing import NamedTuple
 
 PRISONERS_DILEMMA = "prisoners_dilemma"
 CUSTOM = "custom"
+# Of losses that are functions of two numbers, for --mode=exact.
+TANDEM = "tandem"
+TANDEM_PLAYERS = 2
 
 
-class ActionNames(NamedTuple):
-    """What the actions of a game are called.
+class NamedGame(NamedTuple):
+    """A game, and what its actions are called.
 
     Attributes:
       letters: one letter per action, for the labels of states.
       first: what it is to take action 0, for the titles of pictures.
+      num_players: how many play.
     """
 
     letters: str
     first: str
+    num_players: int = 2
 
 
 # `dice_tf.games.iterated_<name>` builds each of them.
 NAMED_GAMES = {
-    PRISONERS_DILEMMA: ActionNames("CD", "cooperation"),
-    "matching_pennies": ActionNames("HT", "heads"),
-    "stag_hunt": ActionNames("SH", "hunting stag"),
-    "chicken": ActionNames("SD", "swerving"),
-    "battle_of_the_sexes": ActionNames("BS", "Bach"),
+    PRISONERS_DILEMMA: NamedGame("CD", "cooperation"),
+    "matching_pennies": NamedGame("HT", "heads"),
+    "stag_hunt": NamedGame("SH", "hunting stag"),
+    "chicken": NamedGame("SD", "swerving"),
+    "battle_of_the_sexes": NamedGame("BS", "Bach"),
+    "public_goods": NamedGame("CD", "cooperation", num_players=3),
 }
 
 
@@ -34,6 +40,8 @@ def title(game: str) -> str:
     """Returns the name of a game as a person would write it."""
     if game == CUSTOM:
         return "Game of --payoffs"
+    if game == TANDEM:
+        return "Tandem game"
     words = game.replace("prisoners", "prisoner's").replace("_", " ")
     return f"Iterated {words}"
 

@@ -1,7 +1,5 @@
 """Flags that say how players learn: comma lists in seat order."""
 
-from absl import flags
-
 from experiments.defaults import defaults_for, describe
 from experiments.flag_parsers import (
     choice,
@@ -10,10 +8,8 @@ from experiments.flag_parsers import (
     define_per_seat,
     number,
     optional,
-    whole_number,
     widths,
 )
-from experiments.line_up import LEARNERS, OPPONENTS
 
 NO_BASELINE = "none"
 LEAVE_ONE_OUT = "leave_one_out"
@@ -27,31 +23,19 @@ BASELINES = (
     BELLMAN_VALUES,
     CRITIC,
 )
+UNIFORM = "uniform"
+NORMAL = "normal"
+INITIAL_LOGITS = (UNIFORM, NORMAL)
 TABULAR = "tabular"
 MLP = "mlp"
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
 
-flags.DEFINE_list(
-    "learner",
-    "lola_dice",
-    "Who sits in each seat, such as lola_dice,naive. Learners: "
-    f"{', '.join(LEARNERS)}. Opponents that do not learn: "
-    f"{', '.join(OPPONENTS)}, or the path of a SavedModel that an earlier "
-    "run exported.",
-)
-define_per_seat(
-    "num_lookaheads",
-    "1",
-    whole_number(0),
-    "lola_dice: number of learning steps of the opponents that a player "
-    "looks ahead.",
-)
 define_per_seat(
     "inner_learning_rate",
     None,
     number(),
-    "lola_dice: learning rate of the steps that a player imagines its "
-    "opponents to take, on their discounted, unnormalised returns."
+    "Learning rate of the steps that a player imagines its opponents to take, "
+    "on their discounted, unnormalised returns."
     + describe("inner_learning_rate"),
 )
 define_per_seat(
@@ -67,6 +51,13 @@ define_per_seat(
     "64x64",
     widths(),
     "mlp: widths of the hidden layers, of the policy and of its critic.",
+)
+define(
+    "initial_logits",
+    UNIFORM,
+    choice(INITIAL_LOGITS),
+    "tabular: distribution that logits start from, uniform on (-1, 1) or "
+    "standard normal.",
 )
 define(
     "baseline",

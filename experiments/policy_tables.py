@@ -5,19 +5,22 @@ import numpy as np
 import dice_tf
 
 
-def policy_tables(trainer: dice_tf.Trainer) -> list[np.ndarray]:
-    """Returns the probabilities of actions, of all runs.
+def policy_tables(
+    trainer: dice_tf.Trainer, num_runs: int | None = None
+) -> list[np.ndarray]:
+    """Returns the probabilities of actions, of the first runs.
 
     Args:
       trainer: a trainer of policies with one-hot observations, which may
         change its loaded run.
+      num_runs: number of runs. Default: all.
 
     Returns:
       For each player `[num_runs, num_observations, num_actions]`, with
       observations as that player sees them.
     """
     runs = []
-    for run in range(trainer.num_seeds):
+    for run in range(trainer.num_seeds if num_runs is None else num_runs):
         trainer.load_run(run)
         runs.append(
             [_probabilities(policy) for policy in trainer.objective.policies]

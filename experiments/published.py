@@ -1,6 +1,7 @@
 """The published learning curves of the LOLA-DiCE prisoner's dilemma."""
 
 import csv
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ LABELS = {
     "lola_dice_2_lookaheads": "LOLA-DiCE, 2 look-aheads",
 }
 
+_NUM_RUNS = 5
+# Of Student's t with 4 degrees of freedom: 97.5 %.
+_QUANTILE = 2.776
+
 
 class PublishedCurve(NamedTuple):
     """The joint return of one method, over five runs.
@@ -26,6 +31,12 @@ class PublishedCurve(NamedTuple):
 
     mean: np.ndarray
     std: np.ndarray
+
+    @property
+    def band(self) -> np.ndarray:
+        """A 95 % confidence band of the mean, `[2, 200]`: low and high."""
+        half = _QUANTILE * self.std / math.sqrt(_NUM_RUNS)
+        return np.stack([self.mean - half, self.mean + half])
 
 
 def published_curves() -> dict[str, PublishedCurve]:

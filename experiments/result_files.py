@@ -15,8 +15,12 @@ from experiments.policy_plot import plot_policies
 from experiments.policy_tables import policy_tables
 from experiments.provenance import config
 from experiments.settings import Settings
+from experiments.shared_settings import EXACT
 from experiments.summary import final_joint_returns, median_run, summarise
 from experiments.training import Training
+
+# More would make the picture of the policies too tall; the first stand for all.
+_MOST_RUNS = 40
 
 
 class Result(NamedTuple):
@@ -34,19 +38,23 @@ class Result(NamedTuple):
 
 
 def write_results(
-    folder: outputs.OutputFolder, results: Mapping[str, Result]
+    folder: outputs.OutputFolder,
+    results: Mapping[str, Result],
+    notes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Writes all files, or none.
 
     Args:
       folder: where to.
       results: by method name, all of one game.
+      notes: by method name, what to add to its entry of `summary.json`.
 
     Returns:
       What `summary.json` holds.
     """
     first = next(iter(results.values()))
-    is_known = is_prisoners_dilemma(first.trainer.objective.game)
+    game = getattr(first.trainer.objective, "game", None)
+    is_known = game is not None and is_prisoners_dilemma(game)
     curves = {name: own.training.curves for name, own in results.items()}
     summary = {
         name: summarise(
@@ -55,6 +63,7 @@ def write_results(
             own.training.seconds_per_iteration,
             is_known,
         )
+        | dict((notes or {}).get(name, {}))
         for name, own in results.items()
     }
     settings = {name: own.settings for name, own in results.items()}
@@ -67,9 +76,9 @@ def write_results(
             stage / "learning_curves.png",
             curves,
             title(first.settings.game),
-            with_published=is_known,
+            with_published=is_known and first.settings.objective != EXACT,
         )
-        for name, own in results.items():
+        for name, own in results.items() if game is not None else ():
             several = len(results) > 1
             _write_policies(stage, own, name if several else "")
         outputs.write_json(stage / outputs.SUMMARY, summary)
@@ -77,12 +86,13 @@ def write_results(
 
 
 def _write_policies(stage: pathlib.Path, result: Result, method: str) -> None:
-    """Draws the policies of all runs and exports those of the median run."""
+    """Draws the first runs' policies and exports those of the median run."""
     settings, trainer, training = result
+    finals = final_joint_returns(training.curves)[:_MOST_RUNS]
     plot_policies(
         stage / (f"policies_{method}.png" if method else "policies.png"),
-        policy_tables(trainer),
-        final_joint_returns(training.curves),
+        policy_tables(trainer, len(finals)),
+        finals,
         list(map(seat_name, settings.learner, settings.num_lookaheads)),
         settings.game,
         f"{title(settings.game)}: policies at the end",

@@ -4,6 +4,7 @@ from absl import flags
 
 from experiments.common_flags import define_game_flags, define_output_flags
 from experiments.flag_parsers import define, whole_number
+from experiments.named_games import NAMED_GAMES, TANDEM
 
 # Seeds are int32, and run r takes the seed that many further on.
 _LARGEST_SEED = 2**31 - 2**20
@@ -35,5 +36,8 @@ define(
     "Number of episodes played for each gradient, and for each imagined step "
     "of an opponent.",
 )
-define_game_flags()
+define_game_flags(
+    (*NAMED_GAMES, TANDEM),
+    f" {TANDEM} is no such game, and for compare_learners --mode=exact.",
+)
 flags.DEFINE_boolean("jit_compile", True, "Compile the training step with XLA.")

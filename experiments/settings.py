@@ -4,36 +4,43 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from experiments.defaults import defaults_for
-from experiments.flag_parsers import per_seat
-from experiments.line_up import LEARNERS, LOLA_DICE, check_seat
-from experiments.named_games import CUSTOM
-from experiments.payoffs import given_payoffs
-from experiments.player_flags import (
-    LEAVE_ONE_OUT,
-    MLP,
-    NO_BASELINE,
-    STATE_VALUES,
-    TABULAR,
+from experiments.defaults import (
+    EXACT_DEFAULTS,
+    TANDEM_DEFAULTS,
+    Defaults,
+    defaults_for,
 )
-
-# Of a named game.
-_NUM_PLAYERS = 2
+from experiments.flag_parsers import per_seat
+from experiments.line_up import (
+    IMAGINING,
+    LEARNERS,
+    LOLA_DICE,
+    NUMBERED,
+    LineUp,
+    check_seat,
+)
+from experiments.named_games import TANDEM
+from experiments.player_flags import MLP, TABULAR
+from experiments.settings_checks import check_settings
+from experiments.shared_settings import (
+    count_players,
+    exact_settings,
+    read_game,
+    sampling_settings,
+)
 
 # Flags that are taken as they are.
 _SHARED = (
     "episode_length",
     "discount",
-    "batch_size",
     "num_seeds",
     "seed",
     "num_iterations",
     "jit_compile",
-    "critic_optimizer",
+    "initial_logits",
 )
-# Flags that may differ by player, beside --learner.
+# Flags that may differ by player.
 _PER_SEAT = (
-    "num_lookaheads",
     "inner_learning_rate",
     "policy",
     "hidden_units",
@@ -52,14 +59,17 @@ class Settings(NamedTuple):
 
     A tuple holds one value per player, `None` where the player has no use
     for it: those who do not learn have no rates, naive learners no
-    look-aheads.
+    look-aheads. `objective` says how values are computed; in closed form what
+    belongs to sampling is `None`, and so is the length of an episode with an
+    infinite horizon. The tandem game has no policies and no discount.
     """
 
     game: str
     payoffs: list | None
-    episode_length: int
-    discount: float
-    batch_size: int
+    objective: str
+    episode_length: int | None
+    discount: float | None
+    batch_size: int | None
     num_seeds: int
     seed: int
     num_iterations: int
@@ -69,10 +79,11 @@ class Settings(NamedTuple):
     inner_learning_rate: tuple[float | None, ...]
     policy: tuple[str | None, ...]
     hidden_units: tuple[tuple[int, ...] | None, ...]
-    baseline: str
-    loaded_lambda: float
-    tau: float
-    critic_optimizer: str
+    initial_logits: str
+    baseline: str | None
+    loaded_lambda: float | None
+    tau: float | None
+    critic_optimizer: str | None
     critic_learning_rate: tuple[float | None, ...]
     optimizer: tuple[str | None, ...]
     learning_rate: tuple[float | None, ...]
@@ -86,68 +97,91 @@ class Settings(NamedTuple):
         return len(self.learner)
 
 
-def resolve(values: flags.FlagValues) -> Settings:
+def resolve(
+    values: flags.FlagValues,
+    line_up: LineUp,
+    *,
+    is_exact: bool = False,
+    batch_size: int | None = None,
+    defaults: Defaults | None = None,
+    game: str | None = None,
+) -> Settings:
     """Reads all flags of a training and fills in the defaults.
 
     Args:
       values: parsed flags.
+      line_up: who plays.
+      is_exact: whether values are computed in closed form.
+      batch_size: where it is not that of the flags.
+      defaults: where they are not those of `defaults_for`, nor with exact
+        values those of the literature.
+      game: name of a game that is played whatever the flags say.
 
     Raises:
       ValueError: if they do not fit each other.
     """
-    payoffs = given_payoffs(values)
-    num_players = _NUM_PLAYERS if payoffs is None else len(payoffs)
-    learners = per_seat("learner", values.learner, num_players)
-    players = _resolve_players(values, learners)
-    most = max(player["num_lookaheads"] or 0 for player in players)
-    shared = defaults_for(most)
-    baseline = values.baseline or shared.baseline
-    # The defaults fit their baseline; with another they are out of place.
-    if baseline != shared.baseline:
-        shared = shared._replace(loaded_lambda=1.0, tau=1.0)
-    settings = Settings(
-        game=CUSTOM if values.payoffs else values.game,
-        payoffs=None if payoffs is None else payoffs.tolist(),
-        baseline=baseline,
-        loaded_lambda=_given(values.loaded_lambda, shared.loaded_lambda),
-        tau=_given(values.tau, shared.tau),
-        **{name: values[name].value for name in _SHARED},
-        **{
-            name: tuple(player[name] for player in players)
-            for name in ("learner", *_PER_SEAT)
-        },
-    )
-    _check_together(settings)
+    payoffs = None
+    if game is None:
+        game, payoffs = read_game(values, is_exact)
+    num_players = count_players(game, payoffs)
+    if is_exact and defaults is None:
+        defaults = TANDEM_DEFAULTS if game == TANDEM else EXACT_DEFAULTS
+    players = _resolve_players(values, line_up, num_players, defaults)
+    names = ("learner", "num_lookaheads", *_PER_SEAT)
+    seats = {name: tuple(own[name] for own in players) for name in names}
+    shared = {name: values[name].value for name in _SHARED}
+    if is_exact:
+        shared |= exact_settings(values, game)
+        seats["critic_learning_rate"] = (None,) * num_players
+        if game == TANDEM:
+            seats["policy"] = (None,) * num_players
+    else:
+        shared |= sampling_settings(values, seats, defaults)
+        shared["batch_size"] = batch_size or values.batch_size
+    settings = Settings(game=game, payoffs=payoffs, **shared, **seats)
+    check_settings(settings)
     return settings
 
 
-def _given(value: float | None, default: float) -> float:
-    return default if value is None else value
-
-
 def _resolve_players(
-    values: flags.FlagValues, learners: tuple[str, ...]
+    values: flags.FlagValues,
+    line_up: LineUp,
+    num_players: int,
+    defaults: Defaults | None,
 ) -> list[dict[str, Any]]:
     """Returns the settings of each player by flag."""
+    learners = per_seat("learner", line_up.learners, num_players)
     columns = {
-        name: per_seat(name, values[name].value, len(learners))
+        name: per_seat(name, values[name].value, num_players)
         for name in _PER_SEAT
         if values[name].value is not None
     }
+    columns["num_lookaheads"] = per_seat(
+        "num_lookaheads", line_up.numbers, num_players
+    )
     return [
         _resolve_player(
             check_seat(learner),
             {name: column[player_id] for name, column in columns.items()},
+            defaults,
         )
         for player_id, learner in enumerate(learners)
     ]
 
 
-def _resolve_player(learner: str, given: dict[str, Any]) -> dict[str, Any]:
-    num_lookaheads = given["num_lookaheads"] if learner == LOLA_DICE else 0
-    is_network = given["policy"] != TABULAR
-    player = defaults_for(num_lookaheads, is_network)._asdict() | given
-    player["learner"] = learner
+def _resolve_player(
+    learner: str, given: dict[str, Any], defaults: Defaults | None
+) -> dict[str, Any]:
+    if learner not in NUMBERED:
+        given["num_lookaheads"] = None
+    if defaults is None:
+        is_network = given["policy"] != TABULAR
+        # A step of the others is imagined once, unless there is a number.
+        steps = 1 if learner in IMAGINING else 0
+        if learner == LOLA_DICE:
+            steps = given["num_lookaheads"]
+        defaults = defaults_for(steps, is_network)
+    player = defaults._asdict() | given | {"learner": learner}
     if learner not in LEARNERS:
         # All seats have critics where one has: the objective asks for them.
         kept = ("learner", "critic_learning_rate")
@@ -157,35 +191,6 @@ def _resolve_player(learner: str, given: dict[str, Any]) -> dict[str, Any]:
         player["final_learning_rate"] = player["learning_rate"]
     if player["policy"] != MLP:
         player["hidden_units"] = None
-    if learner != LOLA_DICE:
-        player["num_lookaheads"] = player["inner_learning_rate"] = None
+    if learner not in IMAGINING:
+        player["inner_learning_rate"] = None
     return player
-
-
-def _check_together(settings: Settings) -> None:
-    if not any(learner in LEARNERS for learner in settings.learner):
-        raise ValueError(
-            "--learner must let at least one player learn "
-            f"({', '.join(LEARNERS)}). Received: {','.join(settings.learner)}."
-        )
-    alone = settings.batch_size == 1
-    if settings.baseline in (LEAVE_ONE_OUT, STATE_VALUES) and alone:
-        raise ValueError(
-            f"--baseline={settings.baseline} needs a --batch_size of at least "
-            "2. Received: 1. For single episodes, give --baseline=none or "
-            "--baseline=critic."
-        )
-    is_loaded = min(settings.loaded_lambda, settings.tau) < 1.0
-    if is_loaded and settings.baseline in (NO_BASELINE, LEAVE_ONE_OUT):
-        raise ValueError(
-            "--loaded_lambda and --tau below 1 need a --baseline of state "
-            f"values. Received: --baseline={settings.baseline}."
-        )
-    for optimizer, momentum in zip(
-        settings.optimizer, settings.momentum, strict=True
-    ):
-        if momentum and optimizer != "sgd":
-            raise ValueError(
-                "--momentum is that of --optimizer=sgd. Received: "
-                f"--momentum={momentum:g} with --optimizer={optimizer}."
-            )

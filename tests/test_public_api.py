@@ -85,6 +85,7 @@ PUBLIC_NAMES = {
         "iterated_matching_pennies",
         "iterated_matrix_game",
         "iterated_prisoners_dilemma",
+        "iterated_public_goods",
         "iterated_stag_hunt",
     },
     "dice_tf.inner_optimizers": {

@@ -9,6 +9,7 @@ from dice_tf.games.named import (
     iterated_chicken,
     iterated_matching_pennies,
     iterated_prisoners_dilemma,
+    iterated_public_goods,
     iterated_stag_hunt,
 )
 from dice_tf.games.point_navigation import PointNavigation
@@ -24,5 +25,6 @@ __all__ = [
     "iterated_matching_pennies",
     "iterated_matrix_game",
     "iterated_prisoners_dilemma",
+    "iterated_public_goods",
     "iterated_stag_hunt",
 ]

@@ -6,6 +6,11 @@ Opponent-Learning Awareness); of the others there are many versions, and each
 function says which one it is.
 """
 
+import itertools
+
+import numpy as np
+
+from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.matrix import iterated_matrix_game
 
@@ -91,4 +96,36 @@ def iterated_battle_of_the_sexes(
       dtype: floating dtype, "float32" or "float64".
     """
     payoffs = [[[3.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 3.0]]]
+    return iterated_matrix_game(payoffs, episode_length, dtype=dtype)
+
+
+def iterated_public_goods(
+    episode_length: int = 150,
+    *,
+    num_players: int = 3,
+    multiplier: float = 1.5,
+    dtype: str = "float32",
+) -> FiniteGame:
+    """Iterated public goods: contribute 1 to a pot (0) or keep it (1).
+
+    The pot is multiplied and shared equally: with c contributors everyone gets
+    `multiplier c / num_players`, less 1 for those who contributed. With a
+    multiplier between 1 and `num_players` it is a dilemma: all do best if
+    all contribute, and each does better by keeping.
+
+    Args:
+      episode_length: T, the number of rounds.
+      num_players: number of players, at least 2.
+      multiplier: at least 0.
+      dtype: floating dtype, "float32" or "float64".
+
+    Raises:
+      TypeError, ValueError: if an argument is out of its range.
+    """
+    num_players = check_whole_number("num_players", num_players, 2)
+    multiplier = check_number("multiplier", multiplier)
+    payoffs = np.zeros([num_players] + [2] * num_players)
+    for actions in itertools.product(range(2), repeat=num_players):
+        share = multiplier * actions.count(0) / num_players
+        payoffs[(slice(None), *actions)] = share - 1.0 + np.asarray(actions)
     return iterated_matrix_game(payoffs, episode_length, dtype=dtype)

@@ -7,6 +7,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import ipd
+from experiments.line_up import LineUp
 from experiments.settings import Settings, resolve
 
 del ipd  # Imported for the flags that it defines.
@@ -25,4 +26,5 @@ def parsed_flags(*arguments: str) -> Iterator[flags.FlagValues]:
 def settings_of(*arguments: str) -> Settings:
     """Returns the settings of a command line."""
     with parsed_flags(*arguments) as values:
-        return resolve(values)
+        line_up = LineUp(tuple(values.learner), values.num_lookaheads)
+        return resolve(values, line_up)

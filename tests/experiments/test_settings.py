@@ -130,7 +130,7 @@ def test_a_bad_value_is_refused_while_parsing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--learner=lola"], "learners .naive, lola_dice.*'lola'"),
+        (["--learner=lolo"], "learners .naive, .*lola_dice.*'lolo'"),
         (["--learner=naive,naive,naive"], "2 players. Received 3"),
         (["--learning_rate=1,2,3"], "--learning_rate .*2 players"),
         (["--learner=random"], "at least one player learn"),

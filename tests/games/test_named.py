@@ -1,5 +1,7 @@
 """The games known by name, against their payoffs in the literature."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,7 +27,7 @@ def test_payoffs_are_those_of_the_literature(name):
     np.testing.assert_array_equal(np.transpose(step.rewards), PAYOFFS[name])
 
 
-@pytest.mark.parametrize("name", PAYOFFS)
+@pytest.mark.parametrize("name", [*PAYOFFS, "iterated_public_goods"])
 def test_150_steps_in_float32_unless_said_otherwise(name):
     build = getattr(games, name)
     assert build().episode_length == 150 and build().dtype == tf.float32
@@ -39,3 +41,27 @@ def test_the_prisoners_dilemma_is_one():
     )[:, 0].reshape(2, 2)
     assert temptation > reward > punishment > sucker
     assert 2 * reward > temptation + sucker
+
+
+@pytest.mark.parametrize(("num_players", "multiplier"), [(3, 1.5), (4, 2.5)])
+def test_the_pot_is_multiplied_and_shared(num_players, multiplier):
+    game = games.iterated_public_goods(
+        2, num_players=num_players, multiplier=multiplier, dtype="float64"
+    )
+    for actions in itertools.product(range(2), repeat=num_players):
+        given = 1.0 - np.asarray(actions)
+        expected = multiplier * given.mean() - given
+        reward = game.rewards[(slice(None), 0, *actions)]
+        np.testing.assert_allclose(reward, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"num_players": 1}, "`num_players` must be at least 2"),
+        ({"multiplier": -1.0}, "`multiplier` must be finite and at least 0"),
+    ],
+)
+def test_public_goods_without_a_public_are_refused(argument, message):
+    with pytest.raises(ValueError, match=message):
+        games.iterated_public_goods(**argument)

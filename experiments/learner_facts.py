@@ -1,0 +1,86 @@
+"""Measures what is known of learners: who mixes, who exploits, who cooperates.
+
+  python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts
+  python -m experiments.learner_facts --facts=defector --output_dir=runs/one
+
+In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
+earns more than a naive learner that it meets in the prisoner's dilemma, and is
+not exploited by one that always defects, in both seats; and three LOLA-DiCE
+players contribute to a public good where naive ones do not.
+
+The folder gets summary.json, with one check per claim, and config.json.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+# Only what is cheap to import: --help and mistakes are answered at once.
+from experiments import run_flags
+from experiments.checks import as_table, summary
+from experiments.outputs import CONFIG, SUMMARY, OutputFolder, write_json
+from experiments.quiet_tensorflow import import_tensorflow
+from experiments.user_errors import user_errors
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(run_flags)
+
+_FACTS = ("matching_pennies", "naive_opponent", "defector", "public_goods")
+# Every fact has a game of its own.
+_FIXED = ("game", "payoffs", "discount")
+
+flags.DEFINE_list(
+    "facts", list(_FACTS), f"What to measure, of {', '.join(_FACTS)}."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    with user_errors():
+        if len(argv) > 1:
+            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
+        _check_flags(FLAGS)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    try:
+        passed = _run(folder)
+    except KeyboardInterrupt:
+        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+    if not passed:
+        sys.exit(1)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    for name in values.facts:
+        if name not in _FACTS:
+            raise ValueError(
+                f"--facts must be some of {', '.join(_FACTS)}. Received: "
+                f"{name!r}."
+            )
+    for name in _FIXED:
+        if values[name].present:
+            raise ValueError(
+                f"--{name} is part of each fact. Received: "
+                f"--{name}={values[name].value}."
+            )
+
+
+def _run(folder: OutputFolder) -> bool:
+    """Measures, writes and prints; returns whether all checks passed."""
+    import_tensorflow()
+    from experiments.fact_trainings import FACTS, Record
+    from experiments.provenance import config
+
+    record = Record()
+    checks = []
+    for name in FLAGS.facts:
+        with user_errors():
+            checks += FACTS[name](FLAGS, record)
+    with folder.collect() as stage:
+        write_json(stage / CONFIG, config(record.settings, folder.path))
+        write_json(stage / SUMMARY, summary(checks))
+    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
+    return all(check.passed for check in checks)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,145 @@
+"""The measures behind what is known of learners, and their experiment."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from experiments import fact_trainings, facts, learner_facts
+from tests.experiments.parsed_flags import parsed_flags
+
+
+def _tables(first: list[float], second: list[float]) -> list[np.ndarray]:
+    """Returns tables of one run from probabilities of action 0."""
+    return [
+        np.stack([own, 1.0 - np.asarray(own)], axis=-1)[np.newaxis]
+        for own in (first, second)
+    ]
+
+
+def test_coins_are_mixed() -> None:
+    mixing = facts.mixing(_tables([0.5] * 5, [0.5] * 5), 0.9)
+    np.testing.assert_allclose([mixing.mean, mixing.largest], 0.0, atol=1e-12)
+    assert facts.is_mixed(mixing).all()
+
+
+def test_states_weigh_what_they_are_visited() -> None:
+    # Both choose 0 for ever: after the start, only the state 00 is visited.
+    first, second = [1.0, 0.5, 0.5, 0.5, 1.0], [1.0, 0.5, 0.5, 0.5, 1.0]
+    mixing = facts.mixing(_tables(first, second), 0.9)
+    np.testing.assert_allclose(mixing.mean, 0.5)
+    # Player 0 is off in a state that is never visited.
+    first = [1.0, 0.5, 0.5, 0.0, 1.0]
+    np.testing.assert_allclose(
+        facts.mixing(_tables(first, second), 0.9).mean, 0.5
+    )
+
+
+def test_states_are_matched_between_seats() -> None:
+    # Player 0 chooses 0 and player 1 chooses 1: player 0 is in state 01 after
+    # the start, which player 1 sees as 10, where it is off by 0.2.
+    first = [0.5, 1.0, 0.5, 0.5, 1.0]
+    second = [0.5, 0.5, 0.3, 0.5, 0.0]
+    discount = 0.8
+    visits = np.zeros(4)
+    state, weight = np.eye(5)[4], 1 - discount
+    step = np.zeros([5, 5])
+    # Joint play in each state as player 0 sees it.
+    swapped = np.asarray(second)[[0, 2, 1, 3, 4]]
+    for row, (p, q) in enumerate(zip(first, swapped, strict=True)):
+        step[row, :4] = [p * q, p * (1 - q), (1 - p) * q, (1 - p) * (1 - q)]
+    visits = np.zeros(5)
+    for _ in range(400):
+        visits += weight * state
+        state, weight = state @ step, weight * discount
+    expected = max(
+        visits @ np.abs(np.asarray(first) - 0.5),
+        visits @ np.abs(swapped - 0.5),
+    )
+    mixing = facts.mixing(_tables(first, second), discount)
+    np.testing.assert_allclose(mixing.mean, expected, rtol=1e-6)
+    np.testing.assert_allclose(mixing.largest, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("count", "passed"), [(18, True), (17, False), (20, True)]
+)
+def test_enough_runs(count: int, passed: bool) -> None:
+    satisfied = np.arange(20) < count
+    check = facts.enough_runs("fact", satisfied, 0.9)
+    assert check.passed == passed and check.measured == count
+    assert check.required == ">= 18"
+
+
+def test_cooperation_is_a_share_of_the_gain() -> None:
+    finals = np.asarray([[0.0, 0.0, 0.0], [0.5, 0.4, 0.6], [0.2, 0.3, 0.1]])
+    np.testing.assert_allclose(
+        facts.cooperation(finals, 0.0, 0.5), [0.0, 1.0, 0.4]
+    )
+
+
+def test_the_return_of_a_constant_reward() -> None:
+    discounted = sum(0.96**t * -2.0 for t in range(150))
+    expected = 0.04 * discounted
+    assert facts.constant_return(-2.0, 0.96, 150) == pytest.approx(expected)
+
+
+def test_the_names_of_facts_are_those_of_the_flag() -> None:
+    assert tuple(fact_trainings.FACTS) == learner_facts._FACTS
+
+
+def test_a_fact_is_measured_and_written(tmp_path) -> None:
+    arguments = (
+        f"--output_dir={tmp_path}",
+        "--facts=defector",
+        "--num_seeds=2",
+        "--num_iterations=2",
+        "--batch_size=4",
+        "--episode_length=3",
+        "--nojit_compile",
+    )
+    with parsed_flags(*arguments):
+        try:
+            learner_facts.main(["learner_facts"])
+        except SystemExit as end:
+            assert end.code == 1  # A check failed.
+    assert set(os.listdir(tmp_path)) == {"config.json", "summary.json"}
+    checks = json.loads((tmp_path / "summary.json").read_text())["checks"]
+    assert len(checks) == 2
+    defection = facts.constant_return(-2.0, 0.96, 3)
+    for check in checks:
+        assert set(check) == {"name", "measured", "required", "passed"}
+        assert check["required"] == f">= {defection - 0.1:g}"
+
+
+def test_policies_are_averaged_over_the_last_iterations() -> None:
+    with parsed_flags(
+        "--num_seeds=2", "--num_iterations=3", "--nojit_compile"
+    ) as values:
+        settings = fact_trainings._pennies_settings(values, "lola", True)
+    assert settings.game == "matching_pennies" and settings.discount == 0.9
+    tables = fact_trainings.final_tables(settings)
+    assert [own.shape for own in tables] == [(2, 5, 2)] * 2
+    frozen = fact_trainings.final_tables(
+        settings._replace(learning_rate=(0.0, 0.0), num_iterations=1)
+    )
+    assert not np.allclose(tables[0], frozen[0])
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--facts=defector,weather", "--facts must be some of .*'weather'"),
+        ("--game=chicken", "--game is part of each fact"),
+        ("--discount=0.5", "--discount is part of each fact"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(
+    tmp_path, argument: str, message: str
+) -> None:
+    with (
+        parsed_flags(f"--output_dir={tmp_path}", argument),
+        pytest.raises(SystemExit, match=message),
+    ):
+        learner_facts.main(["learner_facts"])

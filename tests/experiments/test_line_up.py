@@ -1,0 +1,51 @@
+"""The names of methods: read as they are written."""
+
+import pytest
+
+from experiments import line_up
+from experiments.line_up import LineUp
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("naive", LineUp(("naive",), (None,))),
+        ("lola_full_gradient", LineUp(("lola_full_gradient",), (None,))),
+        ("lola_dice_1_lookahead", LineUp(("lola_dice",), (1,))),
+        ("lola_dice_12_lookaheads", LineUp(("lola_dice",), (12,))),
+        ("hola_3", LineUp(("hola",), (3,))),
+        (
+            "sos_vs_lola_dice_2_lookaheads_vs_tit_for_tat",
+            LineUp(("sos", "lola_dice", "tit_for_tat"), (None, 2, None)),
+        ),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [None, 64, 4000])
+def test_a_name_is_read_as_it_is_written(
+    name: str, expected: LineUp, batch_size: int | None
+) -> None:
+    text = name if batch_size is None else f"{name}_batch_{batch_size}"
+    method = line_up.parse_method(text)
+    assert method == line_up.Method(expected, batch_size)
+    written = line_up.method_name(*expected, batch_size)
+    assert written == (text if batch_size != 64 else name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "lolo",
+        "lola_dice",
+        "hola",
+        "hola_",
+        "lola_dice_x_lookaheads",
+        "naive_batch_0",
+        "naive_vs_",
+        "_batch_64",
+        "naive naive",
+    ],
+)
+def test_what_is_no_method_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="A method must"):
+        line_up.parse_method(name)
