@@ -6,7 +6,11 @@ import numpy as np
 import dice_tf
 from experiments.game_builder import build_named_game
 from experiments.learner_builders import learner_of
-from experiments.line_up import LEARNERS, is_saved_model
+from experiments.line_up import (
+    LEARNERS,
+    LOLA_DICE_OPPONENT_MODEL,
+    is_saved_model,
+)
 from experiments.named_games import TANDEM
 from experiments.player_flags import CRITIC, MLP, NO_BASELINE, NORMAL, TABULAR
 from experiments.settings import Settings
@@ -64,21 +68,37 @@ def build_critic(
 
 
 def build_learner(
-    settings: Settings, player_id: int
+    settings: Settings, game: dice_tf.games.FiniteGame | None, player_id: int
 ) -> dice_tf.learners.Learner | None:
     """Returns how a player learns, `None` if it does not."""
-    return learner_of(
+    learner = learner_of(
         settings.learner[player_id],
         settings.num_lookaheads[player_id],
         settings.inner_learning_rate[player_id],
     )
+    if settings.learner[player_id] != LOLA_DICE_OPPONENT_MODEL:
+        return learner
+    models = [
+        None if seat == player_id else _build_model(settings, game, seat)
+        for seat in range(settings.num_players)
+    ]
+    return dice_tf.opponent_models.OpponentModelling(learner, models)
+
+
+def _build_model(
+    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+) -> keras.Model:
+    """Returns a model of a player: what it is, or a table if it is fixed."""
+    if settings.learner[player_id] in LEARNERS:
+        return build_policy(settings, game, player_id)
+    return dice_tf.policies.tabular(game, player_id)
 
 
 def build_optimizer(
     settings: Settings, player_id: int
 ) -> keras.optimizers.Optimizer | None:
     """Returns the optimiser of a player's real updates, if it learns."""
-    if build_learner(settings, player_id) is None:
+    if settings.learner[player_id] not in LEARNERS:
         return None
     rate = settings.learning_rate[player_id]
     last = settings.final_learning_rate[player_id]
@@ -131,7 +151,7 @@ def build_trainer(settings: Settings) -> dice_tf.Trainer:
     policies = [build_policy(settings, game, player) for player in players]
     return dice_tf.Trainer(
         build_objective(settings, game, policies),
-        [build_learner(settings, player) for player in players],
+        [build_learner(settings, game, player) for player in players],
         num_seeds=settings.num_seeds,
         seed=settings.seed,
         initial_params="random",
@@ -146,7 +166,7 @@ def _build_tandem_trainer(settings: Settings) -> dice_tf.Trainer:
     players = range(settings.num_players)
     return dice_tf.Trainer(
         tandem_objective(),
-        [build_learner(settings, player) for player in players],
+        [build_learner(settings, None, player) for player in players],
         num_seeds=settings.num_seeds,
         seed=settings.seed,
         initial_params=tandem_starts(settings.num_seeds, settings.seed),

@@ -36,7 +36,7 @@ METHODS: dict[str, dict[str, Defaults | None]] = {
         "lola_dice_1_lookahead": None,
         "lola_dice_2_lookaheads": None,
         "lola_dice_3_lookaheads": None,
-        # Variants of LOLA-DiCE, such as those with a model of the opponent.
+        "lola_dice_1_lookahead_opponent_model": None,
     },
     # Inferred from the published curves, each by itself: no single setting
     # gives them all, and those of the paper are not known.
@@ -93,6 +93,7 @@ TARGETS = {
     "lola_dice_1_lookahead": Target(-1.05, share_of_runs=0.95),
     "lola_dice_2_lookaheads": Target(-1.05, share_of_runs=0.9),
     "lola_dice_3_lookaheads": Target(-1.05, share_of_runs=0.9),
+    "lola_dice_1_lookahead_opponent_model": Target(-1.05),
 }
 
 # What the published curves call our methods.

@@ -3,7 +3,12 @@
 from collections.abc import Callable
 
 import dice_tf
-from experiments.line_up import HOLA, IMAGINING, LOLA_DICE
+from experiments.line_up import (
+    HOLA,
+    IMAGINING,
+    LOLA_DICE,
+    LOLA_DICE_OPPONENT_MODEL,
+)
 
 Learner = dice_tf.learners.Learner
 
@@ -30,17 +35,18 @@ _OTHERS: dict[str, Callable[[], Learner]] = {
 def learner_of(
     name: str, number: int | None, inner_learning_rate: float | None
 ) -> Learner | None:
-    """Returns a learner by its name.
+    """Returns a learner by its name, one that knows its opponents.
 
     Args:
       name: one of `LEARNERS`, or what does not learn.
-      number: look-aheads of `lola_dice`, order of `hola`.
+      number: look-aheads of `lola_dice`, with or without models, or order of
+        `hola`.
       inner_learning_rate: of learners that imagine steps.
 
     Returns:
       The learner; `None` for what does not learn.
     """
-    if name == LOLA_DICE:
+    if name in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
         return dice_tf.learners.LOLADiCE(number, inner_learning_rate)
     if name == HOLA:
         return dice_tf.learners.HOLA(number, inner_learning_rate)

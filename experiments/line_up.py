@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"
+# Against models of the opponents, fitted to their play.
+LOLA_DICE_OPPONENT_MODEL = "lola_dice_opponent_model"
 LOLA_SURROGATE = "lola_surrogate"
 HOLA = "hola"
 
@@ -17,6 +19,7 @@ IMAGINING = (
     "lola_full_gradient",
     LOLA_SURROGATE,
     LOLA_DICE,
+    LOLA_DICE_OPPONENT_MODEL,
     "sos",
     "competitive",
     "extragradient",
@@ -30,7 +33,7 @@ LEARNERS = (
     "locally_stable",
 )
 # Learners with a number: of look-aheads, or their order.
-NUMBERED = (LOLA_DICE, HOLA)
+NUMBERED = (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL, HOLA)
 
 # `dice_tf.policies.<name>` builds each of them.
 OPPONENTS = (
@@ -49,6 +52,7 @@ _AGAINST = "_vs_"
 _NAME = re.compile(r"(?P<seats>.+?)(_batch_(?P<batch>[1-9]\d*))?")
 _NUMBERED_NAME = re.compile(
     rf"(?P<dice>{LOLA_DICE})_(?P<lookaheads>\d+)_lookaheads?"
+    r"(?P<model>_opponent_model)?"
     rf"|(?P<hola>{HOLA})_(?P<order>\d+)"
 )
 
@@ -98,14 +102,18 @@ def _parse_seat(name: str) -> tuple[str, int | None]:
     match = _NUMBERED_NAME.fullmatch(name)
     if match is not None:
         if match["dice"]:
-            return LOLA_DICE, int(match["lookaheads"])
+            return (
+                LOLA_DICE_OPPONENT_MODEL if match["model"] else LOLA_DICE,
+                int(match["lookaheads"]),
+            )
         return HOLA, int(match["order"])
     if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
         plain = [own for own in LEARNERS if own not in NUMBERED]
         raise ValueError(
             "A method must be one of "
             f"{', '.join(plain)}, {LOLA_DICE}_1_lookahead, "
-            f"{LOLA_DICE}_<K>_lookaheads, {HOLA}_<n>, or several such and "
+            f"{LOLA_DICE}_<K>_lookaheads, either with _opponent_model, "
+            f"{HOLA}_<n>, or several such and "
             f"fixed opponents ({', '.join(OPPONENTS)}) in seat order, joined "
             f"by {_AGAINST}; _batch_<B> at the end sets the batch size. "
             f"Received: {name!r}."
@@ -158,9 +166,10 @@ def method_name(
 
 def seat_name(learner: str, num_lookaheads: int | None) -> str:
     """Returns what files and pictures call who sits in a seat."""
-    if learner == LOLA_DICE:
+    if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
         plural = "" if num_lookaheads == 1 else "s"
-        return f"{learner}_{num_lookaheads}_lookahead{plural}"
+        model = learner.removeprefix(LOLA_DICE)
+        return f"{LOLA_DICE}_{num_lookaheads}_lookahead{plural}{model}"
     if learner == HOLA:
         return f"{learner}_{num_lookaheads}"
     if learner in LEARNERS or learner in OPPONENTS:

@@ -15,6 +15,7 @@ from experiments.line_up import (
     IMAGINING,
     LEARNERS,
     LOLA_DICE,
+    LOLA_DICE_OPPONENT_MODEL,
     NUMBERED,
     LineUp,
     check_seat,
@@ -178,7 +179,7 @@ def _resolve_player(
         is_network = given["policy"] != TABULAR
         # A step of the others is imagined once, unless there is a number.
         steps = 1 if learner in IMAGINING else 0
-        if learner == LOLA_DICE:
+        if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
             steps = given["num_lookaheads"]
         defaults = defaults_for(steps, is_network)
     player = defaults._asdict() | given | {"learner": learner}

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from experiments.line_up import LEARNERS, LOLA_SURROGATE, NAIVE
+from experiments.line_up import (
+    LEARNERS,
+    LOLA_DICE_OPPONENT_MODEL,
+    LOLA_SURROGATE,
+    NAIVE,
+)
 from experiments.named_games import TANDEM
 from experiments.player_flags import LEAVE_ONE_OUT, NO_BASELINE, STATE_VALUES
 
@@ -28,6 +33,11 @@ def check_settings(settings: Any) -> None:
         raise ValueError(
             "--discount must be below 1 with an infinite horizon. Received: "
             "--discount=1. Give --episode_length for a finite one."
+        )
+    elif LOLA_DICE_OPPONENT_MODEL in settings.learner:
+        raise ValueError(
+            f"{LOLA_DICE_OPPONENT_MODEL} learns its models from play, and "
+            "exact values have none: use --mode=sampled or lola_dice."
         )
     elif LOLA_SURROGATE in settings.learner:
         raise ValueError(

@@ -29,7 +29,7 @@ def test_every_opponent_is_built_and_stands_still(name: str) -> None:
     game = builders.build_game(settings)
     policy = builders.build_policy(settings, game, 1)
     assert policy.trainable_variables == []
-    assert builders.build_learner(settings, 1) is None
+    assert builders.build_learner(settings, None, 1) is None
     assert builders.build_optimizer(settings, 1) is None
 
 
@@ -54,13 +54,30 @@ def test_learners_and_their_settings() -> None:
         "--num_lookaheads=3",
         "--inner_learning_rate=0.7",
     )
-    learner = builders.build_learner(settings, 0)
+    learner = builders.build_learner(settings, None, 0)
     assert isinstance(learner, dice_tf.learners.LOLADiCE)
     assert learner.num_lookaheads == 3
     assert learner.inner_learning_rate == 0.7
     assert isinstance(
-        builders.build_learner(settings, 1), dice_tf.learners.Naive
+        builders.build_learner(settings, None, 1), dice_tf.learners.Naive
     )
+
+
+def test_opponents_are_modelled_as_what_they_are_or_by_a_table() -> None:
+    settings = settings_of(
+        "--learner=lola_dice_opponent_model,naive", "--policy=tabular,mlp"
+    )
+    game = builders.build_game(settings)
+    learner = builders.build_learner(settings, game, 0)
+    assert isinstance(learner, dice_tf.opponent_models.OpponentModelling)
+    assert isinstance(learner.learner, dice_tf.learners.LOLADiCE)
+    assert learner.models[0] is None
+    assert len(learner.models[1].trainable_variables) > 1
+    settings = settings_of("--learner=tit_for_tat,lola_dice_opponent_model")
+    learner = builders.build_learner(settings, game, 1)
+    assert [
+        tuple(variable.shape) for variable in learner.models[0].variables
+    ] == [(5, 1)]
 
 
 def test_policies_have_the_hidden_units_of_their_seat() -> None:

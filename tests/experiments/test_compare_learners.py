@@ -147,7 +147,7 @@ def test_every_method_of_a_mode_is_built(mode: str) -> None:
     assert "naive" in methods and len(methods) >= 7
     for name, settings in methods.items():
         learners = {
-            type(builders.build_learner(settings, player)).__name__
+            type(builders.build_learner(settings, None, player)).__name__
             for player in range(2)
         }
         assert len(learners) == 1, name

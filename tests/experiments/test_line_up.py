@@ -13,6 +13,10 @@ from experiments.line_up import LineUp
         ("lola_full_gradient", LineUp(("lola_full_gradient",), (None,))),
         ("lola_dice_1_lookahead", LineUp(("lola_dice",), (1,))),
         ("lola_dice_12_lookaheads", LineUp(("lola_dice",), (12,))),
+        (
+            "lola_dice_2_lookaheads_opponent_model",
+            LineUp(("lola_dice_opponent_model",), (2,)),
+        ),
         ("hola_3", LineUp(("hola",), (3,))),
         (
             "sos_vs_lola_dice_2_lookaheads_vs_tit_for_tat",
