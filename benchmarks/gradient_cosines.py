@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import app, flags
 
 import dice_tf
-from experiments.outputs import SUMMARY, OutputFolder, write_json
+from experiments.results.outputs import SUMMARY, OutputFolder, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 65_536, "Episodes of each play.")

@@ -22,15 +22,16 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
+from experiments.command_line.user_errors import user_errors
+from experiments.results.outputs import OutputFolder
+from experiments.results.report import print_report
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments import player_flags, run_flags
-from experiments.line_up import LEARNERS, method_name, parse_method
-from experiments.outputs import OutputFolder
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.report import print_report
-from experiments.requirements import require_matplotlib
-from experiments.settings import Settings, resolve
-from experiments.user_errors import user_errors
+from experiments.settings import player_flags, run_flags
+from experiments.settings.line_up import LEARNERS, method_name, parse_method
+from experiments.settings.settings import Settings, resolve
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
@@ -129,9 +130,13 @@ def resolve_methods(values: flags.FlagValues) -> dict[str, Settings]:
 
 def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     import_tensorflow()
-    from experiments.comparison import train_methods
-    from experiments.references import agreements, as_columns, references_for
-    from experiments.result_files import write_results
+    from experiments.comparisons.comparison import train_methods
+    from experiments.comparisons.references import (
+        agreements,
+        as_columns,
+        references_for,
+    )
+    from experiments.results.result_files import write_results
 
     results = train_methods(settings)
     references = references_for(settings)

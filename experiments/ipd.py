@@ -18,15 +18,16 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
+from experiments.command_line.user_errors import user_errors
+from experiments.results.outputs import OutputFolder
+from experiments.results.report import print_report
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments import player_flags, run_flags, seat_flags
-from experiments.line_up import LineUp, method_name
-from experiments.outputs import OutputFolder
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.report import print_report
-from experiments.requirements import require_matplotlib
-from experiments.settings import Settings, resolve
-from experiments.user_errors import user_errors
+from experiments.settings import player_flags, run_flags, seat_flags
+from experiments.settings.line_up import LineUp, method_name
+from experiments.settings.settings import Settings, resolve
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
@@ -51,8 +52,8 @@ def main(argv: Sequence[str]) -> None:
 
 def _run(settings: Settings, folder: OutputFolder) -> None:
     import_tensorflow()
-    from experiments.builders import build_trainer
-    from experiments.training import train
+    from experiments.building.builders import build_trainer
+    from experiments.building.training import train
 
     method = method_name(
         settings.learner, settings.num_lookaheads, settings.batch_size
@@ -62,7 +63,7 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
         trainer = build_trainer(settings)
     training = train(trainer, settings)
     # Matplotlib takes its time, too.
-    from experiments.result_files import Result, write_results
+    from experiments.results.result_files import Result, write_results
 
     with user_errors():
         summary = write_results(

@@ -16,12 +16,18 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.results.checks import as_table, summary
+from experiments.results.outputs import (
+    CONFIG,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments import run_flags
-from experiments.checks import as_table, summary
-from experiments.outputs import CONFIG, SUMMARY, OutputFolder, write_json
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.user_errors import user_errors
+from experiments.settings import run_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
@@ -67,8 +73,8 @@ def _check_flags(values: flags.FlagValues) -> None:
 def _run(folder: OutputFolder) -> bool:
     """Measures, writes and prints; returns whether all checks passed."""
     import_tensorflow()
-    from experiments.fact_trainings import FACTS, Record
-    from experiments.provenance import config
+    from experiments.comparisons.fact_trainings import FACTS, Record
+    from experiments.results.provenance import config
 
     record = Record()
     checks = []

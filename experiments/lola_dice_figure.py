@@ -20,20 +20,21 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments import player_flags, run_flags
-from experiments.figure_methods import (
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
+from experiments.command_line.user_errors import user_errors
+from experiments.comparisons.figure_methods import (
     METHODS,
     PUBLISHED,
     RECOMMENDED,
     figure_settings,
 )
-from experiments.outputs import OutputFolder
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.report import print_report
-from experiments.requirements import require_matplotlib
-from experiments.settings import Settings
-from experiments.user_errors import user_errors
+from experiments.results.outputs import OutputFolder
+from experiments.results.report import print_report
+
+# Only what is cheap to import: --help and mistakes are answered at once.
+from experiments.settings import player_flags, run_flags
+from experiments.settings.settings import Settings
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
@@ -72,9 +73,12 @@ def main(argv: Sequence[str]) -> None:
 
 def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     import_tensorflow()
-    from experiments.comparison import train_methods
-    from experiments.figure_verdicts import band_verdicts, target_verdicts
-    from experiments.result_files import write_results
+    from experiments.comparisons.comparison import train_methods
+    from experiments.comparisons.figure_verdicts import (
+        band_verdicts,
+        target_verdicts,
+    )
+    from experiments.results.result_files import write_results
 
     results = train_methods(settings)
     curves = {name: own.training.curves for name, own in results.items()}

@@ -18,19 +18,30 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.flag_parsers import (
+    choice,
+    define,
+    number,
+    whole_number,
+)
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.meta_learning.maml_settings import (
+    ESTIMATORS,
+    TASKS,
+    Settings,
+    resolve,
+)
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.checks import Check, as_table, summary
-from experiments.flag_parsers import choice, define, number, whole_number
-from experiments.maml_settings import ESTIMATORS, TASKS, Settings, resolve
-from experiments.outputs import (
+from experiments.results.checks import Check, as_table, summary
+from experiments.results.outputs import (
     CONFIG,
     CURVES,
     SUMMARY,
     OutputFolder,
     write_json,
 )
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.user_errors import user_errors
 
 FLAGS = flags.FLAGS
 _BY_TASK = "Default: by --task."
@@ -109,8 +120,9 @@ def run(folder: OutputFolder, settings: Settings) -> list[Check]:
     """
     import_tensorflow()
     # What imports TensorFlow or Matplotlib takes its time.
-    from experiments import curve_plot, maml_runs, provenance
-    from experiments.curves_csv import write_curves
+    from experiments.meta_learning import maml_runs
+    from experiments.results import curve_plot, provenance
+    from experiments.results.curves_csv import write_curves
 
     results = maml_runs.run(settings)
     method = f"maml_{settings.estimator}"

@@ -15,14 +15,23 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.flag_parsers import define, whole_number
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.matches.match_settings import Settings, resolve
+from experiments.results.outputs import (
+    CONFIG,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.common_flags import define_game_flags, define_output_flags
-from experiments.flag_parsers import define, whole_number
-from experiments.line_up import OPPONENTS
-from experiments.match_settings import Settings, resolve
-from experiments.outputs import CONFIG, SUMMARY, OutputFolder, write_json
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.user_errors import user_errors
+from experiments.settings.common_flags import (
+    define_game_flags,
+    define_output_flags,
+)
+from experiments.settings.line_up import OPPONENTS
 
 FLAGS = flags.FLAGS
 
@@ -67,8 +76,8 @@ def main(argv: Sequence[str]) -> None:
 def run(settings: Settings, folder: OutputFolder | None) -> None:
     """Plays the match, prints it, and writes the files if there is a folder."""
     import_tensorflow()
-    from experiments.match_report import play, report, summary
-    from experiments.provenance import config
+    from experiments.matches.match_report import play, report, summary
+    from experiments.results.provenance import config
 
     with user_errors():
         match = play(settings)

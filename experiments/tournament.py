@@ -19,15 +19,19 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from experiments.command_line.flag_parsers import define, optional, whole_number
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.matches.entrants import SYNTAX
+from experiments.matches.tournament_settings import Settings, resolve
+from experiments.results.outputs import OutputFolder
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.common_flags import define_game_flags, define_output_flags
-from experiments.entrants import SYNTAX
-from experiments.flag_parsers import define, optional, whole_number
-from experiments.line_up import OPPONENTS
-from experiments.outputs import OutputFolder
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.tournament_settings import Settings, resolve
-from experiments.user_errors import user_errors
+from experiments.settings.common_flags import (
+    define_game_flags,
+    define_output_flags,
+)
+from experiments.settings.line_up import OPPONENTS
 
 FLAGS = flags.FLAGS
 
@@ -73,8 +77,8 @@ def main(argv: Sequence[str]) -> None:
 def run(settings: Settings, folder: OutputFolder) -> None:
     """Plays the tournament, writes the files and prints the tables."""
     import_tensorflow()
-    from experiments.tournament_files import write_files
-    from experiments.tournament_play import play
+    from experiments.matches.tournament_files import write_files
+    from experiments.matches.tournament_play import play
 
     with user_errors():
         outcome = play(settings)

@@ -18,14 +18,20 @@ from typing import NamedTuple
 
 from absl import app, flags
 
+from experiments.command_line.flag_parsers import define, whole_number
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.estimators.verification_sizes import FULL, QUICK, Sizes
+
 # Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.checks import Check, as_table, summary
-from experiments.common_flags import define_output_flags
-from experiments.flag_parsers import define, whole_number
-from experiments.outputs import CONFIG, SUMMARY, OutputFolder, write_json
-from experiments.quiet_tensorflow import import_tensorflow
-from experiments.user_errors import user_errors
-from experiments.verification_sizes import FULL, QUICK, Sizes
+from experiments.results.checks import Check, as_table, summary
+from experiments.results.outputs import (
+    CONFIG,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
+from experiments.settings.common_flags import define_output_flags
 
 FLAGS = flags.FLAGS
 
@@ -89,9 +95,10 @@ def verify(folder: OutputFolder, seed: int, quick: bool) -> list[Check]:
     """
     import_tensorflow()
     # What imports TensorFlow or Matplotlib takes its time.
-    from experiments import estimator_figures as figures
-    from experiments import prisoners_dilemma_derivatives as dilemma
-    from experiments import provenance, random_mdp_derivatives
+    from experiments.estimators import estimator_figures as figures
+    from experiments.estimators import prisoners_dilemma_derivatives as dilemma
+    from experiments.estimators import random_mdp_derivatives
+    from experiments.results import provenance
 
     sizes = QUICK if quick else FULL
     started = time.monotonic()

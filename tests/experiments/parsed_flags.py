@@ -7,8 +7,8 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import ipd
-from experiments.line_up import LineUp
-from experiments.settings import Settings, resolve
+from experiments.settings.line_up import LineUp
+from experiments.settings.settings import Settings, resolve
 
 del ipd  # Imported for the flags that it defines.
 

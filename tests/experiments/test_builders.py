@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import dice_tf
-from experiments import builders, line_up, named_games
+from experiments.building import builders
+from experiments.settings import line_up, named_games
 from tests.experiments.parsed_flags import settings_of
 
 

@@ -9,9 +9,11 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from experiments import builders, compare_learners, line_up
-from experiments.curves_csv import read_curves
-from experiments.tandem import tandem_objective, tandem_starts
+from experiments import compare_learners
+from experiments.building import builders
+from experiments.building.tandem import tandem_objective, tandem_starts
+from experiments.results.curves_csv import read_curves
+from experiments.settings import line_up
 from tests.experiments.parsed_flags import parsed_flags
 
 

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from experiments.entrants import Entrant, find_entrants
+from experiments.matches.entrants import Entrant, find_entrants
 
 
 def _saved_model(path: pathlib.Path) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import ipd, training
-from experiments.curves_csv import read_curves
+from experiments import ipd
+from experiments.building import training
+from experiments.results.curves_csv import read_curves
 from tests.experiments.parsed_flags import parsed_flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

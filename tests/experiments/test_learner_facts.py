@@ -6,7 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from experiments import fact_trainings, facts, learner_facts
+from experiments import learner_facts
+from experiments.comparisons import fact_trainings, facts
 from tests.experiments.parsed_flags import parsed_flags
 
 

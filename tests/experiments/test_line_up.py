@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments import line_up
-from experiments.line_up import LineUp
+from experiments.settings import line_up
+from experiments.settings.line_up import LineUp
 
 
 @pytest.mark.parametrize(

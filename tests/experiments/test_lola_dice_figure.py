@@ -7,11 +7,16 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments import figure_methods, figure_verdicts, lola_dice_figure
-from experiments.curves_csv import read_curves
-from experiments.defaults import defaults_for
-from experiments.figure_methods import PUBLISHED, RECOMMENDED, Target
-from experiments.published import published_curves
+from experiments import lola_dice_figure
+from experiments.comparisons import figure_methods, figure_verdicts
+from experiments.comparisons.figure_methods import (
+    PUBLISHED,
+    RECOMMENDED,
+    Target,
+)
+from experiments.results.curves_csv import read_curves
+from experiments.results.published import published_curves
+from experiments.settings.defaults import defaults_for
 from tests.experiments.parsed_flags import parsed_flags
 
 TINY = (

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 import dice_tf
-from experiments import maml, maml_runs
-from experiments.curves_csv import read_curves
-from experiments.maml_settings import TASKS, Settings, resolve
-from experiments.meta_training import meta_train
-from experiments.tabular_tasks import (
+from experiments import maml
+from experiments.meta_learning import maml_runs
+from experiments.meta_learning.maml_settings import TASKS, Settings, resolve
+from experiments.meta_learning.meta_training import meta_train
+from experiments.meta_learning.tabular_tasks import (
     Cosines,
     central_differences,
     meta_gradient_cosines,
     random_task,
     tabular_problem,
 )
+from experiments.results.curves_csv import read_curves
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from experiments.outputs import OutputFolder, write_json
+from experiments.results.outputs import OutputFolder, write_json
 
 
 def _publish(folder: OutputFolder, text: str) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import curve_plot, named_games, policy_plot, published
+from experiments.results import curve_plot, policy_plot, published
+from experiments.settings import named_games
 
 PNG = b"\x89PNG"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import dice_tf
-from experiments import match_report
-from experiments.match_settings import Settings
+from experiments.matches import match_report
+from experiments.matches.match_settings import Settings
 from tests.experiments.commands import refusals, resolved, shell
 
 PAYOFFS = [[[3.0, 0.2], [4.1, 1.0]], [[3.2, 4.3], [-0.3, 0.9]]]

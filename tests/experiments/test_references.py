@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import references
-from experiments.line_up import parse_method
-from experiments.references import Reference
-from experiments.settings import Settings, resolve
+from experiments.comparisons import references
+from experiments.comparisons.references import Reference
+from experiments.settings.line_up import parse_method
+from experiments.settings.settings import Settings, resolve
 from tests.experiments.parsed_flags import parsed_flags
 
 

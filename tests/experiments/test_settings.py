@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import defaults, line_up
+from experiments.settings import defaults, line_up
 from tests.experiments.parsed_flags import settings_of
 
 PAYOFFS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]

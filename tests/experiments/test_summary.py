@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import summary
-from experiments.curves_csv import read_curves, write_curves
+from experiments.results import summary
+from experiments.results.curves_csv import read_curves, write_curves
 
 
 def _curves(*joint: list[float]) -> np.ndarray:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import dice_tf
-from experiments import tournament, tournament_play
-from experiments.entrants import find_entrants
-from experiments.outputs import OutputFolder
-from experiments.tournament_settings import Settings
+from experiments import tournament
+from experiments.matches import tournament_play
+from experiments.matches.entrants import find_entrants
+from experiments.matches.tournament_settings import Settings
+from experiments.results.outputs import OutputFolder
 from tests.experiments.commands import (
     LEARNED,
     refusals,

@@ -10,8 +10,8 @@ import types
 import numpy as np
 import pytest
 
-from experiments import checks, verify_estimators
-from experiments.derivative_estimates import (
+from experiments import verify_estimators
+from experiments.estimators.derivative_estimates import (
     DerivativeEstimates,
     ExactDerivatives,
     correlation,
@@ -19,16 +19,17 @@ from experiments.derivative_estimates import (
     dice_with_values,
     loaded_dice,
 )
-from experiments.prisoners_dilemma_derivatives import (
+from experiments.estimators.prisoners_dilemma_derivatives import (
     check_baseline_errors,
     prisoners_dilemma,
 )
-from experiments.random_mdp import random_mdp
-from experiments.random_mdp_derivatives import (
+from experiments.estimators.random_mdp import random_mdp
+from experiments.estimators.random_mdp_derivatives import (
     ESTIMATORS,
     check_orders,
     random_process,
 )
+from experiments.results import checks
 from tests import oracles
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -1,0 +1,1 @@
+"""From settings to games, policies, learners and a trainer."""

@@ -1,0 +1,101 @@
+"""Training with a progress bar, from settings to curves."""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+import dice_tf
+from experiments.building.builders import compile_trainer
+from experiments.settings.settings import Settings
+
+# How often the progress bar moves. In between, no Python runs.
+_MOVES = 20
+_MOST_STEPS = 20
+
+
+class Training(NamedTuple):
+    """What a training leaves behind, beside the trained trainer.
+
+    Attributes:
+      curves: `[num_iterations, num_runs, num_players]`, reported returns.
+      seconds: wall time, compilation included.
+      seconds_per_iteration: wall time of an iteration once compiled.
+    """
+
+    curves: np.ndarray
+    seconds: float
+    seconds_per_iteration: float
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One Keras progress bar over a whole training, with the joint return.
+
+    Its clock starts when the first steps are done: they compile.
+
+    Args:
+      num_iterations: of the training.
+    """
+
+    def __init__(self, num_iterations: int):
+        super().__init__()
+        self.iterations_at: list[tuple[int, float]] = []
+        self._num_iterations = num_iterations
+        self._bar = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._bar is None:
+            self._bar = keras.utils.Progbar(
+                self._num_iterations,
+                stateful_metrics=["joint return"],
+                unit_name="iteration",
+            )
+        done = self.model.iterations
+        self.iterations_at.append((done, time.perf_counter()))
+        self._bar.update(done, [("joint return", logs["joint/return"])])
+
+
+def train(trainer: dice_tf.Trainer, settings: Settings) -> Training:
+    """Compiles a new trainer and trains it.
+
+    Args:
+      trainer: what `build_trainer(settings)` returned.
+      settings: all that determines the training.
+    """
+    start = time.perf_counter()
+    num_iterations = settings.num_iterations
+    steps = min(math.ceil(num_iterations / _MOVES), _MOST_STEPS)
+    epochs, rest = divmod(num_iterations, steps)
+    # All executions of the compiled step are alike, also those of the rest.
+    compile_trainer(trainer, settings, math.gcd(steps, rest))
+    bar = ProgressBar(num_iterations)
+    trainer.fit(
+        epochs=epochs, steps_per_epoch=steps, verbose=0, callbacks=[bar]
+    )
+    if rest:
+        trainer.fit(
+            epochs=epochs + 1,
+            initial_epoch=epochs,
+            steps_per_epoch=rest,
+            verbose=0,
+            callbacks=[bar],
+        )
+    seconds = time.perf_counter() - start
+    return Training(
+        trainer.curves,
+        seconds,
+        _seconds_per_iteration(bar.iterations_at, seconds),
+    )
+
+
+def _seconds_per_iteration(
+    iterations_at: list[tuple[int, float]], seconds: float
+) -> float:
+    """Leaves out the first epoch, which compiles, if there are others."""
+    first, first_time = iterations_at[0]
+    last, last_time = iterations_at[-1]
+    if last == first:
+        return seconds / last
+    return (last_time - first_time) / (last - first)

@@ -1,0 +1,1 @@
+"""The shell: what flags may hold, and how mistakes are answered."""

@@ -1,0 +1,226 @@
+"""The trainings behind what is known of learners, and what they showed."""
+
+from collections.abc import Callable
+
+import numpy as np
+from absl import flags
+
+from experiments.building.builders import build_trainer, compile_trainer
+from experiments.building.training import train
+from experiments.comparisons import facts
+from experiments.results.checks import Check, at_least, at_most
+from experiments.results.policy_tables import policy_tables
+from experiments.results.summary import FINAL_ITERATIONS
+from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
+from experiments.settings.line_up import parse_method
+from experiments.settings.settings import Settings, resolve
+
+PENNIES_DISCOUNT = 0.9
+
+# Mutual defection in the prisoner's dilemma, and what may be lost to a player
+# that always defects.
+_DEFECTION = -2.0
+_LOSS = 0.1
+
+# What everyone gets in a round of the public goods game.
+_ALL_CONTRIBUTE = 0.5
+_ALL_KEEP = 0.0
+
+
+class Record:
+    """Tells what is going on, and keeps what was trained.
+
+    Attributes:
+      settings: by name, the settings of every training so far.
+    """
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Settings] = {}
+
+    def start(self, name: str, settings: Settings) -> None:
+        """Notes that a training starts."""
+        self.settings[name] = settings
+        print(f"{name}: {settings.num_seeds} runs", flush=True)
+
+    def say(self, text: str) -> None:
+        """Prints a finding."""
+        print(f"  {text}", flush=True)
+
+
+def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
+    """LOLA tosses coins in matching pennies, and naive learners do not."""
+    checks = []
+    for kind, method in (
+        ("exact", "lola"),
+        ("dice", "lola_dice_1_lookahead"),
+        ("exact", "naive"),
+        ("dice", "naive"),
+    ):
+        name = f"matching pennies, {method}, {kind}"
+        settings = _pennies_settings(values, method, kind == "exact")
+        record.start(name, settings)
+        mixing = facts.mixing(
+            final_tables(settings), discount=settings.discount
+        )
+        mixed = facts.is_mixed(mixing)
+        record.say(
+            f"distance from one half: mean {mixing.mean.mean():.3f}, worst "
+            f"run {mixing.mean.max():.3f}, worst state "
+            f"{mixing.largest.max():.3f}"
+        )
+        if method == "naive":
+            name = f"{name}: share of runs that mix"
+            checks.append(at_most(name, float(mixed.mean()), 0.5))
+        else:
+            checks.append(facts.enough_runs(f"{name}: mixes", mixed, 0.9))
+    return checks
+
+
+def naive_opponent(values: flags.FlagValues, record: Record) -> list[Check]:
+    """LOLA-DiCE earns more than the naive learner that it meets."""
+    checks = []
+    for method, seat in (
+        ("lola_dice_1_lookahead_vs_naive", 0),
+        ("naive_vs_lola_dice_1_lookahead", 1),
+    ):
+        finals = _finals(values, method, record)
+        more = finals[:, seat] > finals[:, 1 - seat]
+        means = finals.mean(axis=0)
+        record.say(f"mean returns {means[0]:.3f}, {means[1]:.3f}")
+        checks.append(
+            facts.enough_runs(f"{method}: LOLA-DiCE earns more", more, 0.9)
+        )
+    return checks
+
+
+def defector(values: flags.FlagValues, record: Record) -> list[Check]:
+    """LOLA-DiCE is not exploited by a player that always defects."""
+    checks = []
+    for method, seat in (
+        ("lola_dice_1_lookahead_vs_always_defect", 0),
+        ("always_defect_vs_lola_dice_1_lookahead", 1),
+    ):
+        finals = _finals(values, method, record)
+        settings = _dilemma_settings(values, method)
+        bound = facts.constant_return(
+            _DEFECTION, settings.discount, settings.episode_length
+        )
+        name = f"{method}: return of LOLA-DiCE, worst run"
+        checks.append(
+            at_least(name, float(finals[:, seat].min()), bound - _LOSS)
+        )
+    return checks
+
+
+def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
+    """Three LOLA-DiCE players contribute to a pot, naive ones do not."""
+    checks = []
+    for method in ("lola_dice_2_lookaheads", "naive"):
+        name = f"public goods, {method}"
+        settings = resolve(
+            values,
+            parse_method(method).line_up,
+            game="public_goods",
+            defaults=_PUBLIC_GOODS,
+        )
+        record.start(name, settings)
+        shares = facts.cooperation(
+            facts.final_returns(_curves(settings)),
+            *(
+                facts.constant_return(
+                    reward, settings.discount, settings.episode_length
+                )
+                for reward in (_ALL_KEEP, _ALL_CONTRIBUTE)
+            ),
+        )
+        record.say(
+            f"cooperation: mean {shares.mean():.3f}, from "
+            f"{shares.min():.3f} to {shares.max():.3f}"
+        )
+        if method == "naive":
+            name = f"{name}: cooperation, best run"
+            checks.append(at_most(name, float(shares.max()), 0.1))
+        else:
+            checks.append(
+                facts.enough_runs(f"{name}: cooperates", shares >= 0.9, 0.9)
+            )
+    return checks
+
+
+def final_tables(settings: Settings) -> list[np.ndarray]:
+    """Trains, and returns policies averaged over the last iterations.
+
+    Args:
+      settings: of a game with one-hot observations.
+
+    Returns:
+      Per player `[num_runs, num_observations, num_actions]`.
+    """
+    trainer = build_trainer(settings)
+    compile_trainer(trainer, settings, steps_per_execution=1)
+    num_last = min(FINAL_ITERATIONS, settings.num_iterations)
+    first = settings.num_iterations - num_last
+    if first:
+        trainer.fit(epochs=1, steps_per_epoch=first, verbose=0)
+    seen = []
+    for _ in range(num_last):
+        trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)
+        seen.append(policy_tables(trainer))
+    return [np.mean(own, axis=0) for own in zip(*seen, strict=True)]
+
+
+def _pennies_settings(
+    values: flags.FlagValues, method: str, is_exact: bool
+) -> Settings:
+    defaults = EXACT_DEFAULTS if is_exact else _PENNIES
+    settings = resolve(
+        values,
+        parse_method(method).line_up,
+        is_exact=is_exact,
+        defaults=defaults,
+        game="matching_pennies",
+    )
+    return settings._replace(
+        discount=PENNIES_DISCOUNT,
+        num_seeds=values.num_seeds,
+        num_iterations=values.num_iterations,
+    )
+
+
+# Small real steps for both: at those of self-play a naive learner has settled
+# on defection before it can be shaped.
+_AGAINST_OTHERS = defaults_for(1)._replace(learning_rate=0.3)
+# Less is at stake in a round, and there are more states: larger imagined steps
+# keep the others cooperating on exact values more often than those of the
+# prisoner's dilemma.
+_PUBLIC_GOODS = defaults_for(2)._replace(
+    inner_learning_rate=2.0, learning_rate=2.0
+)
+_PENNIES = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
+
+
+def _dilemma_settings(values: flags.FlagValues, method: str) -> Settings:
+    return resolve(
+        values,
+        parse_method(method).line_up,
+        game="prisoners_dilemma",
+        defaults=_AGAINST_OTHERS,
+    )
+
+
+def _finals(
+    values: flags.FlagValues, method: str, record: Record
+) -> np.ndarray:
+    settings = _dilemma_settings(values, method)
+    record.start(method, settings)
+    return facts.final_returns(_curves(settings))
+
+
+def _curves(settings: Settings) -> np.ndarray:
+    return train(build_trainer(settings), settings).curves
+
+
+FACTS: dict[str, Callable[[flags.FlagValues, Record], list[Check]]] = {
+    own.__name__: own
+    for own in (matching_pennies, naive_opponent, defector, public_goods)
+}

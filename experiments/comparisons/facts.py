@@ -1,0 +1,118 @@
+"""What is known of learners, measured on trained players."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.results.checks import Check
+from experiments.results.summary import FINAL_ITERATIONS
+
+# From one half: a probability that counts as mixed.
+_MIXED = 0.1
+
+
+class Mixing(NamedTuple):
+    """How far policies are from tossing a coin, one entry per run.
+
+    Attributes:
+      mean: the mean distance from one half of the probabilities, of the
+        player that is further away; states weigh what they are visited.
+      largest: the largest distance, in any state and of either player.
+    """
+
+    mean: np.ndarray
+    largest: np.ndarray
+
+
+def enough_runs(
+    name: str, satisfied: Sequence[bool] | np.ndarray, share: float
+) -> Check:
+    """Requires something of a share of the runs, at least.
+
+    Args:
+      name: what is counted.
+      satisfied: one entry per run.
+      share: of the runs, in [0, 1].
+    """
+    count, total = int(np.sum(satisfied)), len(satisfied)
+    needed = int(np.ceil(share * total - 1e-9))
+    return Check(
+        f"{name}, runs of {total}", count, f">= {needed}", count >= needed
+    )
+
+
+def final_returns(curves: np.ndarray) -> np.ndarray:
+    """Returns each player's return over the last iterations.
+
+    Args:
+      curves: `[num_iterations, num_runs, num_players]`.
+
+    Returns:
+      `[num_runs, num_players]`.
+    """
+    return np.mean(curves[-FINAL_ITERATIONS:], axis=0, dtype=np.float64)
+
+
+def is_mixed(mixing: Mixing) -> np.ndarray:
+    """Tells for each run whether both players mix evenly, `[num_runs]`."""
+    return mixing.mean <= _MIXED
+
+
+def mixing(tables: Sequence[np.ndarray], discount: float) -> Mixing:
+    """Measures policies of a game of two players with two actions each.
+
+    Args:
+      tables: per player `[num_runs, 5, 2]`, probabilities of actions after
+        the last round as the player sees it (its own action first), the start
+        last.
+      discount: a visit t rounds on weighs `discount^t`; below 1.
+    """
+    first = tables[0][:, :, 0]
+    # In the order of states in which player 0's action comes first.
+    second = tables[1][:, [0, 2, 1, 3, 4], 0]
+    distances = np.abs(np.stack([first, second]) - 0.5)
+    visits = np.stack(
+        [_visits(*own, discount) for own in zip(first, second, strict=True)]
+    )
+    means = np.sum(visits * distances, axis=2)
+    return Mixing(means.max(axis=0), distances.max(axis=(0, 2)))
+
+
+def _visits(first: np.ndarray, second: np.ndarray, discount: float):
+    """Returns the shares of visits of each state, `[5]`."""
+    joint = np.stack(
+        [
+            first * second,
+            first * (1.0 - second),
+            (1.0 - first) * second,
+            (1.0 - first) * (1.0 - second),
+            np.zeros_like(first),
+        ],
+        axis=1,
+    )
+    start = np.eye(len(first))[-1]
+    system = np.eye(len(first)) - discount * joint.T
+    return (1.0 - discount) * np.linalg.solve(system, start)
+
+
+def cooperation(
+    finals: np.ndarray, defection: float, cooperation: float
+) -> np.ndarray:
+    """Returns how much of the gain from cooperation each run reaches.
+
+    Args:
+      finals: `[num_runs, num_players]`, final returns.
+      defection: the return if all always defect.
+      cooperation: the return if all always cooperate.
+
+    Returns:
+      `[num_runs]`: 0 for mutual defection, 1 for mutual cooperation.
+    """
+    joint = finals.mean(axis=1)
+    return (joint - defection) / (cooperation - defection)
+
+
+def constant_return(reward: float, discount: float, length: int) -> float:
+    """Returns the reported return of the same reward in every round."""
+    return reward * (1.0 - discount**length)

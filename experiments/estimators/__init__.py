@@ -1,0 +1,1 @@
+"""Sampled against exact derivatives."""

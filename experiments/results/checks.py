@@ -1,0 +1,68 @@
+"""Checks: what was measured against what is required."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.results.text_tables import aligned
+
+
+class Check(NamedTuple):
+    """One entry of `checks` in summary.json.
+
+    Attributes:
+      name: what was measured.
+      measured: the number.
+      required: the bound, such as ">= 0.99".
+      passed: whether the number keeps to it.
+    """
+
+    name: str
+    measured: float
+    required: str
+    passed: bool
+
+
+def at_least(name: str, measured: float, bound: float) -> Check:
+    """Requires a number not below a bound; NaN fails."""
+    return Check(name, measured, f">= {bound:g}", bool(measured >= bound))
+
+
+def agrees_with_at_least(
+    name: str, values: Sequence[float], bound: float
+) -> Check:
+    """Requires a mean not below a bound by more than 2 standard errors.
+
+    For a bound that was itself measured: the expectation may lie on it, and
+    a mean of few values on either side. NaN fails.
+    """
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    required = f">= {bound:g} - 2 standard errors of {error:.4f}"
+    return Check(name, mean, required, bool(mean >= bound - 2.0 * error))
+
+
+def above(name: str, measured: float, bound: float) -> Check:
+    """Requires a number above a bound; NaN fails."""
+    return Check(name, measured, f"> {bound:g}", bool(measured > bound))
+
+
+def at_most(name: str, measured: float, bound: float) -> Check:
+    """Requires a number not above a bound; NaN fails."""
+    return Check(name, measured, f"<= {bound:g}", bool(measured <= bound))
+
+
+def summary(checks: Sequence[Check]) -> dict[str, Any]:
+    """Returns what summary.json holds."""
+    return {"checks": [check._asdict() for check in checks]}
+
+
+def as_table(checks: Sequence[Check]) -> str:
+    """Returns one line per check, in columns, for the terminal."""
+    rows = [["check", "measured", "required", ""]]
+    for check in checks:
+        verdict = "passed" if check.passed else "FAILED"
+        measured = f"{check.measured:.5f}"
+        rows.append([check.name, measured, check.required, verdict])
+    return aligned(rows)

@@ -1,0 +1,1 @@
+"""Flags, defaults, and the settings that they give."""
