@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
 from experiments.results.checks import as_table, summary
@@ -25,8 +26,6 @@ from experiments.results.outputs import (
     OutputFolder,
     write_json,
 )
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.settings import run_flags
 
 FLAGS = flags.FLAGS

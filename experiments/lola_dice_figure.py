@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
@@ -31,8 +32,6 @@ from experiments.comparisons.figure_methods import (
 )
 from experiments.results.outputs import OutputFolder
 from experiments.results.report import print_report
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.settings import player_flags, run_flags
 from experiments.settings.settings import Settings
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import (
     choice,
     define,
@@ -32,8 +33,6 @@ from experiments.meta_learning.maml_settings import (
     Settings,
     resolve,
 )
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.results.checks import Check, as_table, summary
 from experiments.results.outputs import (
     CONFIG,

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
@@ -25,13 +26,12 @@ from experiments.results.outputs import (
     OutputFolder,
     write_json,
 )
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.settings.common_flags import (
     define_game_flags,
     define_output_flags,
 )
 from experiments.settings.line_up import OPPONENTS
+from experiments.settings.named_games import TWO_PLAYER_GAMES
 
 FLAGS = flags.FLAGS
 
@@ -47,7 +47,7 @@ def define_flags() -> None:
         whole_number(0, 1),
         "Seat of --policy; --opponent takes the other one.",
     )
-    define_game_flags()
+    define_game_flags(TWO_PLAYER_GAMES)
     define("batch_size", "256", whole_number(1), "Number of episodes.")
     define("seed", "0", whole_number(0, 2**31 - 1), "Seed of the episodes.")
     define(

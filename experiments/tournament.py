@@ -19,19 +19,19 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, optional, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.tournament_settings import Settings, resolve
 from experiments.results.outputs import OutputFolder
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.settings.common_flags import (
     define_game_flags,
     define_output_flags,
 )
 from experiments.settings.line_up import OPPONENTS
+from experiments.settings.named_games import TWO_PLAYER_GAMES
 
 FLAGS = flags.FLAGS
 
@@ -43,8 +43,10 @@ def define_flags() -> None:
         "entrants", ",".join(OPPONENTS), f"Who takes part: {SYNTAX}."
     )
     define_game_flags(
-        optional(whole_number(1)),
-        " With none the horizon is infinite, and --batch_size must be none.",
+        TWO_PLAYER_GAMES,
+        episode_length=optional(whole_number(1)),
+        episode_length_text=" With none the horizon is infinite, and "
+        "--batch_size must be none.",
     )
     define(
         "batch_size",

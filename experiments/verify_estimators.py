@@ -18,12 +18,11 @@ from typing import NamedTuple
 
 from absl import app, flags
 
+# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
 from experiments.estimators.verification_sizes import FULL, QUICK, Sizes
-
-# Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.results.checks import Check, as_table, summary
 from experiments.results.outputs import (
     CONFIG,

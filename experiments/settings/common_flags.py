@@ -11,7 +11,7 @@ from experiments.command_line.flag_parsers import (
     number,
     whole_number,
 )
-from experiments.settings.named_games import NAMED_GAMES, PRISONERS_DILEMMA
+from experiments.settings.named_games import PRISONERS_DILEMMA
 
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
@@ -34,7 +34,7 @@ def define_output_flags(required: bool = True) -> None:
 
 
 def define_game_flags(
-    names: Collection[str] = tuple(NAMED_GAMES),
+    names: Collection[str],
     names_text: str = "",
     episode_length: ItemType | None = None,
     episode_length_text: str = "",

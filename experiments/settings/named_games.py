@@ -34,6 +34,9 @@ NAMED_GAMES = {
     "battle_of_the_sexes": NamedGame("BS", "Bach"),
     "public_goods": NamedGame("CD", "cooperation", num_players=3),
 }
+TWO_PLAYER_GAMES = tuple(
+    name for name, game in NAMED_GAMES.items() if game.num_players == 2
+)
 
 
 def title(game: str) -> str:

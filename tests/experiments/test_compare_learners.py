@@ -167,7 +167,8 @@ def test_every_method_of_a_mode_is_built(mode: str) -> None:
 def test_every_learner_has_a_default_comparison() -> None:
     exact = _methods("--mode=exact")
     seats = {own.learner[0] for own in exact.values()}
-    assert seats == set(line_up.LEARNERS) - {"lola_surrogate"}
+    sampled_alone = {"lola_surrogate", "lola_dice_opponent_model"}
+    assert seats == set(line_up.LEARNERS) - sampled_alone
 
 
 def test_starts_are_as_wide_as_said() -> None:
@@ -186,6 +187,10 @@ def test_starts_are_as_wide_as_said() -> None:
         (["--learners=lola_dice"], "A method must be one of"),
         (["--learners=naive,naive"], "must differ. Received twice: naive"),
         (["--learners=lola_surrogate"], "a way to sample"),
+        (
+            ["--learners=lola_dice_1_lookahead_opponent_model"],
+            "learns its models from play",
+        ),
         (["--learners=naive_batch_8"], "for --mode=sampled"),
         (["--learners=random"], "at least one player learn"),
         (["--learners=sos_vs_sos_vs_sos"], "2 players. Received 3"),
