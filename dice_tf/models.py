@@ -103,7 +103,8 @@ class SeatModel:
                 f"`{self._name}` ({self.model.name!r}) gives the same outputs "
                 "whatever its weights, so that it would never learn. If it "
                 "calls a tf.function of its own, leave out the decorator: "
-                "the trainer compiles it anyway."
+                "the trainer compiles it anyway. If it is to stay as it is, "
+                "set its `trainable` to False."
             )
 
     def weights(self) -> Weights:

@@ -145,6 +145,8 @@ def test_a_model_that_ignores_weights_is_refused():
     with pytest.raises(ValueError, match="'decorated'.*leave out the decorat"):
         model.check_follows_weights(normal(2, 3))
     seat_model().check_follows_weights(normal(2, 3))
+    model.model.trainable = False
+    model.check_follows_weights(normal(2, 3))
 
 
 def test_a_model_without_weights_has_none_to_follow():

@@ -35,19 +35,14 @@ class Actor:
             game.observation_shapes[player_id],
             game.dtype,
         )
-        self._player_id = player_id
         self.num_actions = game.num_actions[player_id]
         self.head = head_of(policy, self.model.num_outputs, self.num_actions)
         self._states = None
         if isinstance(game, FiniteGame):
             self._states = tf.constant(game.observations[player_id], game.dtype)
-        self.model.check_follows_weights(self._some_observations(game))
-
-    def _some_observations(self, game: Game) -> tf.Tensor:
-        if self._states is not None:
-            return self._states
-        _, first = game.reset(tf.constant([0, 0]), 2)
-        return first.observations[self._player_id]
+        self.model.check_follows_weights(
+            tf.ones([1, *game.observation_shapes[player_id]], game.dtype)
+        )
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor

@@ -42,6 +42,8 @@ def make_policy(kind):
     if kind == "nested":
         policy = Nested()
         policy(tf.zeros([1, 5], tf.float64))
+        # It could not learn, as it has a tf.function of its own.
+        policy.trainable = False
         return policy
     return getattr(dice_tf.policies, kind)(make_game(), 1)
 
