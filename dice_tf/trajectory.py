@@ -102,7 +102,7 @@ def player_entropies(
     except (NotImplementedError, ValueError):
         # TFP raises the latter for a joint distribution of dependent parts.
         log_probs = distribution.log_prob(trajectory.actions[player_id])
-        return -magic_box(log_probs) * tf.stop_gradient(log_probs)
+        return -magic_box(log_probs) * log_probs
 
 
 def player_divergences(

@@ -43,7 +43,7 @@ def plot_true_and_estimated(
         ):
             _draw_bars(axes, np.ravel(true), np.ravel(estimated))
             r = np.corrcoef(np.ravel(true), np.ravel(estimated))[0, 1]
-            axes.set_title(f"{what}, {name}: correlation {r:.5f}")
+            axes.set_title(f"{what}, {name}:\ncorrelation {r:.5f}")
     for axes, what in zip(rows[-1], ("gradient", "Hessian"), strict=True):
         axes.set_xlabel(f"entry of the {what}")
     rows[0, 0].legend(frameon=False)
