@@ -42,7 +42,9 @@ def sample_trajectory(
     """
     check_whole_number("batch_size", batch_size, 1)
     play = _sample_finite if isinstance(game, FiniteGame) else _sample_general
-    trajectory = play(game, actors, list(weights), batch_size, seed)
+    # Not even recorded: a loop that a tape has seen cannot be vectorised.
+    weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
+    trajectory = play(game, actors, weights, batch_size, seed)
     # To tf.nest, `None` is a leaf.
     return tf.nest.map_structure(
         lambda x: None if x is None else tf.stop_gradient(x), trajectory

@@ -187,6 +187,27 @@ def test_no_gradient_flows_through_actions_that_have_one():
         assert found == [None] * 4
 
 
+def test_no_gradient_flows_from_a_game_that_has_one():
+    class Scaled(Pursuit):
+        scale = tf.constant(2.0, tf.float64)
+
+        def step(self, state, actions, seed):
+            state, step = super().step(state, actions, seed)
+            rewards = tuple(self.scale * own for own in step.rewards)
+            return state, step._replace(rewards=rewards)
+
+    game = Scaled()
+    _, actors, weights = continuous_table()
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(game.scale)
+        trajectory = sample_trajectory(game, actors, weights, 5, [3, 4])
+        actions = (trajectory.actions[0][0], trajectory.actions[1][0])
+        _, step = game.step(trajectory.observations[0][0], actions, None)
+    assert tape.gradient(step.rewards[0], game.scale) is not None
+    for x in floats_of(trajectory):
+        assert tape.gradient(x, game.scale) is None
+
+
 def test_continuous_actions_are_drawn_from_their_policies():
     game, actors, weights = continuous_table()
     trajectory = sample_trajectory(game, actors, weights, 5000, [3, 4])
