@@ -4,12 +4,17 @@ Reference: Foerster, Farquhar, Al-Shedivat, Rocktaschel, Xing, Whiteson,
 "DiCE: The Infinitely Differentiable Monte-Carlo Estimator", ICML 2018.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from dice_tf.checks import check_rank, check_same_shape
-from dice_tf.returns import cumulative_sum, discount_weights
+from dice_tf.returns import (
+    cumulative_sum,
+    discount_weights,
+    discounted_errors,
+)
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -43,12 +48,39 @@ def magic_box(x: tf.Tensor) -> tf.Tensor:
     return tf.exp(x - tf.stop_gradient(x))
 
 
+def unit_box(x: tf.Tensor) -> tf.Tensor:
+    """Returns the magic box as a constant, 1, that knows its derivatives.
+
+    The formula of `magic_box` computes `x` only to cancel it. From this one a
+    compiler drops all that leads to `x` where derivatives alone are used.
+    TensorFlow forgets the derivatives of such a function where
+    `tf.vectorized_map` or `tf.map_fn` stand between it and a tape: it is for
+    code that opens its tapes inside of them, as the trainer does.
+
+    Args:
+      x: floating tensor of any shape.
+
+    Returns:
+      A tensor like `x`, differentiable in `x` to any order.
+    """
+    return _unit_box(tf.convert_to_tensor(x))
+
+
+@tf.custom_gradient
+def _unit_box(x: tf.Tensor):
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return upstream * _unit_box(x)
+
+    return tf.ones_like(x), gradient
+
+
 def dice_objective(
     log_probs: tf.Tensor,
     rewards: tf.Tensor,
     *,
     discount: Any,
     baseline: Any = None,
+    box: Callable[[tf.Tensor], tf.Tensor] = magic_box,
 ) -> tf.Tensor:
     """Returns the discounted return of each episode, as a DiCE objective.
 
@@ -76,6 +108,7 @@ def dice_objective(
         is worth (0 after the end of an episode). Held constant.
       baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
         values `[T, B]`, held constant.
+      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -90,19 +123,17 @@ def dice_objective(
     """
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
-    weights = discount_weights(discount, rewards)
-    discounted = weights * rewards
-    boxes = magic_box(cumulative_sum(log_probs))
+    discounted = discount_weights(discount, rewards) * rewards
     if baseline is None:
-        return tf.reduce_sum(boxes * discounted, axis=0)
-    if is_leave_one_out(baseline):
-        centred = discounted - leave_one_out_mean(discounted)
-        return tf.reduce_sum(discounted + (boxes - 1.0) * centred, axis=0)
-    values = held_constant("baseline", baseline, log_probs)
-    before = tf.concat([tf.ones_like(boxes[:1]), boxes[:-1]], axis=0)
-    return tf.reduce_sum(
-        boxes * discounted + (before - boxes) * weights * values, axis=0
-    )
+        credits = discounted
+    elif is_leave_one_out(baseline):
+        credits = discounted - leave_one_out_mean(discounted)
+    else:
+        values = held_constant("baseline", baseline, log_probs)
+        # The terms in `box(C_t)` of the sum above, put together.
+        credits = discounted_errors(rewards, values, discount)
+    boxes = box(cumulative_sum(log_probs))
+    return tf.reduce_sum(discounted + (boxes - 1.0) * credits, axis=0)
 
 
 def is_leave_one_out(baseline: Any) -> bool:

@@ -12,6 +12,7 @@ state values `b_t` as the baseline where there is one:
 | `loaded_dice_objective`          | see there       | all               |
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -154,6 +155,7 @@ def loaded_dice_objective(
     baseline: Any,
     lambda_: float = 1.0,
     tau: float = 1.0,
+    box: Callable[[tf.Tensor], tf.Tensor] = magic_box,
 ) -> tf.Tensor:
     """Returns the discounted return of each episode, as Loaded DiCE.
 
@@ -176,6 +178,7 @@ def loaded_dice_objective(
       baseline: state values `[T, B]` before each step, held constant.
       lambda_: in [0, 1], the decay of dependencies per step.
       tau: in [0, 1], of the advantages.
+      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -198,7 +201,7 @@ def loaded_dice_objective(
         rewards, values, discount=discount, tau=tau
     )
     dependencies = cumulative_sum(log_probs, decay=lambda_)
-    boxes = magic_box(dependencies) - magic_box(dependencies - log_probs)
+    boxes = box(dependencies) - box(dependencies - log_probs)
     return tf.reduce_sum(weights * (rewards + boxes * advantages), axis=0)
 
 

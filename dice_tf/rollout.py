@@ -5,6 +5,7 @@ on CPU can hang, and what a learner differentiates are the log-probabilities of
 the trajectory, see `dice_tf.trajectory`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,14 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
 from dice_tf.policies.sampling import invert, sample_actions, thresholds
-from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
+from dice_tf.seeds import (
+    as_uniform,
+    private_seed,
+    random_bits,
+    seed_tensor,
+    split_seed,
+    uniform,
+)
 from dice_tf.tables import select
 from dice_tf.trajectory import Trajectory
 
@@ -56,6 +64,15 @@ def _write(buffer: tf.Tensor, step: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(buffer, [[step]], row[tf.newaxis])
 
 
+def _integer_below(bound: int) -> tf.DType:
+    """Returns the smallest integer type that holds `0, ..., bound - 1`."""
+    return next(
+        dtype
+        for dtype in (tf.int8, tf.int16, tf.int32)
+        if bound - 1 <= dtype.max
+    )
+
+
 def _sample_finite(
     game: FiniteGame,
     actors: Sequence[Actor],
@@ -70,38 +87,42 @@ def _sample_finite(
         tf.unstack(tf.cast(thresholds(actor.log_prob_table(own)), game.dtype))
         for actor, own in zip(actors, weights, strict=True)
     ]
-    noise = uniform(
-        action_seed, [length, game.num_players, batch_size], game.dtype
-    )
+    # Numbers are made of bits in the loop, which saves a pass over memory.
+    bits = random_bits(action_seed, [length, game.num_players, batch_size])
     start = chance = None
     if game.has_random_start:
         start = uniform(reset_seed, [batch_size], game.dtype)
     if game.has_random_transitions:
-        chance = uniform(game_seed, [length, batch_size], game.dtype)
+        chance = random_bits(game_seed, [length, batch_size])
+    num_joint = math.prod(game.num_actions)
+    # What is played is one number per step, in as few bytes as hold it.
+    number = _integer_below(game.num_states * num_joint)
 
-    def play(step, state, states, joints):
+    def play(step, state, played):
+        noise = tf.unstack(as_uniform(bits[step], game.dtype))
         joint = game.joint_action(
             [
-                invert(
-                    [select(row, state) for row in table],
-                    noise[step, player_id],
-                )
-                for player_id, table in enumerate(tables)
+                invert([select(row, state) for row in table], own)
+                for table, own in zip(tables, noise, strict=True)
             ]
         )
-        luck = None if chance is None else chance[step]
+        luck = None if chance is None else as_uniform(chance[step], game.dtype)
+        row = tf.cast(state * num_joint + joint, number)
         following = game.next_state(state, joint, luck)
-        states = _write(states, step, state)
-        return step + 1, following, states, _write(joints, step, joint)
+        return step + 1, following, _write(played, step, row)
 
-    empty = tf.zeros([length, batch_size], tf.int32)
-    state = game.first_state(batch_size, start)
-    _, _, states, joints = tf.while_loop(
+    *_, played = tf.while_loop(
         lambda step, *_: step < length,
         play,
-        (tf.constant(0), state, empty, empty),
+        (
+            tf.constant(0),
+            game.first_state(batch_size, start),
+            tf.zeros([length, batch_size], number),
+        ),
         maximum_iterations=length,
     )
+    played = tf.cast(played, tf.int32)
+    states, joints = played // num_joint, played % num_joint
     players = range(game.num_players)
     return Trajectory(
         tuple(

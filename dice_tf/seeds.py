@@ -194,10 +194,26 @@ def uniform(seed: Any, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     Returns:
       A tensor of the given shape and dtype, never 1.
     """
+    return as_uniform(random_bits(seed, shape), dtype)
+
+
+def random_bits(seed: Any, shape: list[int]) -> tf.Tensor:
+    """Draws what `as_uniform` makes numbers of, where they are used.
+
+    Args:
+      seed: int32 `[2]`, or a `HoistedSeed`.
+      shape: static shape of the result.
+
+    Returns:
+      A uint32 tensor of the given shape.
+    """
     if isinstance(seed, HoistedSeed):
-        bits = seed.bits(shape)
-    else:
-        bits = _draw_bits(as_seed(seed), shape)
+        return seed.bits(shape)
+    return _draw_bits(as_seed(seed), shape)
+
+
+def as_uniform(bits: tf.Tensor, dtype: Any) -> tf.Tensor:
+    """Returns numbers in [0, 1) made of uint32 bits, see `uniform`."""
     dtype = tf.as_dtype(dtype)
     # float32 holds 24 bits: more would round up to 1.
     used = 24 if dtype == tf.float32 else 32

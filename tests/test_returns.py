@@ -28,8 +28,8 @@ def decaying_sum(x, decay):
     return oracles.returns_to_go(x[::-1], np.full_like(x, decay))[::-1]
 
 
-# The last is longer than what is summed by a triangular matrix.
-LENGTHS = [1, 7, 1025]
+# Of one block, of blocks that fit, and of a prime number of steps.
+LENGTHS = [1, 7, 150, 149, 1025]
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.9, 0.0])

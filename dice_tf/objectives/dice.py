@@ -7,7 +7,12 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.dice import LEAVE_ONE_OUT, dice_objective
+from dice_tf.dice import (
+    LEAVE_ONE_OUT,
+    dice_objective,
+    magic_box,
+    unit_box,
+)
 from dice_tf.estimators import loaded_dice_objective
 from dice_tf.games.game import Game
 from dice_tf.objectives.baselines import check_state_values
@@ -92,6 +97,8 @@ class DiCEObjective(SampledObjective):
         discount: Any,
         baseline: Any,
     ) -> tf.Tensor:
+        # Bound for a step of training, tapes are nowhere but inside of it.
+        box = magic_box if self._played is None else unit_box
         if self._is_loaded:
             return loaded_dice_objective(
                 log_probs,
@@ -100,7 +107,8 @@ class DiCEObjective(SampledObjective):
                 baseline=baseline,
                 lambda_=self.lambda_,
                 tau=self.tau,
+                box=box,
             )
         return dice_objective(
-            log_probs, rewards, discount=discount, baseline=baseline
+            log_probs, rewards, discount=discount, baseline=baseline, box=box
         )

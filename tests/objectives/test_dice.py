@@ -233,6 +233,46 @@ def test_a_step_plays_once_with_the_same_parameters_and_seed():
 # --- Critics ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [{}, {"lambda_": 0.8, "tau": 0.5}])
+@pytest.mark.parametrize("by_jacobian", [False, True])
+def test_bound_for_a_step_an_objective_keeps_its_derivatives(
+    options, by_jacobian
+):
+    game = game_of(ASYMMETRIC)
+    policies = tabular_policies(game)
+    objective = DiCEObjective(
+        game, policies, DISCOUNT, 8, "state_values", **options
+    )
+    params = [[tf.constant(own[0])] for own in random_params(policies, 3)]
+    own, other = params[0][0], params[1][0]
+    seed = tf.constant([1, 2])
+
+    # Third derivatives, across players, once through a vectorised jacobian.
+    @tf.function
+    def derivatives(objective):
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch((own, other))
+            with tf.GradientTape(persistent=True) as middle:
+                middle.watch((own, other))
+                with tf.GradientTape() as inner:
+                    inner.watch(own)
+                    value = objective(params, seed)[0]
+                first = inner.gradient(value, own)
+                square = tf.reduce_sum(first**2)
+            if by_jacobian:
+                second = middle.jacobian(first, other)
+            else:
+                second = middle.gradient(square, other)
+            length = tf.reduce_sum(tf.sin(second))
+        return [value, first, second, *outer.gradient(length, [own, other])]
+
+    for one, expected in zip(
+        derivatives(objective.bind()), derivatives(objective), strict=True
+    ):
+        assert np.abs(expected).max() > 1e-6
+        np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_a_critic_is_held_constant_in_the_values():
     setting = Setting(ASYMMETRIC, "critic", 16)
     objective, params = setting.sampled, [[own] for own in setting.params]

@@ -1,0 +1,362 @@
+"""An ideal JAX program for LOLA-DiCE in two-player memory-one games.
+
+What a specialist would write for this one algorithm and these games, to
+measure ours against: uniforms drawn ahead, a scan that carries two booleans,
+look-ups by nested selections, sums over time by a triangular matrix, episodes
+in groups that fit the cache, and one jitted scan over iterations. Two actions
+each, tabular or multi-layer policies, tabular critics, Adam for all.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+NUM_STATES = 5  # The previous joint actions CC, CD, DC, DD, and the start.
+
+
+class Settings(NamedTuple):
+    """What the program is compiled for.
+
+    Attributes:
+      payoffs: nested tuples `[2, 2, 2]`.
+      batch_size: episodes of each evaluation.
+      episode_length: T.
+      discount: in [0, 1].
+      num_lookaheads: K.
+      inner_learning_rate: of the imagined steps.
+      learning_rate: of Adam, for the policies.
+      critic_learning_rate: of Adam, for the critics.
+      hidden_units: of the policies; empty for tables.
+      group_size: episodes that are evaluated at once.
+    """
+
+    payoffs: tuple
+    batch_size: int
+    episode_length: int = 150
+    discount: float = 0.96
+    num_lookaheads: int = 1
+    inner_learning_rate: float = 0.3
+    learning_rate: float = 0.01
+    critic_learning_rate: float = 0.1
+    hidden_units: tuple[int, ...] = ()
+    group_size: int = 512
+
+
+class Training(NamedTuple):
+    """What an iteration changes.
+
+    Attributes:
+      params: policies, one pytree per player.
+      critics: values per state, `[2, 5]`.
+      moments: Adam's, for `(params, critics)`.
+      step: number of iterations made.
+    """
+
+    params: Any
+    critics: jax.Array
+    moments: Any
+    step: jax.Array
+
+
+def initial(settings: Settings, seed: int = 0) -> Training:
+    """Returns policies that start near random, and critics at zero."""
+    generator = np.random.default_rng(seed)
+
+    def policy():
+        sizes = (NUM_STATES, *settings.hidden_units, 1)
+        if len(sizes) == 2:
+            return generator.uniform(-1, 1, NUM_STATES).astype(np.float32)
+        return [
+            (
+                (generator.normal(size=shape) / np.sqrt(shape[0])).astype(
+                    np.float32
+                ),
+                np.zeros(shape[1], np.float32),
+            )
+            for shape in zip(sizes[:-1], sizes[1:], strict=True)
+        ]
+
+    params = jax.tree.map(jnp.asarray, [policy(), policy()])
+    critics = jnp.zeros([2, NUM_STATES])
+    zeros = jax.tree.map(jnp.zeros_like, (params, critics))
+    return Training(params, critics, (zeros, zeros), jnp.zeros([], jnp.int32))
+
+
+def log_odds(policy: Any) -> jax.Array:
+    """Evaluates a policy on the five states, as its own seat sees them."""
+    if not isinstance(policy, (list, tuple)):
+        return policy
+    hidden = jnp.eye(NUM_STATES)
+    for weights, bias in policy[:-1]:
+        hidden = jnp.tanh(hidden @ weights + bias)
+    weights, bias = policy[-1]
+    return (hidden @ weights + bias)[:, 0]
+
+
+def seat_log_odds(params: Any) -> tuple[jax.Array, jax.Array]:
+    """Returns both players' log-odds by state as player 0 sees it."""
+    first, second = (log_odds(policy) for policy in params)
+    return first, second[jnp.array([0, 2, 1, 3, 4])]
+
+
+def select(table: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+    """Looks up by two booleans (defected) with nested selections."""
+    return jnp.where(
+        first,
+        jnp.where(second, table[3], table[2]),
+        jnp.where(second, table[1], table[0]),
+    )
+
+
+def by_state(table: jax.Array, play: jax.Array) -> jax.Array:
+    """Looks up `[T, B]` by the state before each step of `[T, 2, B]`."""
+    later = select(table, play[:-1, 0], play[:-1, 1])
+    start = jnp.broadcast_to(table[4], later[:1].shape)
+    return jnp.concatenate([start, later])
+
+
+def rollout(params: Any, uniforms: jax.Array) -> jax.Array:
+    """Plays; returns who defected, booleans `[T, 2, B]`."""
+    tables = [jax.nn.sigmoid(table) for table in seat_log_odds(params)]
+    tables = jax.lax.stop_gradient(tables)
+
+    def step(before, noise):
+        now = [
+            own_noise >= select(table, *before)
+            for table, own_noise in zip(tables, noise, strict=True)
+        ]
+        return tuple(now), jnp.stack(now)
+
+    first = tuple(
+        noise >= table[4]
+        for table, noise in zip(tables, uniforms[0], strict=True)
+    )
+    _, later = jax.lax.scan(step, first, uniforms[1:])
+    return jnp.concatenate([jnp.stack(first)[None], later])
+
+
+def rewards_of(settings: Settings, play: jax.Array, player: int) -> jax.Array:
+    """Returns a player's rewards, `[T, B]`."""
+    payoffs = jnp.asarray(settings.payoffs)[player].ravel()
+    return select(payoffs, play[:, 0], play[:, 1])
+
+
+def log_probs_of(table: jax.Array, actions: Any, play: jax.Array) -> jax.Array:
+    """Returns log-probabilities of the actions, from a table of ten."""
+    cooperate, defect = jax.nn.log_sigmoid(table), jax.nn.log_sigmoid(-table)
+    return jnp.where(actions, by_state(defect, play), by_state(cooperate, play))
+
+
+def group_value(
+    settings: Settings,
+    player: int,
+    params: Any,
+    critic: jax.Array,
+    play: jax.Array,
+) -> jax.Array:
+    """The DiCE objective of a group of episodes, with its critic's values."""
+    length = settings.episode_length
+    lower = jnp.tril(jnp.ones([length, length]))
+    weights = (settings.discount ** jnp.arange(length))[:, None]
+    log_probs = sum(
+        log_probs_of(table, play[:, seat], play)
+        for seat, table in enumerate(seat_log_odds(params))
+    )
+    sums = lower @ log_probs
+    boxes = jnp.exp(sums - jax.lax.stop_gradient(sums))
+    before = jnp.concatenate([jnp.ones_like(boxes[:1]), boxes[:-1]])
+    rewards = weights * rewards_of(settings, play, player)
+    values = weights * by_state(critic, play)
+    return jnp.sum(boxes * rewards + (before - boxes) * values)
+
+
+def value(
+    settings: Settings,
+    player: int,
+    params: Any,
+    critic: jax.Array,
+    plays: jax.Array,
+) -> jax.Array:
+    """The mean objective over `[groups, T, 2, B / groups]`."""
+    if plays.shape[0] == 1:
+        total = group_value(settings, player, params, critic, plays[0])
+    else:
+        total = jnp.sum(
+            jax.lax.map(
+                lambda play: group_value(
+                    settings, player, params, critic, play
+                ),
+                plays,
+            )
+        )
+    return total / settings.batch_size
+
+
+def grouped_rollout(
+    settings: Settings, params: Any, uniforms: jax.Array
+) -> jax.Array:
+    """Plays all groups, from uniforms `[groups, T, 2, B / groups]`."""
+    if uniforms.shape[0] == 1:
+        return rollout(params, uniforms[0])[None]
+    return jax.lax.map(functools.partial(rollout, params), uniforms)
+
+
+def direction(
+    settings: Settings,
+    player: int,
+    params: Any,
+    critics: jax.Array,
+    uniforms: jax.Array,
+) -> tuple[Any, jax.Array]:
+    """The LOLA-DiCE direction of a player, and the first play."""
+    other = 1 - player
+    first_play = None
+
+    def looked_ahead(own):
+        nonlocal first_play
+        imagined = [None, None]
+        imagined[player], imagined[other] = own, params[other]
+        for step in range(settings.num_lookaheads):
+            plays = grouped_rollout(settings, imagined, uniforms[step])
+            first_play = plays if first_play is None else first_play
+
+            def opponent_value(theirs, plays=plays):
+                both = [None, None]
+                both[player], both[other] = own, theirs
+                return value(settings, other, both, critics[other], plays)
+
+            gradient = jax.grad(opponent_value)(imagined[other])
+            imagined[other] = jax.tree.map(
+                lambda x, g: x + settings.inner_learning_rate * g,
+                imagined[other],
+                gradient,
+            )
+        plays = grouped_rollout(settings, imagined, uniforms[-1])
+        first_play = plays if first_play is None else first_play
+        result = value(settings, player, imagined, critics[player], plays)
+        return result, first_play
+
+    return jax.grad(looked_ahead, has_aux=True)(params[player])
+
+
+def critic_loss(
+    settings: Settings, critics: jax.Array, plays: jax.Array
+) -> jax.Array:
+    """Squared errors of both critics against the returns that they saw."""
+    length = settings.episode_length
+    lags = np.subtract.outer(np.arange(length), np.arange(length))
+    decays = np.where(lags <= 0, settings.discount ** np.maximum(-lags, 0), 0)
+    to_go = jnp.asarray(decays, jnp.float32)
+
+    def group_loss(play):
+        return sum(
+            jnp.sum(
+                (
+                    by_state(critics[player], play)
+                    - to_go @ rewards_of(settings, play, player)
+                )
+                ** 2
+            )
+            for player in range(2)
+        )
+
+    total = jnp.sum(jax.lax.map(group_loss, plays))
+    return total / (length * settings.batch_size)
+
+
+def adam(
+    gradients: Any, moments: Any, step: jax.Array, rates: Any
+) -> tuple[Any, Any]:
+    """Returns the steps of descent, and the moments after them."""
+    count = step + 1
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], gradients)
+    second = jax.tree.map(
+        lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], gradients
+    )
+    scale = jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+    steps = jax.tree.map(
+        lambda m, v, rate: -rate * scale * m / (jnp.sqrt(v) + 1e-7),
+        first,
+        second,
+        rates,
+    )
+    return steps, (first, second)
+
+
+def iterate(
+    settings: Settings, training: Training, key: jax.Array
+) -> tuple[Training, jax.Array]:
+    """Moves both players and critics; returns the mean rewards too."""
+    size = min(settings.group_size, settings.batch_size)
+    shape = (
+        2,
+        settings.num_lookaheads + 1,
+        settings.batch_size // size,
+        settings.episode_length,
+        2,
+        size,
+    )
+    # The barrier keeps XLA from drawing anew for every consumer.
+    uniforms = jax.lax.optimization_barrier(jax.random.uniform(key, shape))
+    results = [
+        direction(
+            settings,
+            player,
+            training.params,
+            training.critics,
+            uniforms[player],
+        )
+        for player in range(2)
+    ]
+    plays = results[0][1]
+    gradients = (
+        jax.tree.map(jnp.negative, [result[0] for result in results]),
+        jax.grad(functools.partial(critic_loss, settings))(
+            training.critics, plays
+        ),
+    )
+    current = (training.params, training.critics)
+    rates = (
+        jax.tree.map(lambda x: settings.learning_rate, training.params),
+        settings.critic_learning_rate,
+    )
+    steps, moments = adam(gradients, training.moments, training.step, rates)
+    params, critics = jax.tree.map(jnp.add, current, steps)
+    reported = jnp.stack(
+        [
+            jnp.mean(jax.vmap(lambda x: rewards_of(settings, x, seat))(plays))
+            for seat in range(2)
+        ]
+    )
+    return Training(params, critics, moments, training.step + 1), reported
+
+
+def make_key(seed: int) -> jax.Array:
+    """Returns a key of the generator that is fastest on CPU."""
+    return jax.random.key(seed, impl="unsafe_rbg")
+
+
+def make_program(settings: Settings, num_iterations: int, num_seeds: int = 1):
+    """Returns a jitted function from trainings and keys to the same after.
+
+    Args:
+      settings: what to train.
+      num_iterations: iterations of one call.
+      num_seeds: independent runs; above 1, arguments have a leading axis.
+
+    Returns:
+      A function `(training, key) -> (training, mean rewards)`.
+    """
+
+    def train(training, key):
+        def body(carry, own):
+            return iterate(settings, carry, own)
+
+        return jax.lax.scan(
+            body, training, jax.random.split(key, num_iterations)
+        )
+
+    return jax.jit(jax.vmap(train) if num_seeds > 1 else train)
