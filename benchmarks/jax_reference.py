@@ -289,7 +289,7 @@ def adam(
 def iterate(
     settings: Settings, training: Training, key: jax.Array
 ) -> tuple[Training, jax.Array]:
-    """Moves both players and critics; returns the mean rewards too."""
+    """Moves both players and critics; returns player 0's mean reward too."""
     size = min(settings.group_size, settings.batch_size)
     shape = (
         2,
@@ -325,11 +325,8 @@ def iterate(
     )
     steps, moments = adam(gradients, training.moments, training.step, rates)
     params, critics = jax.tree.map(jnp.add, current, steps)
-    reported = jnp.stack(
-        [
-            jnp.mean(jax.vmap(lambda x: rewards_of(settings, x, seat))(plays))
-            for seat in range(2)
-        ]
+    reported = jnp.mean(
+        jax.vmap(functools.partial(rewards_of, settings, player=0))(plays)
     )
     return Training(params, critics, moments, training.step + 1), reported
 
