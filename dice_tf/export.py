@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import SeatModel
+from dice_tf.models import SeatModel, observation_spec
 from dice_tf.policies.heads import head_of
 from dice_tf.policies.signatures import INFERRED, policy_signatures
 
@@ -71,7 +71,7 @@ def export_policy(
     path = _check_path(path, overwrite)
     if num_actions not in (INFERRED, None):
         check_whole_number("num_actions", num_actions, 1)
-    observation = _observation_spec(policy, observation_shape)
+    observation = observation_spec(policy, observation_shape)
     model = SeatModel(
         "policy",
         policy,
@@ -129,34 +129,6 @@ def _check_path(path: Any, overwrite: bool) -> pathlib.Path:
                 f"({str(path)!r}) holds something else."
             )
     return path
-
-
-def _observation_spec(policy: Any, shape: Any) -> tf.TensorSpec:
-    """Returns what the policy observes, `[None, ...]`."""
-    if not isinstance(policy, keras.Model):
-        raise TypeError(
-            "`policy` must be a keras.Model from observations to logits. "
-            f"Received: {policy!r} (of type {type(policy).__name__})."
-        )
-    inputs = getattr(policy, "inputs", None)
-    if shape is None:
-        # A subclassed model remembers only the shape that it was built with.
-        built = (policy.get_build_config() or {}).get("input_shape")
-        batch_shape = inputs[0].shape if inputs else built
-        if batch_shape is None:
-            raise ValueError(
-                "`observation_shape` must be given, as the model "
-                f"{policy.name!r} does not know it: it has not been called "
-                "yet, or takes several inputs."
-            )
-        shape = batch_shape[1:]
-    elif not isinstance(shape, (list, tuple)):
-        raise TypeError(
-            "`observation_shape` must be a list or tuple, the shape of one "
-            f"observation. Received: observation_shape={shape!r}."
-        )
-    dtype = inputs[0].dtype if inputs else policy.variable_dtype
-    return tf.TensorSpec([None, *shape], dtype, "observation")
 
 
 def _write(

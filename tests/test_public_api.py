@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "StochasticComputationGraph",
         "Trainer",
         "__version__",
+        "check_policy",
         "critics",
         "diagnostics",
         "dice_objective",
@@ -31,6 +32,7 @@ PUBLIC_NAMES = {
         "export",
         "games",
         "inner_optimizers",
+        "layers",
         "learners",
         "magic_box",
         "objectives",
@@ -96,6 +98,7 @@ PUBLIC_NAMES = {
         "InnerStep",
         "SGD",
     },
+    "dice_tf.layers": {"SafeLayerNormalization"},
     "dice_tf.learners": {
         "CompetitiveGradientDescent",
         "Consensus",
@@ -153,6 +156,7 @@ PUBLIC_NAMES = {
 # as long as they have defaults.
 PINNED_SIGNATURES = {
     "Trainer": "objective, learners",
+    "check_policy": "policy",
     "dice_objective": "log_probs, rewards, *, discount, baseline=None",
     "export.export_policy": "policy, path",
     "games.iterated_battle_of_the_sexes": "episode_length=150",
