@@ -75,7 +75,7 @@ PUBLIC_NAMES = {
         "visit_frequencies",
         "zero_determinant_fit",
     },
-    "dice_tf.export": {"export_policy"},
+    "dice_tf.export": {"export_onnx", "export_policy", "export_tflite"},
     "dice_tf.games": {
         "FiniteGame",
         "Game",
@@ -158,7 +158,9 @@ PINNED_SIGNATURES = {
     "Trainer": "objective, learners",
     "check_policy": "policy",
     "dice_objective": "log_probs, rewards, *, discount, baseline=None",
+    "export.export_onnx": "policy, path",
     "export.export_policy": "policy, path",
+    "export.export_tflite": "policy, path",
     "games.iterated_battle_of_the_sexes": "episode_length=150",
     "games.iterated_chicken": "episode_length=150",
     "games.iterated_matching_pennies": "episode_length=150",
