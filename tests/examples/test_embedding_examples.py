@@ -13,7 +13,6 @@ from examples import (
     trajectories_from_tf_data,
 )
 
-
 EXAMPLES = pathlib.Path(pretrained_trunk.__file__).parent.glob("*.py")
 
 
