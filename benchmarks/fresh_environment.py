@@ -86,9 +86,9 @@ def main(argv: Sequence[str]) -> None:
         dice_tf.export.export_policy(policy, folder / "policy")
         np.save(folder / "observations.npy", observations)
         found = act_elsewhere(folder)
-        here = tf.saved_model.load(folder / "policy").act(
-            observation=observations, seed=tf.constant([3, 4])
-        )
+        exported = tf.saved_model.load(folder / "policy")
+        seed = tf.constant([3, 4])
+        here = exported.act(observation=observations, seed=seed)
     cooperates = tf.sigmoid(policy(observations))
     live = np.concatenate([cooperates, 1.0 - cooperates], axis=1)
     difference = float(np.abs(found["probabilities"] - live).max())
