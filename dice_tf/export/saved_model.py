@@ -38,7 +38,7 @@ def export_policy(
     `action` int32 `[B]`, `log_prob` `[B]` and `probabilities`
     `[B, num_actions]`. Where actions are not a finite set, `action` is what
     the head's distribution samples, the greedy one is its mode, and there are
-    no `probabilities`.
+    no `probabilities`. Observations of another shape are refused.
 
     The folder appears under its name when it is complete, or not at all.
 
