@@ -10,15 +10,19 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 # Run-time integrations, one extra each; `all` is their union.
 _INTEGRATIONS = {
     "experiments": ["matplotlib>=3.10.8,<4"],
+    "onnx": ["tf2onnx>=1.17,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
 }
 # Formatting differs between minor versions of ruff, so that one is fixed.
 _TEST = [
+    "ai-edge-litert>=2,<3",
     "hypothesis>=6.100,<7",
+    "onnxruntime>=1.20,<2",
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
     "ruff>=0.17,<0.18",
     *_INTEGRATIONS["experiments"],
+    *_INTEGRATIONS["onnx"],
 ]
 
 

@@ -8,12 +8,14 @@ from dice_tf import (
     export,
     games,
     inner_optimizers,
+    layers,
     learners,
     objectives,
     opponent_models,
     policies,
 )
 from dice_tf.dice import dice_objective, magic_box
+from dice_tf.policies.policy_check import check_policy
 from dice_tf.stochastic_graph import StochasticComputationGraph
 from dice_tf.trainer import Trainer
 from dice_tf.version import __version__
@@ -22,6 +24,7 @@ __all__ = [
     "StochasticComputationGraph",
     "Trainer",
     "__version__",
+    "check_policy",
     "critics",
     "diagnostics",
     "dice_objective",
@@ -30,6 +33,7 @@ __all__ = [
     "export",
     "games",
     "inner_optimizers",
+    "layers",
     "learners",
     "magic_box",
     "objectives",

@@ -1,6 +1,6 @@
 """Keras models as pure functions of their weights."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ class SeatModel:
 
     Attributes:
       model: the model.
+      name: how errors name it.
       num_outputs: size of the last axis of its output.
 
     Raises:
@@ -57,6 +58,7 @@ class SeatModel:
                 f"Received: {model!r} (of type {type(model).__name__})."
             )
         self.model = model
+        self.name = name
         self._observation_shape = tuple(observation_shape)
         try:
             outputs = model(tf.zeros([1, *observation_shape], dtype))
@@ -73,7 +75,6 @@ class SeatModel:
                 f"[B, num_outputs]. Received: {shape or type(outputs)}."
             )
         self.num_outputs = int(shape[-1])
-        self._name = name
 
     def check_follows_weights(self, observations: tf.Tensor) -> None:
         """Raises if the model's outputs ignore the weights they are given.
@@ -100,7 +101,7 @@ class SeatModel:
         after = self(weights._replace(params=moved), observations)
         if np.array_equal(before, after):
             raise ValueError(
-                f"`{self._name}` ({self.model.name!r}) gives the same outputs "
+                f"`{self.name}` ({self.model.name!r}) gives the same outputs "
                 "whatever its weights, so that it would never learn. If it "
                 "calls a tf.function of its own, leave out the decorator: "
                 "the trainer compiles it anyway. If it is to stay as it is, "
@@ -136,6 +137,46 @@ class SeatModel:
         return tf.reshape(
             outputs, tf.concat([leading, [self.num_outputs]], axis=0)
         )
+
+
+def observation_spec(
+    policy: Any, shape: Any = None, argument: str = "observation_shape"
+) -> tf.TensorSpec:
+    """Returns what a policy observes, `[None, ...]`.
+
+    Args:
+      policy: a `keras.Model` of observations.
+      shape: of one observation. Default: what the model was built with.
+      argument: what the user would give to tell it, for errors.
+
+    Raises:
+      TypeError: if `policy` is no `keras.Model`, or `shape` no shape.
+      ValueError: if the shape is not given and not known.
+    """
+    if not isinstance(policy, keras.Model):
+        raise TypeError(
+            "`policy` must be a keras.Model from observations to logits. "
+            f"Received: {policy!r} (of type {type(policy).__name__})."
+        )
+    inputs = getattr(policy, "inputs", None)
+    if shape is None:
+        # A subclassed model remembers only the shape that it was built with.
+        built = (policy.get_build_config() or {}).get("input_shape")
+        batch_shape = inputs[0].shape if inputs else built
+        if batch_shape is None:
+            raise ValueError(
+                f"`{argument}` must be given, as the model {policy.name!r} "
+                "does not know the shape of what it observes: it has not been "
+                "called yet, or takes several inputs."
+            )
+        shape = batch_shape[1:]
+    elif not isinstance(shape, (list, tuple)):
+        raise TypeError(
+            "`observation_shape` must be a list or tuple, the shape of one "
+            f"observation. Received: observation_shape={shape!r}."
+        )
+    dtype = inputs[0].dtype if inputs else policy.variable_dtype
+    return tf.TensorSpec([None, *shape], dtype, "observation")
 
 
 def _waves(param: tf.Tensor) -> np.ndarray:

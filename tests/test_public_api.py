@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "StochasticComputationGraph",
         "Trainer",
         "__version__",
+        "check_policy",
         "critics",
         "diagnostics",
         "dice_objective",
@@ -31,6 +32,7 @@ PUBLIC_NAMES = {
         "export",
         "games",
         "inner_optimizers",
+        "layers",
         "learners",
         "magic_box",
         "objectives",
@@ -73,7 +75,7 @@ PUBLIC_NAMES = {
         "visit_frequencies",
         "zero_determinant_fit",
     },
-    "dice_tf.export": {"export_policy"},
+    "dice_tf.export": {"export_onnx", "export_policy", "export_tflite"},
     "dice_tf.games": {
         "FiniteGame",
         "Game",
@@ -96,6 +98,7 @@ PUBLIC_NAMES = {
         "InnerStep",
         "SGD",
     },
+    "dice_tf.layers": {"SafeLayerNormalization"},
     "dice_tf.learners": {
         "CompetitiveGradientDescent",
         "Consensus",
@@ -153,8 +156,11 @@ PUBLIC_NAMES = {
 # as long as they have defaults.
 PINNED_SIGNATURES = {
     "Trainer": "objective, learners",
+    "check_policy": "policy",
     "dice_objective": "log_probs, rewards, *, discount, baseline=None",
+    "export.export_onnx": "policy, path",
     "export.export_policy": "policy, path",
+    "export.export_tflite": "policy, path",
     "games.iterated_battle_of_the_sexes": "episode_length=150",
     "games.iterated_chicken": "episode_length=150",
     "games.iterated_matching_pennies": "episode_length=150",

@@ -8,6 +8,7 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import SeatModel, Weights
 from dice_tf.policies.heads import head_of
+from dice_tf.policies.policy_check import check_seat, example_observations
 
 
 class Actor:
@@ -25,7 +26,9 @@ class Actor:
 
     Raises:
       TypeError: if the policy is not a `keras.Model`.
-      ValueError: if its inputs or outputs do not fit the seat.
+      ValueError: if its inputs or outputs do not fit the seat, or it cannot
+        learn, or it cannot be differentiated twice, as any learner may
+        differentiate any objective.
     """
 
     def __init__(self, policy: keras.Model, game: Game, player_id: int):
@@ -40,9 +43,12 @@ class Actor:
         self._states = None
         if isinstance(game, FiniteGame):
             self._states = tf.constant(game.observations[player_id], game.dtype)
-        self.model.check_follows_weights(
-            tf.ones([1, *game.observation_shapes[player_id]], game.dtype)
-        )
+        shape = game.observation_shapes[player_id]
+        self.model.check_follows_weights(tf.ones([1, *shape], game.dtype))
+        if self._states is None:
+            check_seat(self.model, example_observations(shape, game.dtype))
+        else:
+            check_seat(self.model, self._states)
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor

@@ -20,6 +20,7 @@ _OBSERVATION = "observation"
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
+@keras.saving.register_keras_serializable(package="dice_tf")
 class SavedPolicy(keras.layers.Layer):
     """The log-probabilities of an exported policy, as a layer.
 
@@ -68,7 +69,8 @@ def from_saved_model(
     Returns:
       A `keras.Model` from observations to logits, which are the exported
       policy's log-probabilities (not below -87.3, to stay finite). It has no
-      variables, and needs the folder no more.
+      variables, and needs the folder no more; but a `.keras` file of it
+      names the folder, and comes back only where that is.
 
     Raises:
       TypeError: if `path` is no path.

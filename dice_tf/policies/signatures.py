@@ -1,22 +1,20 @@
 """The signatures of an exported policy, as functions of tensors."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.policies.action_sets import (
+    Policy,
+    example_distribution,
+    finite_actions,
+)
 from dice_tf.policies.actor import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from dice_tf.seeds import uniform
 
 PROBABILITIES = "probabilities"
-
-# From a batch of observations to the distribution over actions.
-Policy = Callable[[tf.Tensor], tfp.distributions.Distribution]
-
-INFERRED = "inferred"
 
 _SEED = tf.TensorSpec([2], tf.int32, "seed")
 
@@ -49,14 +47,13 @@ def policy_signatures(
       ValueError: if it does not fit `num_actions`, or tells none, or lacks
         what a signature needs.
     """
-    shape = [2, *(size or 1 for size in observation.shape[1:])]
-    example = policy(tf.zeros(shape, observation.dtype))
-    _check_distribution(example)
-    if num_actions == INFERRED:
-        num_actions = _infer_num_actions(example)
+    num_actions = finite_actions(policy, observation, num_actions)
     if num_actions is not None:
-        _check_num_actions(example, num_actions)
-        return finite_signatures(policy, observation, num_actions)
+        return finite_signatures(
+            lambda observed: all_log_probs(policy(observed), num_actions),
+            observation,
+        )
+    example = example_distribution(policy, observation)
     try:
         example.mode()
     except NotImplementedError as error:
@@ -70,33 +67,43 @@ def policy_signatures(
     return general_signatures(policy, observation, action)
 
 
+def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the actions that uniform noise chooses.
+
+    Args:
+      log_probs: `[B, A]`.
+      noise: `[B]`, uniform on [0, 1).
+
+    Returns:
+      `action`, int32 `[B]`, and its `log_prob`, `[B]`.
+    """
+    action = sample_actions(log_probs, noise)
+    return {"action": action, "log_prob": _entry(log_probs, action)}
+
+
 def finite_signatures(
-    policy: Policy, observation: tf.TensorSpec, num_actions: int
+    log_probs_of: Callable[[tf.Tensor], tf.Tensor], observation: tf.TensorSpec
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
     One seed gives the same actions eagerly, in graphs and under XLA.
 
     Args:
-      policy: from observations to a distribution over integers.
+      log_probs_of: from observations to the log-probability of each action,
+        `[B, A]`.
       observation: `[None, ...]`, named.
-      num_actions: A.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
       log-probabilities `[B]` and probabilities `[B, A]`.
     """
 
-    def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
-        return all_log_probs(policy(observation), num_actions)
-
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
         # Negative seeds give other bits under XLA than in graph mode.
         seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
         noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
-        action = sample_actions(log_probs, noise)
-        return {"action": action, "log_prob": _entry(log_probs, action)}
+        return choose(log_probs, noise)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
@@ -161,62 +168,6 @@ def _entry(log_probs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
 
     A gather would fail there on a CPU, and return 0 on a GPU.
     """
-    chosen = tf.one_hot(action, log_probs.shape[-1], True, False, dtype=bool)
+    chosen = action[..., tf.newaxis] == tf.range(log_probs.shape[-1])
     nothing = tf.constant(float("-inf"), log_probs.dtype)
     return tf.reduce_max(tf.where(chosen, log_probs, nothing), axis=-1)
-
-
-def _check_distribution(distribution: Any) -> None:
-    """Raises if this is not what two observations should give."""
-    if not isinstance(distribution, tfp.distributions.Distribution):
-        raise TypeError(
-            "The policy's head must return a tfp distribution. Received: "
-            f"{distribution!r} (of type {type(distribution).__name__})."
-        )
-    if distribution.batch_shape != [2]:
-        raise ValueError(
-            "The policy's head must return one distribution per observation, "
-            "of batch shape [B]. Received batch shape "
-            f"{distribution.batch_shape} for B = 2; "
-            "tfp.distributions.Independent makes one of several."
-        )
-
-
-def _infer_num_actions(
-    distribution: tfp.distributions.Distribution,
-) -> int | None:
-    if isinstance(distribution, tfp.distributions.Bernoulli):
-        return 2
-    if isinstance(distribution, tfp.distributions.Categorical):
-        return distribution.logits_parameter().shape[-1]
-    if distribution.dtype.is_floating:
-        return None
-    raise ValueError(
-        "`num_actions` must be given, a whole number or None: it cannot be "
-        f"inferred from the policy's distribution {distribution.name!r}."
-    )
-
-
-def _check_num_actions(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> None:
-    try:
-        log_probs = all_log_probs(distribution, num_actions)
-        total = tf.reduce_sum(tf.exp(log_probs), axis=-1)
-    except Exception as error:
-        raise ValueError(
-            f"`num_actions` ({num_actions}) does not fit the policy's "
-            f"distribution {distribution.name!r}: {error}"
-        ) from error
-    if not np.all(np.isfinite(total)):
-        raise ValueError(
-            "The policy must give finite probabilities. Those of the "
-            f"distribution {distribution.name!r} are NaN or infinite, as its "
-            "weights may be."
-        )
-    if not np.allclose(total, 1.0, atol=1e-3):
-        raise ValueError(
-            f"`num_actions` ({num_actions}) does not fit the policy's "
-            f"distribution {distribution.name!r}: the probabilities of so "
-            f"many actions sum to {total.numpy()[0]:g} instead of 1."
-        )

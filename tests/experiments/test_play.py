@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import dice_tf
 from experiments.matches import match_report
@@ -76,6 +77,30 @@ def test_a_match_with_a_saved_model_runs_from_the_shell(tmp_path) -> None:
     assert set(os.listdir(folder)) == {"config.json", "summary.json"}
     players = json.loads((folder / "summary.json").read_text())["players"]
     assert [own["policy"] for own in players] == [str(policy), "tit_for_tat"]
+
+
+def test_two_saved_models_play_each_other(tmp_path) -> None:
+    game = dice_tf.games.iterated_prisoners_dilemma()
+    paths = {}
+    for name in ("always_cooperate", "tit_for_tat"):
+        policy = getattr(dice_tf.policies, name)(game, 0)
+        paths[name] = str(tmp_path / name)
+        dice_tf.export.export_policy(policy, paths[name])
+    match = match_report.play(
+        MATCH._replace(
+            policy=paths["tit_for_tat"], opponent=paths["always_cooperate"]
+        )
+    )
+    assert match.names == (paths["always_cooperate"], paths["tit_for_tat"])
+    # Both cooperate always: -1 a round, (1 - 0.9) sum_t 0.9^t a return.
+    np.testing.assert_allclose(match.exact.mean, 0.9**10 - 1.0, rtol=1e-5)
+
+
+def test_a_saved_model_of_something_else_does_not_play(tmp_path) -> None:
+    path = str(tmp_path / "other")
+    tf.saved_model.save(tf.Module(), path)
+    with pytest.raises(ValueError, match="exported policy.*no signatures"):
+        match_report.play(MATCH._replace(policy=path))
 
 
 def test_flags_of_a_match_come_to_settings() -> None:

@@ -1,0 +1,80 @@
+"""A policy as an ONNX file, for other runtimes."""
+
+import os
+from collections.abc import Sequence
+from types import ModuleType
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_choice
+from dice_tf.export.files import check_file, write_file
+from dice_tf.export.portable import portable_signatures
+from dice_tf.export.readings import read_policy
+from dice_tf.policies.action_sets import INFERRED
+
+
+def export_onnx(
+    policy: keras.Model,
+    path: str | os.PathLike,
+    *,
+    signature: str = "act",
+    num_actions: int | str = INFERRED,
+    observation_shape: Sequence[int | None] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes one signature of a policy with finitely many actions as ONNX.
+
+    Inputs and outputs have the names and shapes of `export_policy`, for
+    batches of any size, but that `act(observation, noise) -> {action,
+    log_prob}` takes noise in place of a seed: float32 `[B]`, uniform on
+    [0, 1). Needs the extra `dice_tf[onnx]`.
+
+    Args:
+      policy: a `keras.Model` from observations to the inputs of its head.
+      path: file to write, `*.onnx`. Folders above it are made.
+      signature: `"act"`, `"act_greedy"`, `"probabilities"` or `"log_prob"`;
+        an ONNX file holds one function.
+      num_actions: as of `export_policy`, but for `None`.
+      observation_shape: as of `export_policy`.
+      overwrite: whether to replace a file at `path`.
+
+    Raises:
+      ImportError: if tf2onnx is not installed.
+      TypeError, ValueError: as of `export_policy`; or if ONNX has no
+        operation for what the policy does.
+
+    Example:
+      >>> dice_tf.export.export_onnx(policy, "policy.onnx")
+      >>> session = onnxruntime.InferenceSession("policy.onnx")
+      >>> session.run(["action"], {"observation": observations, "noise": noise})
+    """
+    tf2onnx, onnx = _converters()
+    path = check_file(path, ".onnx", overwrite)
+    reading = read_policy(policy, num_actions, observation_shape)
+    signatures = portable_signatures(policy, reading, num_actions, "ONNX")
+    check_choice("signature", signature, tuple(signatures))
+    function, inputs = signatures[signature]
+    try:
+        model, _ = tf2onnx.convert.from_function(
+            tf.function(function), input_signature=inputs
+        )
+        # The converter copies what ONNX does not know, and only logs it.
+        onnx.checker.check_model(model)
+    except Exception as error:
+        raise ValueError(
+            f"The policy {policy.name!r} cannot be converted to ONNX: {error}"
+        ) from error
+    write_file(path, model.SerializeToString())
+
+
+def _converters() -> tuple[ModuleType, ModuleType]:
+    try:
+        import onnx
+        import tf2onnx.convert
+    except ImportError as error:
+        raise ImportError(
+            "ONNX files need tf2onnx, which is not installed: "
+            'pip install "dice_tf[onnx]".'
+        ) from error
+    return tf2onnx, onnx

@@ -1,0 +1,67 @@
+"""Signatures for runtimes that draw no random numbers of ours."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.export.readings import Reading
+from dice_tf.policies.action_sets import finite_actions
+from dice_tf.policies.actor import all_log_probs
+from dice_tf.policies.signatures import (
+    Signature,
+    choose,
+    finite_signatures,
+)
+
+
+def portable_signatures(
+    policy: keras.Model,
+    reading: Reading,
+    num_actions: int | str | None,
+    file_format: str,
+) -> dict[str, Signature]:
+    """Returns signatures by name, in which `act` takes noise for a seed.
+
+    Args:
+      policy: the policy, for errors.
+      reading: the same as a function.
+      num_actions: as of `export_policy`.
+      file_format: for errors.
+
+    Raises:
+      ValueError: if actions are no finite set.
+    """
+    distribution, observation = reading
+    num_actions = finite_actions(distribution, observation, num_actions)
+    if num_actions is None:
+        raise ValueError(
+            f"A {file_format} file needs a policy with a finite set of "
+            f"actions, which that of {policy.name!r} is not. Use "
+            "dice_tf.export.export_policy."
+        )
+
+    def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
+        return _log_probs(distribution(observation), num_actions)
+
+    def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        log_probs = log_probs_of(observation)
+        return choose(log_probs, tf.cast(noise, log_probs.dtype))
+
+    noise = tf.TensorSpec([None], tf.float32, "noise")
+    return {
+        **finite_signatures(log_probs_of, observation),
+        "act": Signature(act, [observation, noise]),
+    }
+
+
+def _log_probs(
+    distribution: tfp.distributions.Distribution, num_actions: int
+) -> tf.Tensor:
+    # The same as tfp's own, without operations that other runtimes lack.
+    if isinstance(distribution, tfp.distributions.Categorical):
+        return tf.nn.log_softmax(distribution.logits_parameter())
+    if isinstance(distribution, tfp.distributions.Bernoulli):
+        log_odds = distribution.logits_parameter()
+        logits = tf.stack([tf.zeros_like(log_odds), log_odds], axis=-1)
+        return tf.nn.log_softmax(logits)
+    return all_log_probs(distribution, num_actions)

@@ -1,0 +1,56 @@
+"""A policy to be exported, read as a function from observations."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.checks import check_whole_number
+from dice_tf.models import SeatModel, observation_spec
+from dice_tf.policies.action_sets import INFERRED, Policy
+from dice_tf.policies.heads import head_of
+
+
+class Reading(NamedTuple):
+    """A policy as a function, and what it observes.
+
+    Attributes:
+      distribution: from observations to a tfp distribution over actions.
+      observation: `tf.TensorSpec`, `[None, ...]`.
+    """
+
+    distribution: Policy
+    observation: tf.TensorSpec
+
+
+def read_policy(
+    policy: keras.Model,
+    num_actions: Any,
+    observation_shape: Sequence[int | None] | None,
+) -> Reading:
+    """Binds a policy to its head; arguments and errors as of exports."""
+    if num_actions not in (INFERRED, None):
+        check_whole_number("num_actions", num_actions, 1)
+    observation = observation_spec(policy, observation_shape)
+    model = SeatModel(
+        "policy",
+        policy,
+        tuple(size or 1 for size in observation.shape[1:]),
+        observation.dtype,
+    )
+    seat_actions = num_actions
+    if num_actions == INFERRED:
+        # Without an attached head, one output means two actions.
+        seat_actions = max(model.num_outputs, 2)
+    head = head_of(policy, model.num_outputs, seat_actions)
+
+    def distribution(observation: tf.Tensor) -> tfp.distributions.Distribution:
+        outputs = policy(observation)
+        # In half precision no uniform noise is fine enough.
+        if outputs.dtype.size < 4:
+            outputs = tf.cast(outputs, tf.float32)
+        return head(outputs)
+
+    return Reading(distribution, observation)

@@ -1,0 +1,67 @@
+"""A policy as a TFLite file, for small devices."""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from dice_tf.export.files import check_file, write_file
+from dice_tf.export.portable import portable_signatures
+from dice_tf.export.readings import read_policy
+from dice_tf.export.saved_model import archive_of
+from dice_tf.policies.action_sets import INFERRED
+
+
+def export_tflite(
+    policy: keras.Model,
+    path: str | os.PathLike,
+    *,
+    num_actions: int | str = INFERRED,
+    observation_shape: Sequence[int | None] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes a policy with finitely many actions as a TFLite file.
+
+    Its signatures are those of `export_policy`, for batches of any size, but
+    that `act(observation, noise) -> {action, log_prob}` takes noise in place
+    of a seed: float32 `[B]`, uniform on [0, 1), from any generator. Where a
+    device has none, `act_greedy` needs no noise.
+
+    Args:
+      policy: a `keras.Model` from observations to the inputs of its head.
+      path: file to write, `*.tflite`. Folders above it are made.
+      num_actions: as of `export_policy`, but for `None`.
+      observation_shape: as of `export_policy`.
+      overwrite: whether to replace a file at `path`.
+
+    Raises:
+      TypeError, ValueError: as of `export_policy`; or if TFLite has no
+        operation for what the policy does.
+
+    Example:
+      >>> dice_tf.export.export_tflite(policy, "policy.tflite")
+      >>> from ai_edge_litert.interpreter import Interpreter
+      >>> act = Interpreter("policy.tflite").get_signature_runner("act")
+      >>> act(observation=observations, noise=noise)["action"]
+    """
+    path = check_file(path, ".tflite", overwrite)
+    reading = read_policy(policy, num_actions, observation_shape)
+    signatures = portable_signatures(policy, reading, num_actions, "TFLite")
+    with tempfile.TemporaryDirectory() as folder:
+        # Of a tf.Module that holds a Keras model, weights become garbage.
+        saved = str(pathlib.Path(folder, "saved_model"))
+        archive_of(policy, signatures).write_out(saved, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            saved, signature_keys=list(signatures)
+        )
+        try:
+            content = converter.convert()
+        except Exception as error:
+            raise ValueError(
+                f"The policy {policy.name!r} cannot be converted to TFLite: "
+                f"{error}"
+            ) from error
+    write_file(path, content)
