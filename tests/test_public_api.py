@@ -75,6 +75,9 @@ PUBLIC_NAMES = {
     },
     "dice_tf.export": {"export_policy"},
     "dice_tf.games": {
+        "CoinGame",
+        "CoinState",
+        "CoinStatistics",
         "FiniteGame",
         "Game",
         "PointNavigation",
