@@ -9,16 +9,25 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 
 # Run-time integrations, one extra each; `all` is their union.
 _INTEGRATIONS = {
+    # Version 4.14 asks for PyTorch.
+    "axelrod": ["axelrod>=4.13.1,<4.14"],
     "experiments": ["matplotlib>=3.10.8,<4"],
+    "openspiel": ["open_spiel>=2.0.2,<3"],
+    "pettingzoo": ["pettingzoo>=1.27,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
 }
 # Formatting differs between minor versions of ruff, so that one is fixed.
 _TEST = [
     "hypothesis>=6.100,<7",
+    # Environments of PettingZoo that we did not write.
+    "mpe2>=1.1.1,<2",
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
     "ruff>=0.17,<0.18",
+    *_INTEGRATIONS["axelrod"],
     *_INTEGRATIONS["experiments"],
+    *_INTEGRATIONS["openspiel"],
+    *_INTEGRATIONS["pettingzoo"],
 ]
 
 
@@ -59,6 +68,7 @@ setuptools.setup(
     extras_require={
         **_INTEGRATIONS,
         "all": sorted(set(sum(_INTEGRATIONS.values(), []))),
+        "benchmarks": ["jax>=0.4.30"],
         "test": _TEST,
     },
     zip_safe=False,

@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "StochasticComputationGraph",
         "Trainer",
         "__version__",
+        "bridges",
         "critics",
         "diagnostics",
         "dice_objective",
@@ -36,6 +37,14 @@ PUBLIC_NAMES = {
         "objectives",
         "opponent_models",
         "policies",
+    },
+    "dice_tf.bridges": {
+        "PythonGame",
+        "VectorEnvironment",
+        "VectorStep",
+        "from_open_spiel",
+        "from_pettingzoo",
+        "to_pettingzoo",
     },
     "dice_tf.critics": {"mlp_critic", "tabular_critic"},
     "dice_tf.diagnostics": {
