@@ -57,20 +57,40 @@ def _name_rows(axes: Axes, outcome: Outcome) -> None:
         for place, i in enumerate(order)
         if outcome.competitors[i].strategy is None
     ]
-    places = list(range(n))
+    groups = [[place] for place in range(n)]
     if n > _MOST_NAMES:
         # Names closer than this would lie on each other.
         gap = n / 30
-        places = policies + [
-            int(place)
+        groups = _close_together(policies, gap)
+        groups += [
+            [int(place)]
             for place in np.linspace(0, n - 1, _NAMED)
-            if all(abs(place - own) > gap for own in policies)
+            if all(
+                abs(place - np.mean(own)) > gap * (1 + len(own)) / 2
+                for own in groups
+            )
         ]
     labels = [
-        f"{outcome.competitors[order[place]].name}  {place + 1}"
-        for place in places
+        "\n".join(
+            f"{outcome.competitors[order[place]].name}  {place + 1}"
+            for place in group
+        )
+        for group in groups
     ]
-    axes.set_yticks(places, labels, fontsize="small")
-    for place, label in zip(places, axes.get_yticklabels(), strict=True):
-        if place in policies:
+    axes.set_yticks(
+        [float(np.mean(group)) for group in groups], labels, fontsize="small"
+    )
+    for group, label in zip(groups, axes.get_yticklabels(), strict=True):
+        if group[0] in policies:
             label.set(color="crimson", fontweight="bold")
+
+
+def _close_together(places: list[int], gap: float) -> list[list[int]]:
+    """Groups sorted places that are less than a gap apart."""
+    groups: list[list[int]] = []
+    for place in places:
+        if groups and place - groups[-1][-1] < gap:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
