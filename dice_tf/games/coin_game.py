@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import uniform
 
 _NO_CELL = -1
@@ -115,7 +116,7 @@ class CoinGame(Game):
         check_whole_number("batch_size", batch_size, 1)
         # The first three place the players and choose the first coin's owner.
         noise = uniform(seed, [3 + self.num_coins, batch_size])
-        players = tuple(self._scale(noise[i], self.num_cells) for i in _PLAYERS)
+        players = tuple(random_cell(noise[i], self.num_cells) for i in _PLAYERS)
         cells = [self._free_cell(players, row) for row in tf.unstack(noise[3:])]
         if self.num_coins == 2:
             state = CoinState(players, tuple(cells))
@@ -142,7 +143,7 @@ class CoinGame(Game):
         own = [players[i] == state.coins[i] for i in _PLAYERS]
         foreign = [players[i] == state.coins[1 - i] for i in _PLAYERS]
         rewards = tuple(
-            tf.cast(_count(own[i]) + _count(foreign[i]), self.dtype)
+            tf.cast(to_int(own[i]) + to_int(foreign[i]), self.dtype)
             - 2.0 * tf.cast(foreign[1 - i], self.dtype)
             for i in _PLAYERS
         )
@@ -215,35 +216,12 @@ class CoinGame(Game):
         return self.grid_size**2
 
     def _move(self, cell: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-        """Returns the next cell on the torus."""
-        size = self.grid_size
-        row = cell // size
-        column = cell - size * row
-        row += _count(action == 2) - _count(action == 3)
-        column += _count(action == 0) - _count(action == 1)
-        return size * self._wrap(row) + self._wrap(column)
-
-    def _wrap(self, place: tf.Tensor) -> tf.Tensor:
-        size = self.grid_size
-        place = tf.where(place < 0, size - 1, place)
-        return tf.where(place == size, 0, place)
+        return move(cell, action, self.grid_size)
 
     def _free_cell(
         self, players: tuple[tf.Tensor, ...], noise: tf.Tensor
     ) -> tf.Tensor:
-        """Returns a cell without a player, uniformly, int32 `[B]`."""
-        low = tf.minimum(*players)
-        high = tf.maximum(*players)
-        apart = _count(low != high)
-        cell = self._scale(noise, self.num_cells - 1 - apart)
-        cell += _count(cell >= low)
-        return cell + apart * _count(cell >= high)
-
-    @staticmethod
-    def _scale(noise: tf.Tensor, count: Any) -> tf.Tensor:
-        """Turns uniforms on [0, 1) into whole numbers below `count`."""
-        # Below 1 by 2**-24 at least: the product never rounds up to `count`.
-        return tf.cast(noise * tf.cast(count, noise.dtype), tf.int32)
+        return free_cell(*players, noise, self.num_cells)
 
     def _time_step(
         self, state: CoinState, rewards: tuple[tf.Tensor, ...]
@@ -269,7 +247,3 @@ class CoinGame(Game):
         axis = 2 if self.data_format == _CHANNELS_FIRST else 1
         seen = tf.one_hot(cells, self.num_cells, axis=axis, dtype=self.dtype)
         return tf.reshape(seen, [-1, *self.observation_shapes[player_id]])
-
-
-def _count(condition: tf.Tensor) -> tf.Tensor:
-    return tf.cast(condition, tf.int32)
