@@ -22,7 +22,7 @@ from experiments.results.outputs import SUMMARY, OutputFolder, write_json
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 4096, "Episodes side by side.", 1)
 flags.DEFINE_integer("episode_length", 100, "Steps of each episode.", 1)
-flags.DEFINE_integer("num_repetitions", 15, "Turns of each program.", 2)
+flags.DEFINE_integer("num_repetitions", 41, "Turns of each program.", 2)
 flags.DEFINE_float("required", 1.0, "The largest ratio of times that passes.")
 flags.DEFINE_string("output_dir", None, "Folder of summary.json, if any.")
 flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
