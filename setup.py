@@ -9,8 +9,12 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 
 # Run-time integrations, one extra each; `all` is their union.
 _INTEGRATIONS = {
+    # Version 4.14 asks for PyTorch.
+    "axelrod": ["axelrod>=4.13.1,<4.14"],
     "experiments": ["matplotlib>=3.10.8,<4"],
     "onnx": ["tf2onnx>=1.17,<2"],
+    "openspiel": ["open_spiel>=2.0.2,<3"],
+    "pettingzoo": ["pettingzoo>=1.27,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
 }
 # Formatting differs between minor versions of ruff, so that one is fixed.
@@ -18,11 +22,16 @@ _TEST = [
     "ai-edge-litert>=2,<3",
     "hypothesis>=6.100,<7",
     "onnxruntime>=1.20,<2",
+    # Environments of PettingZoo that we did not write.
+    "mpe2>=1.1.1,<2",
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
     "ruff>=0.17,<0.18",
+    *_INTEGRATIONS["axelrod"],
     *_INTEGRATIONS["experiments"],
     *_INTEGRATIONS["onnx"],
+    *_INTEGRATIONS["openspiel"],
+    *_INTEGRATIONS["pettingzoo"],
 ]
 
 
@@ -63,6 +72,7 @@ setuptools.setup(
     extras_require={
         **_INTEGRATIONS,
         "all": sorted(set(sum(_INTEGRATIONS.values(), []))),
+        "benchmarks": ["jax>=0.4.30"],
         "test": _TEST,
     },
     zip_safe=False,

@@ -1,6 +1,7 @@
 """Opponent shaping in TensorFlow: LOLA-DiCE and the field around it."""
 
 from dice_tf import (
+    bridges,
     critics,
     diagnostics,
     estimators,
@@ -24,6 +25,7 @@ __all__ = [
     "StochasticComputationGraph",
     "Trainer",
     "__version__",
+    "bridges",
     "check_policy",
     "critics",
     "diagnostics",

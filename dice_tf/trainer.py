@@ -112,7 +112,7 @@ class Trainer(keras.Model):
         *,
         critic_optimizer: Any = "adam",
         critic_passes: int = 1,
-        jit_compile: bool = True,
+        jit_compile: bool | str = "auto",
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
     ) -> None:
@@ -126,7 +126,7 @@ class Trainer(keras.Model):
             critics.
           critic_passes: number of steps that the critics make on the play of
             one iteration.
-          jit_compile: whether to compile the step with XLA.
+          jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
           steps_per_execution: number of steps of one compiled call.
 
@@ -137,7 +137,7 @@ class Trainer(keras.Model):
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers
-        self._jit_step = jit_compile and not run_eagerly
+        self._jit_step = self._team.compiles(jit_compile) and not run_eagerly
         super().compile(
             optimizer=self.player_optimizers[0],
             jit_compile=False,

@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "StochasticComputationGraph",
         "Trainer",
         "__version__",
+        "bridges",
         "check_policy",
         "critics",
         "diagnostics",
@@ -38,6 +39,14 @@ PUBLIC_NAMES = {
         "objectives",
         "opponent_models",
         "policies",
+    },
+    "dice_tf.bridges": {
+        "PythonGame",
+        "VectorEnvironment",
+        "VectorStep",
+        "from_open_spiel",
+        "from_pettingzoo",
+        "to_pettingzoo",
     },
     "dice_tf.critics": {"mlp_critic", "tabular_critic"},
     "dice_tf.diagnostics": {
@@ -77,6 +86,9 @@ PUBLIC_NAMES = {
     },
     "dice_tf.export": {"export_onnx", "export_policy", "export_tflite"},
     "dice_tf.games": {
+        "CoinGame",
+        "CoinState",
+        "CoinStatistics",
         "FiniteGame",
         "Game",
         "PointNavigation",

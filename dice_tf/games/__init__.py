@@ -1,5 +1,6 @@
-"""Games: the protocol, iterated matrix games, continuous ones."""
+"""Games: the protocol, iterated matrix games, grids, continuous ones."""
 
+from dice_tf.games.coin_game import CoinGame, CoinState, CoinStatistics
 from dice_tf.games.continuous import RepeatedCournot
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game, TimeStep
@@ -15,6 +16,9 @@ from dice_tf.games.named import (
 from dice_tf.games.point_navigation import PointNavigation
 
 __all__ = [
+    "CoinGame",
+    "CoinState",
+    "CoinStatistics",
     "FiniteGame",
     "Game",
     "PointNavigation",

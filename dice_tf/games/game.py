@@ -35,13 +35,22 @@ class Game(abc.ABC):
       observation_shapes: for each player the shape of one observation.
       episode_length: T, a whole number of steps.
       dtype: floating dtype of observations, rewards and discounts.
+      is_compilable: whether XLA can compile it, as it can all that TensorFlow
+        computes; False where Python code makes the steps.
+      action_shapes: for each player the shape of one action.
     """
 
+    is_compilable: bool = True
     num_players: int
     num_actions: tuple[int | None, ...]
     observation_shapes: tuple[tuple[int, ...], ...]
     episode_length: int
     dtype: tf.DType
+
+    @property
+    def action_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers by default; games with other actions override this."""
+        return ((),) * self.num_players
 
     @abc.abstractmethod
     def reset(self, seed: Any, batch_size: int) -> tuple[Any, TimeStep]:

@@ -49,6 +49,7 @@ class PointNavigation(Game):
     num_players = 1
     num_actions = (None,)
     observation_shapes = ((2,),)
+    action_shapes = ((2,),)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
+from dice_tf.training.compilation import is_compilable_step
 from dice_tf.training.critic_passes import critic_gradients
 from dice_tf.training.player import Player
 from dice_tf.training.player_optimizers import PlayerOptimizers
@@ -58,6 +59,10 @@ class Team:
             )
             for player_id, rule in enumerate(rules)
         ]
+
+    def compiles(self, jit_compile: bool | str) -> bool:
+        """Returns whether XLA compiles the step, see `Trainer.compile`."""
+        return is_compilable_step(self._objective, jit_compile)
 
     def use_optimizers(
         self, optimizer: Any, critic_optimizer: Any, critic_passes: int

@@ -1,0 +1,117 @@
+"""Times stepping the Coin Game against the same game written in JAX.
+
+  python -m benchmarks.coin_game
+  python -m benchmarks.coin_game --batch_size=1024 --output_dir=runs/coin_speed
+
+Random players, both programs in one process, turn by turn, so that whatever
+else the machine does meets both alike. What is compared is the median of the
+ratios of each turn. Ends with an error if ours is slower, or if the two
+programs do not play the same game. Needs JAX: pip install -e ".[benchmarks]".
+"""
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from absl import app, flags
+
+from experiments.results.outputs import SUMMARY, OutputFolder, write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("batch_size", 4096, "Episodes side by side.", 1)
+flags.DEFINE_integer("episode_length", 100, "Steps of each episode.", 1)
+flags.DEFINE_integer("num_repetitions", 41, "Turns of each program.", 2)
+flags.DEFINE_float("required", 1.0, "The largest ratio of times that passes.")
+flags.DEFINE_string("output_dir", None, "Folder of summary.json, if any.")
+flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
+
+# In standard errors: two programs of one game differ by more once in 10**5.
+_TOLERANCE = 4.5
+
+
+def time_in_turns(
+    programs: dict[str, Callable[[int], np.ndarray]], num_repetitions: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Runs programs turn by turn, after one run of each that does not count.
+
+    Args:
+      programs: by name a function of a seed.
+      num_repetitions: number of turns that count.
+
+    Returns:
+      Seconds of each turn, and what was returned in it, by name.
+    """
+    seconds = {name: [] for name in programs}
+    results = {name: [] for name in programs}
+    for seed in range(num_repetitions + 1):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            results[name].append(program(seed))
+            seconds[name].append(time.perf_counter() - start)
+    return tuple(
+        {name: np.array(own[1:]) for name, own in measured.items()}
+        for measured in (seconds, results)
+    )
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the difference of two means, in standard errors."""
+    error = np.sqrt(sum(np.var(x, ddof=1) / len(x) for x in (first, second)))
+    return float(abs(np.mean(first) - np.mean(second)) / error)
+
+
+def report(
+    seconds: dict[str, np.ndarray], results: dict[str, np.ndarray]
+) -> list[dict]:
+    """Prints the times, and returns the checks."""
+    for name, own in seconds.items():
+        microseconds = 1e6 * np.median(own) / FLAGS.episode_length
+        print(
+            f"{name:10} {microseconds:8.1f} us per step, "
+            f"{results[name].mean():.4f} absolute rewards per step"
+        )
+    ratio = float(np.median(seconds["TensorFlow"] / seconds["JAX"]))
+    gap = difference(results["TensorFlow"], results["JAX"])
+    print(f"TensorFlow takes {ratio:.2f} times as long as JAX.")
+    return [
+        {
+            "name": "time of TensorFlow / time of JAX",
+            "measured": ratio,
+            "required": FLAGS.required,
+            "passed": ratio <= FLAGS.required,
+        },
+        {
+            "name": "difference in absolute rewards, in standard errors",
+            "measured": gap,
+            "required": _TOLERANCE,
+            "passed": gap <= _TOLERANCE,
+        },
+    ]
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
+    if importlib.util.find_spec("jax") is None:
+        sys.exit("This needs JAX: pip install -e '.[benchmarks]'.")
+    from benchmarks.coin_programs import jax_program, tensorflow_program
+
+    sizes = (FLAGS.batch_size, FLAGS.episode_length)
+    programs = {
+        "TensorFlow": tensorflow_program(*sizes),
+        "JAX": jax_program(*sizes),
+    }
+    checks = report(*time_in_turns(programs, FLAGS.num_repetitions))
+    if FLAGS.output_dir is not None:
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        with folder.collect() as stage:
+            write_json(stage / SUMMARY, {"checks": checks})
+    failed = [own["name"] for own in checks if not own["passed"]]
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    app.run(main)

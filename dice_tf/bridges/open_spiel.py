@@ -1,0 +1,186 @@
+"""Simultaneous-move games of OpenSpiel as games."""
+
+import functools
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from dice_tf.bridges.python_game import PythonGame
+from dice_tf.bridges.vector_environment import Episodes, VectorEnvironment
+from dice_tf.checks import check_whole_number
+from dice_tf.games.game import Game
+from dice_tf.games.matrix import iterated_matrix_game
+
+_REPEATED = "repeated_game"
+
+
+def from_open_spiel(
+    game: Any,
+    episode_length: int | None = None,
+    *,
+    num_workers: int = 0,
+    dtype: str = "float32",
+) -> Game:
+    """Makes a game of a simultaneous-move game of OpenSpiel.
+
+    Matrix games, such as `"matrix_pd"`, become `iterated_matrix_game`s: exact,
+    and compiled. So do OpenSpiel's repeated games of them. All others, such as
+    `"goofspiel"`, are played by OpenSpiel, see `PythonGame`: chance moves by
+    itself, and players see the tensor of their observation, or else of their
+    information state. An action that is not legal counts as the legal one
+    whose place is its number modulo the number of legal ones.
+
+    Args:
+      game: a `pyspiel.Game`, or a string that names one, with parameters if
+        it has any, such as `"goofspiel(num_cards=4,imp_info=True)"`.
+      episode_length: T, the rounds of an iterated matrix game (150 by
+        default) or the steps after which a game is over anyway (by default
+        its own limit).
+      num_workers: processes among which the episodes of a play are shared;
+        unused where the game is exact.
+      dtype: floating dtype, "float32" or "float64".
+
+    Returns:
+      A `FiniteGame`, or a `PythonGame`.
+
+    Raises:
+      ImportError: if OpenSpiel is not installed.
+      ValueError: if players move one after the other, or see no tensor.
+
+    Example:
+      >>> game = dice_tf.bridges.from_open_spiel("matrix_pd", 100)
+      >>> game.num_states
+      5
+    """
+    if importlib.util.find_spec("pyspiel") is None:
+        raise ImportError(
+            "This needs OpenSpiel: pip install 'dice_tf[openspiel]'."
+        )
+    import pyspiel
+
+    if isinstance(game, str):
+        game = pyspiel.load_game(game)
+    kind = game.get_type()
+    if kind.short_name == _REPEATED:
+        parameters = game.get_parameters()
+        stage = dict(parameters["stage_game"])
+        return from_open_spiel(
+            pyspiel.load_game(stage.pop("name"), stage),
+            episode_length or parameters["num_repetitions"],
+            dtype=dtype,
+        )
+    if kind.dynamics != pyspiel.GameType.Dynamics.SIMULTANEOUS:
+        raise ValueError(
+            "Players must move at the same time. Those of "
+            f"{kind.short_name!r} move one after the other."
+        )
+    if kind.information == pyspiel.GameType.Information.ONE_SHOT:
+        return iterated_matrix_game(
+            _payoffs(game), episode_length or 150, dtype=dtype
+        )
+    if episode_length is None:
+        episode_length = game.max_game_length()
+    check_whole_number("episode_length", episode_length, 1)
+    if not _tensors(kind):
+        raise ValueError(
+            "Players must see a tensor, of an observation or an information "
+            f"state. Those of {kind.short_name!r} do not."
+        )
+    # As text, which other processes understand too.
+    return PythonGame(
+        functools.partial(_episodes, str(game)),
+        episode_length,
+        num_workers=num_workers,
+        dtype=dtype,
+    )
+
+
+def _payoffs(game: Any) -> np.ndarray:
+    """Returns `[num_players, A_1, ..., A_N]` of a game of one move."""
+    start = game.new_initial_state()
+    players = range(game.num_players())
+    legal = [start.legal_actions(player_id) for player_id in players]
+    payoffs = np.zeros([len(players), *map(len, legal)])
+    for index in np.ndindex(payoffs.shape[1:]):
+        state = start.clone()
+        state.apply_actions(
+            [own[i] for own, i in zip(legal, index, strict=True)]
+        )
+        payoffs[(slice(None), *index)] = state.returns()
+    return payoffs
+
+
+def _tensors(kind: Any) -> str | None:
+    """Returns which tensor players see: the name of the state's method."""
+    if kind.provides_observation_tensor:
+        return "observation_tensor"
+    if kind.provides_information_state_tensor:
+        return "information_state_tensor"
+    return None
+
+
+def _episodes(text: str) -> VectorEnvironment:
+    import pyspiel
+
+    game = pyspiel.load_game(text)
+    return Episodes(lambda: _Episode(game))
+
+
+class _Episode:
+    """One episode of a game of OpenSpiel."""
+
+    def __init__(self, game: Any):
+        self._game = game
+        self._tensor = _tensors(game.get_type())
+        self._players = range(game.num_players())
+        shape = tuple(getattr(game, f"{self._tensor}_shape")())
+        self.num_actions = (game.num_distinct_actions(),) * len(self._players)
+        self.observation_shapes = (shape,) * len(self._players)
+        self._state: Any = None
+        self._random = np.random.default_rng(0)
+
+    def reset(self, seed: int) -> tuple[np.ndarray, ...]:
+        self._random = np.random.default_rng(seed)
+        self._state = self._game.new_initial_state()
+        self._play_chance()
+        return self._observations()
+
+    def step(self, actions: tuple) -> tuple[tuple, tuple, bool]:
+        before = np.array(self._state.returns())
+        joint = []
+        for player_id, action in zip(self._players, actions, strict=True):
+            # Who has nothing to choose has no legal action.
+            legal = self._state.legal_actions(player_id) or [0]
+            is_legal = action in legal
+            joint.append(
+                int(action) if is_legal else legal[action % len(legal)]
+            )
+        self._state.apply_actions(joint)
+        self._play_chance()
+        rewards = np.array(self._state.returns()) - before
+        return (
+            self._observations(),
+            tuple(rewards.tolist()),
+            not self._state.is_terminal(),
+        )
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _play_chance(self) -> None:
+        while self._state.is_chance_node():
+            outcomes, chances = zip(*self._state.chance_outcomes(), strict=True)
+            self._state.apply_action(
+                int(self._random.choice(outcomes, p=chances))
+            )
+
+    def _observations(self) -> tuple[np.ndarray, ...]:
+        shape = self.observation_shapes[0]
+        # Not all games show their end, and nobody acts on it.
+        if self._state.is_terminal():
+            return (np.zeros(shape),) * len(self._players)
+        read = getattr(self._state, self._tensor)
+        return tuple(
+            np.reshape(read(player_id), shape) for player_id in self._players
+        )

@@ -1,0 +1,71 @@
+"""Places on a square grid that closes upon itself, numbered row by row.
+
+All in integer arithmetic, on tensors `[B]` of any number of episodes.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def to_int(condition: tf.Tensor) -> tf.Tensor:
+    """Returns 1 where a condition holds, else 0, int32."""
+    return tf.cast(condition, tf.int32)
+
+
+def move(cell: tf.Tensor, action: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns the cell one step away.
+
+    Args:
+      cell: int32, any shape.
+      action: int32 of that shape: right (0), left (1), down (2), up (3);
+        anything else stays.
+      size: number of rows, and of columns.
+
+    Returns:
+      int32 of the same shape.
+    """
+    row = cell // size
+    column = cell - size * row
+    row += to_int(action == 2) - to_int(action == 3)
+    column += to_int(action == 0) - to_int(action == 1)
+    return size * _wrap(row, size) + _wrap(column, size)
+
+
+def random_cell(noise: tf.Tensor, num_cells: Any) -> tf.Tensor:
+    """Turns uniforms on [0, 1) into cells, int32 of the same shape.
+
+    Args:
+      noise: floating, any shape.
+      num_cells: how many there are, a number or one for each.
+    """
+    # Noise is below 1 by 2**-24 at least: the product never rounds up to
+    # the number of cells.
+    return tf.cast(noise * tf.cast(num_cells, noise.dtype), tf.int32)
+
+
+def free_cell(
+    first: tf.Tensor, second: tf.Tensor, noise: tf.Tensor, num_cells: int
+) -> tf.Tensor:
+    """Returns a cell that is neither of two, uniformly.
+
+    Args:
+      first: int32 `[B]`, a cell that is taken.
+      second: int32 `[B]`, another, or the same.
+      noise: `[B]`, uniform on [0, 1).
+      num_cells: number of cells of the grid.
+
+    Returns:
+      int32 `[B]`.
+    """
+    low, high = tf.minimum(first, second), tf.maximum(first, second)
+    apart = to_int(low != high)
+    cell = random_cell(noise, num_cells - 1 - apart)
+    # The number of a free cell, counted over those that are taken.
+    cell += to_int(cell >= low)
+    return cell + apart * to_int(cell >= high)
+
+
+def _wrap(place: tf.Tensor, size: int) -> tf.Tensor:
+    place = tf.where(place < 0, size - 1, place)
+    return tf.where(place == size, 0, place)
