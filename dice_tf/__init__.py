@@ -1,6 +1,7 @@
 """Opponent shaping in TensorFlow: LOLA-DiCE and the field around it."""
 
 from dice_tf import (
+    callbacks,
     critics,
     diagnostics,
     estimators,
@@ -22,6 +23,7 @@ __all__ = [
     "StochasticComputationGraph",
     "Trainer",
     "__version__",
+    "callbacks",
     "critics",
     "diagnostics",
     "dice_objective",

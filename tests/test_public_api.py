@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "StochasticComputationGraph",
         "Trainer",
         "__version__",
+        "callbacks",
         "critics",
         "diagnostics",
         "dice_objective",
@@ -37,6 +38,7 @@ PUBLIC_NAMES = {
         "opponent_models",
         "policies",
     },
+    "dice_tf.callbacks": {"Checkpoint"},
     "dice_tf.critics": {"mlp_critic", "tabular_critic"},
     "dice_tf.diagnostics": {
         "DerivativeStatistics",

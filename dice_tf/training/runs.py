@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from dice_tf.checks import check_index
+from dice_tf.training.snapshots import put_back, take_snapshot
 from dice_tf.training.validation import (
     Opponents,
     check_size,
@@ -80,7 +81,12 @@ class Runs(keras.Model):
         return match_returns(self, opponents, check_size(batch_size))
 
     def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        super().load_weights(filepath, **kwargs)
+        before = take_snapshot(self)
+        try:
+            super().load_weights(filepath, **kwargs)
+        except BaseException:
+            put_back(self, before)
+            raise
         self._team.write_run(self._loaded_run)
 
     def save_own_variables(self, store: Any) -> None:
@@ -88,10 +94,20 @@ class Runs(keras.Model):
         store["curves"] = self.curves
 
     def load_own_variables(self, store: Any) -> None:
-        # A `fit` that is under way has made room for what it will record.
-        coming = self._curves.num_rows - self.iterations
-        self._iteration.assign(np.asarray(store["0"]))
-        self._curves.restore(np.asarray(store["curves"]), coming)
+        # What is saved is read first: nothing changes if it is not there.
+        iteration, curves = np.asarray(store["0"]), np.asarray(store["curves"])
+        coming = self.num_coming_iterations
+        self._iteration.assign(iteration)
+        self.put_back_curves(curves, coming)
+
+    @property
+    def num_coming_iterations(self) -> int:
+        """Number of iterations that a `fit` under way has made room for."""
+        return self._curves.num_rows - self.iterations
+
+    def put_back_curves(self, curves: np.ndarray, num_coming: int) -> None:
+        """Replaces the curves, with room for so many more iterations."""
+        self._curves.restore(curves, num_coming)
 
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(
