@@ -22,14 +22,20 @@ from absl import app, flags
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
-from experiments.results.outputs import OutputFolder
+from experiments.results.outputs import OutputFolder, finished, interrupted
 from experiments.results.report import print_report
-from experiments.settings import player_flags, run_flags, seat_flags
+from experiments.settings import (
+    player_flags,
+    resume_flags,
+    run_flags,
+    seat_flags,
+)
 from experiments.settings.line_up import LineUp, method_name
 from experiments.settings.settings import Settings, resolve
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 flags.adopt_module_key_flags(seat_flags)
 flags.adopt_module_key_flags(player_flags)
 
@@ -42,16 +48,20 @@ def main(argv: Sequence[str]) -> None:
         settings = resolve(
             FLAGS, LineUp(tuple(FLAGS.learner), FLAGS.num_lookaheads)
         )
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        return
     try:
         _run(settings, folder)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        sys.exit(interrupted(folder))
 
 
 def _run(settings: Settings, folder: OutputFolder) -> None:
     import_tensorflow()
     from experiments.building.builders import build_trainer
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.building.training import train
 
     method = method_name(
@@ -60,7 +70,8 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
     print(f"{method}: {settings.num_seeds} runs. Compiling takes a while.")
     with user_errors():
         trainer = build_trainer(settings)
-    training = train(trainer, settings)
+    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
+    training = train(trainer, settings, plan.of(method, settings))
     # Matplotlib takes its time, too.
     from experiments.results.result_files import Result, write_results
 
