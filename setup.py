@@ -19,6 +19,7 @@ _TEST = [
     "pytest-xdist>=3.5,<4",
     "ruff>=0.17,<0.18",
     *_INTEGRATIONS["experiments"],
+    *_INTEGRATIONS["tensorboard"],
 ]
 
 

@@ -89,6 +89,10 @@ class Runs(keras.Model):
             raise
         self._team.write_run(self._loaded_run)
 
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self._team.write_run(self._loaded_run)
+
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         store["curves"] = self.curves
