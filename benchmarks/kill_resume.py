@@ -140,7 +140,7 @@ def kill_once(folder: pathlib.Path, number: int, rng: random.Random) -> Kill:
 def _wait(child: subprocess.Popen, is_there: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE
     while not is_there() and child.poll() is None and time.monotonic() < end:
-        time.sleep(0.0005)
+        time.sleep(0.002)
 
 
 def _unfinished(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -197,8 +197,8 @@ def measure(folder: pathlib.Path) -> list[Check]:
     statuses.append(run(troubled))
     killed = [kill for kill in kills if kill.died_of is None]
     if any(statuses):
-        logs = ", ".join(map(str, folder.glob("*.log")))
-        raise RuntimeError(f"A training failed: {statuses}. See {logs}.")
+        logs = [path.read_text() for path in sorted(folder.glob("*.log"))]
+        sys.exit("\n".join([*logs, f"A training failed: {statuses}."]))
     is_same = (peaceful / CURVES).read_bytes() == (
         troubled / CURVES
     ).read_bytes()

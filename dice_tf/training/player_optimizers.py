@@ -76,6 +76,13 @@ class PlayerOptimizers:
                     "all would count every move as a step of its own."
                 )
 
+    def of(self, player_id: int) -> keras.optimizers.Optimizer | None:
+        """Returns the optimiser of a player, `None` if it stands still."""
+        for own, (group, _) in zip(self.optimizers, self._groups, strict=True):
+            if player_id in group:
+                return own
+        return None
+
     def joint(self) -> keras.optimizers.Optimizer:
         """Returns the one optimiser, or what stands for several."""
         if len(self.optimizers) == 1:

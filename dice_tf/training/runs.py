@@ -1,5 +1,6 @@
 """What a trainer holds: all players in many runs, saved, read, evaluated."""
 
+import sys
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 
 from dice_tf.checks import check_index
 from dice_tf.training.snapshots import put_back, take_snapshot
+from dice_tf.training.summary import describe
 from dice_tf.training.validation import (
     Opponents,
     check_size,
@@ -53,6 +55,30 @@ class Runs(keras.Model):
         run = check_index("run", run, self.num_seeds, "runs")
         self._loaded_run.assign(run)
         self._team.write_run(self._loaded_run)
+
+    def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
+        """Returns the optimiser that moves a player, `None` without one.
+
+        Args:
+          player_id: the player.
+        """
+        return self._team.optimizers.of(player_id) if self.compiled else None
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints who learns what, and how, and Keras' table of variables.
+
+        Args:
+          *args: as of `keras.Model.summary`.
+          print_fn: what to call with each piece of text; to the standard
+            output by default.
+          **kwargs: as of `keras.Model.summary`.
+        """
+        text = describe(self)
+        if print_fn is None:
+            sys.stdout.write(f"{text}\n")
+        else:
+            print_fn(text)
+        super().summary(*args, print_fn=print_fn, **kwargs)
 
     def evaluate(
         self,

@@ -53,3 +53,4 @@ def put_back(trainer: keras.Model, snapshot: Snapshot) -> None:
     ):
         variable.assign(value)
     trainer.put_back_curves(snapshot.curves, coming)
+    trainer.load_run(trainer.loaded_run)
