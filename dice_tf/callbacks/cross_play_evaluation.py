@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dice_tf.callbacks.run_tables import check_tables, run_tables
+from dice_tf.callbacks.policy_tables import check_tables, run_tables
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import cross_play

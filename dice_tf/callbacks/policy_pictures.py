@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.callbacks.run_tables import check_tables, run_tables
+from dice_tf.callbacks.policy_tables import check_tables, run_tables
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.policy_figures import policy_figure, require_matplotlib
 
