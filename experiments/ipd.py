@@ -5,12 +5,15 @@ LOLA-DiCE in the prisoner's dilemma, in several independent runs.
   python -m experiments.ipd --output_dir=runs/mixed --learner=lola_dice,naive
   python -m experiments.ipd --output_dir=runs/hunt --game=stag_hunt \\
     --num_lookaheads=2 --inner_learning_rate=1 --num_seeds=20
+  python -m experiments.ipd --output_dir=runs/ipd --resume
 
-A flag that may differ by player takes a comma list in seat order; one value
-means all players. The folder gets curves.csv (the return of every player, run
-and iteration), summary.json, config.json, pictures of the learning curves and
-of the policies, and in saved_model/ the policies of the median run, which can
-be opponents of a later run: --learner=lola_dice,runs/ipd/saved_model/player_1.
+The last continues a run that was interrupted, given its flags, as if nothing
+had happened. A flag that may differ by player takes a comma list in seat
+order; one value means all players. The folder gets curves.csv (the return of
+every player, run and iteration), summary.json, config.json, pictures of the
+learning curves and of the policies, and in saved_model/ the policies of the
+median run, which can be opponents of a later run:
+--learner=lola_dice,runs/ipd/saved_model/player_1.
 """
 
 import sys
