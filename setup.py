@@ -32,6 +32,7 @@ _TEST = [
     *_INTEGRATIONS["onnx"],
     *_INTEGRATIONS["openspiel"],
     *_INTEGRATIONS["pettingzoo"],
+    *_INTEGRATIONS["tensorboard"],
 ]
 
 

@@ -2,6 +2,7 @@
 
 from dice_tf import (
     bridges,
+    callbacks,
     critics,
     diagnostics,
     estimators,
@@ -26,6 +27,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "bridges",
+    "callbacks",
     "check_policy",
     "critics",
     "diagnostics",

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import (
-    check_index,
     check_steps_per_epoch,
     check_whole_number,
 )
@@ -20,11 +18,13 @@ from dice_tf.training.initial_states import (
     initial_run_states,
 )
 from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.runs import Runs
 from dice_tf.training.steps import player_rules
 from dice_tf.training.team import Team
+from dice_tf.training.validation import Opponents, with_validation
 
 
-class Trainer(keras.Model):
+class Trainer(Runs):
     """Trains the players of an objective, each with a learner of its own.
 
     A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
@@ -139,7 +139,7 @@ class Trainer(keras.Model):
         self.critic_optimizers = self._team.critic_optimizers.optimizers
         self._jit_step = self._team.compiles(jit_compile) and not run_eagerly
         super().compile(
-            optimizer=self.player_optimizers[0],
+            optimizer=self._team.optimizers.joint(),
             jit_compile=False,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
@@ -153,6 +153,9 @@ class Trainer(keras.Model):
         initial_epoch: int = 0,
         verbose: Any = "auto",
         callbacks: Any = None,
+        validation_opponents: Opponents | None = None,
+        validation_freq: int = 1,
+        validation_batch_size: int | None = None,
     ) -> keras.callbacks.History:
         """Trains, without a data set.
 
@@ -162,6 +165,11 @@ class Trainer(keras.Model):
           initial_epoch: epoch to start from.
           verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch.
           callbacks: list of `keras.callbacks.Callback`.
+          validation_opponents: whom to `evaluate` against; what it returns
+            is logged with `val_` before its name.
+          validation_freq: number of epochs from one evaluation to the next;
+            the first epoch is evaluated, too.
+          validation_batch_size: episodes of each match, see `evaluate`.
 
         Returns:
           A `keras.callbacks.History` of scalars, means over steps and seeds.
@@ -169,8 +177,17 @@ class Trainer(keras.Model):
         epochs = check_whole_number("epochs", epochs, 1)
         steps = check_steps_per_epoch(steps_per_epoch, self.steps_per_execution)
         initial_epoch = check_whole_number("initial_epoch", initial_epoch, 0)
+        callbacks = with_validation(
+            callbacks,
+            self.objective,
+            validation_opponents,
+            validation_batch_size,
+            validation_freq,
+        )
         new = max(epochs - initial_epoch, 0) * steps
         self._curves.reserve(self.iterations + new)
+        # A callback that restores sets it; Keras would keep it for ever.
+        self._initial_epoch = None
         return super().fit(
             x=tf.data.Dataset.counter(),
             shuffle=False,
@@ -180,45 +197,6 @@ class Trainer(keras.Model):
             verbose=verbose,
             callbacks=callbacks,
         )
-
-    @property
-    def iterations(self) -> int:
-        """Number of iterations made so far."""
-        return int(self._iteration.numpy())
-
-    @property
-    def curves(self) -> np.ndarray:
-        """Reported returns, `[iterations, num_seeds, num_players]`.
-
-        A return is `(1 - discount)` times the discounted return (at discount
-        1 the mean reward per step), of real play before the update.
-        """
-        return self._curves.read(self.iterations)
-
-    def load_run(self, run: int) -> None:
-        """Makes the objective's policies hold, and follow, a run.
-
-        Args:
-          run: number of the run, from 0.
-
-        Raises:
-          ValueError: if there is no such run.
-        """
-        run = check_index("run", run, self.num_seeds, "runs")
-        self._loaded_run.assign(run)
-        self._team.write_run(self._loaded_run)
-
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        super().load_weights(filepath, **kwargs)
-        self._team.write_run(self._loaded_run)
-
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        store["curves"] = self.curves
-
-    def load_own_variables(self, store: Any) -> None:
-        self._iteration.assign(np.asarray(store["0"]))
-        self._curves.restore(np.asarray(store["curves"]))
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Moves all players once, in every run."""
@@ -241,10 +219,3 @@ class Trainer(keras.Model):
         self._iteration.assign_add(1)
         self._means.update_state(scalars)
         return self._means.result()
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [self._means]
-
-    def _run_seeds(self) -> list[int]:
-        return [self.seed + run for run in range(self.num_seeds)]

@@ -26,14 +26,15 @@ from absl import app, flags
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
-from experiments.results.outputs import OutputFolder
+from experiments.results.outputs import OutputFolder, finished, interrupted
 from experiments.results.report import print_report
-from experiments.settings import player_flags, run_flags
+from experiments.settings import player_flags, resume_flags, run_flags
 from experiments.settings.line_up import LEARNERS, method_name, parse_method
 from experiments.settings.settings import Settings, resolve
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 flags.adopt_module_key_flags(player_flags)
 
 EXACT = "exact"
@@ -96,11 +97,14 @@ def main(argv: Sequence[str]) -> None:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
         settings = resolve_methods(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        return
     try:
         _run(settings, folder)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        sys.exit(interrupted(folder))
 
 
 def resolve_methods(values: flags.FlagValues) -> dict[str, Settings]:
@@ -129,6 +133,7 @@ def resolve_methods(values: flags.FlagValues) -> dict[str, Settings]:
 
 def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     import_tensorflow()
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.comparisons.comparison import train_methods
     from experiments.comparisons.references import (
         agreements,
@@ -137,7 +142,8 @@ def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     )
     from experiments.results.result_files import write_results
 
-    results = train_methods(settings)
+    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
+    results = train_methods(settings, plan)
     references = references_for(settings)
     curves = {name: own.training.curves for name, own in results.items()}
     agreed = agreements(curves, references)

@@ -5,12 +5,15 @@ LOLA-DiCE in the prisoner's dilemma, in several independent runs.
   python -m experiments.ipd --output_dir=runs/mixed --learner=lola_dice,naive
   python -m experiments.ipd --output_dir=runs/hunt --game=stag_hunt \\
     --num_lookaheads=2 --inner_learning_rate=1 --num_seeds=20
+  python -m experiments.ipd --output_dir=runs/ipd --resume
 
-A flag that may differ by player takes a comma list in seat order; one value
-means all players. The folder gets curves.csv (the return of every player, run
-and iteration), summary.json, config.json, pictures of the learning curves and
-of the policies, and in saved_model/ the policies of the median run, which can
-be opponents of a later run: --learner=lola_dice,runs/ipd/saved_model/player_1.
+The last continues a run that was interrupted, given its flags, as if nothing
+had happened. A flag that may differ by player takes a comma list in seat
+order; one value means all players. The folder gets curves.csv (the return of
+every player, run and iteration), summary.json, config.json, pictures of the
+learning curves and of the policies, and in saved_model/ the policies of the
+median run, which can be opponents of a later run:
+--learner=lola_dice,runs/ipd/saved_model/player_1.
 """
 
 import sys
@@ -22,14 +25,20 @@ from absl import app, flags
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
-from experiments.results.outputs import OutputFolder
+from experiments.results.outputs import OutputFolder, finished, interrupted
 from experiments.results.report import print_report
-from experiments.settings import player_flags, run_flags, seat_flags
+from experiments.settings import (
+    player_flags,
+    resume_flags,
+    run_flags,
+    seat_flags,
+)
 from experiments.settings.line_up import LineUp, method_name
 from experiments.settings.settings import Settings, resolve
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 flags.adopt_module_key_flags(seat_flags)
 flags.adopt_module_key_flags(player_flags)
 
@@ -42,16 +51,20 @@ def main(argv: Sequence[str]) -> None:
         settings = resolve(
             FLAGS, LineUp(tuple(FLAGS.learner), FLAGS.num_lookaheads)
         )
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        return
     try:
         _run(settings, folder)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        sys.exit(interrupted(folder))
 
 
 def _run(settings: Settings, folder: OutputFolder) -> None:
     import_tensorflow()
     from experiments.building.builders import build_trainer
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.building.training import train
 
     method = method_name(
@@ -60,7 +73,8 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
     print(f"{method}: {settings.num_seeds} runs. Compiling takes a while.")
     with user_errors():
         trainer = build_trainer(settings)
-    training = train(trainer, settings)
+    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
+    training = train(trainer, settings, plan.of(method, settings))
     # Matplotlib takes its time, too.
     from experiments.results.result_files import Result, write_results
 

@@ -30,13 +30,14 @@ from experiments.comparisons.figure_methods import (
     RECOMMENDED,
     figure_settings,
 )
-from experiments.results.outputs import OutputFolder
+from experiments.results.outputs import OutputFolder, finished, interrupted
 from experiments.results.report import print_report
-from experiments.settings import player_flags, run_flags
+from experiments.settings import player_flags, resume_flags, run_flags
 from experiments.settings.settings import Settings
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 flags.adopt_module_key_flags(player_flags)
 
 flags.DEFINE_enum(
@@ -63,15 +64,19 @@ def main(argv: Sequence[str]) -> None:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
         settings = figure_settings(FLAGS, FLAGS.settings, FLAGS.methods)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        return
     try:
         _run(settings, folder)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        sys.exit(interrupted(folder))
 
 
 def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     import_tensorflow()
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.comparisons.comparison import train_methods
     from experiments.comparisons.figure_verdicts import (
         band_verdicts,
@@ -79,7 +84,8 @@ def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     )
     from experiments.results.result_files import write_results
 
-    results = train_methods(settings)
+    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
+    results = train_methods(settings, plan)
     curves = {name: own.training.curves for name, own in results.items()}
     is_published = FLAGS.settings == PUBLISHED
     judge = band_verdicts if is_published else target_verdicts

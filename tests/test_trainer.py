@@ -228,6 +228,9 @@ def test_scalars_are_means_over_runs_before_the_step(one_step):
     np.testing.assert_allclose(
         found.pop("joint/return"), 0.1 * np.mean(values), rtol=1e-5
     )
+    np.testing.assert_allclose(
+        found.pop("loss"), -0.1 * np.mean(values), rtol=1e-5
+    )
     assert found == {}
 
 

@@ -8,10 +8,16 @@ from dice_tf.diagnostics.derivatives import (
     DerivativeStatistics,
     derivative_statistics,
 )
+from dice_tf.diagnostics.measured_shaping import (
+    MeasuredShaping,
+    MeasuredShapingState,
+)
 from dice_tf.diagnostics.shaping import ShapingShare, shaping_share
 
 __all__ = [
     "DerivativeStatistics",
+    "MeasuredShaping",
+    "MeasuredShapingState",
     "ShapingShare",
     "derivative_statistics",
     "shaping_share",

@@ -88,7 +88,7 @@ def shaping_share(
     params = params_of(objective, params)
     sources = (
         (learner, objective),
-        (learner, _OwnParametersOnly(objective)),
+        (learner, OwnParametersOnly(objective)),
         (Naive(), objective),
     )
     directions = repeat(
@@ -113,7 +113,7 @@ def shaping_share(
     )
 
 
-class _OwnParametersOnly(Objective):
+class OwnParametersOnly(Objective):
     """The same values, each differentiable in its player's parameters only.
 
     Learners that differentiate through what others learn, or through another

@@ -10,6 +10,7 @@ from dice_tf.evaluation.exact_matches import exact_match, visit_frequencies
 from dice_tf.evaluation.matches import MatchResult, play_match
 from dice_tf.evaluation.names import StrategyName, name_policy
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
+from dice_tf.evaluation.policy_figures import policy_figure
 from dice_tf.evaluation.strategies import strategy_distances
 from dice_tf.evaluation.tables import action_probabilities
 from dice_tf.evaluation.tournament_tables import (
@@ -41,6 +42,7 @@ __all__ = [
     "extortion_fit",
     "name_policy",
     "play_match",
+    "policy_figure",
     "strategy_distances",
     "tournament",
     "tournament_csv",

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.training.joint_optimizer import JointOptimizer
 
 # They mix the entries of a variable, and with them the runs.
 _NOT_ELEMENTWISE = ("Adafactor", "Lamb", "Muon")
@@ -74,6 +75,20 @@ class PlayerOptimizers:
                     "player where players move one after the other: one for "
                     "all would count every move as a step of its own."
                 )
+
+    def of(self, player_id: int) -> keras.optimizers.Optimizer | None:
+        """Returns the optimiser of a player, `None` if it stands still."""
+        for own, (group, _) in zip(self.optimizers, self._groups, strict=True):
+            if player_id in group:
+                return own
+        return None
+
+    def joint(self) -> keras.optimizers.Optimizer:
+        """Returns the one optimiser, or what stands for several."""
+        if len(self.optimizers) == 1:
+            return self.optimizers[0]
+        moved = [learned for _, learned in self._groups]
+        return JointOptimizer(self.optimizers, moved)
 
     def ascend(
         self,

@@ -52,11 +52,16 @@ class Curves:
             name="curves",
         )
 
+    @property
+    def num_rows(self) -> int:
+        """Number of iterations there is room for."""
+        return self.variable.value().shape[0]
+
     def reserve(self, num_iterations: int) -> None:
         """Makes room, so that training itself never changes a shape."""
-        held = self.variable.value()
-        missing = num_iterations - held.shape[0]
+        missing = num_iterations - self.num_rows
         if missing > 0:
+            held = self.variable.value()
             self.variable.assign(tf.pad(held, [[0, missing], [0, 0], [0, 0]]))
 
     def write(self, iteration: tf.Tensor, returns: tf.Tensor) -> None:
@@ -69,12 +74,10 @@ class Curves:
         """Returns `[num_iterations, num_seeds, num_players]`."""
         return self.variable.numpy()[:num_iterations]
 
-    def restore(self, curves: np.ndarray) -> None:
-        """Puts back what `read` returned, keeping the room there is."""
-        rows = max(len(curves), self.variable.value().shape[0])
-        padded = np.zeros((rows, *curves.shape[1:]), np.float32)
-        padded[: len(curves)] = curves
-        self.variable.assign(padded)
+    def restore(self, curves: np.ndarray, num_coming: int = 0) -> None:
+        """Puts back what `read` returned, with room for what is to come."""
+        self.variable.assign(curves)
+        self.reserve(len(curves) + num_coming)
 
 
 def metric_names(learners: Sequence[Learner | None]) -> list[str]:
@@ -86,11 +89,15 @@ def metric_names(learners: Sequence[Learner | None]) -> list[str]:
             f"player_{player_id}/{quantity}"
             for quantity in ("return", "entropy", "gradient_norm", *own)
         ]
-    return names
+    return [*names, "loss"]
 
 
 def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     """Returns the scalars of `metric_names`, means over runs, float32.
+
+    The last is for callbacks that look for a `loss`: minus the joint return,
+    and NaN as soon as one of the other scalars is not finite. (What a policy
+    of NaNs plays may well be finite.)
 
     Args:
       steps: one per player, tensors with a leading axis of runs.
@@ -99,4 +106,7 @@ def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     for step in steps:
         scalars += [step.reported_return, step.entropy, step.gradient_norm]
         scalars += step.learner_metrics
-    return tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])
+    scalars = [tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars]
+    are_finite = tf.reduce_all(tf.math.is_finite(tf.stack(scalars)))
+    loss = tf.where(are_finite, -scalars[0], float("nan"))
+    return tf.stack([*scalars, loss])

@@ -9,6 +9,7 @@ import numpy as np
 
 import dice_tf
 from experiments.building.builders import compile_trainer
+from experiments.command_line.user_errors import user_errors
 from experiments.settings.settings import Settings
 
 # How often the progress bar moves. In between, no Python runs.
@@ -57,12 +58,18 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(done, [("joint return", logs["joint/return"])])
 
 
-def train(trainer: dice_tf.Trainer, settings: Settings) -> Training:
+def train(
+    trainer: dice_tf.Trainer,
+    settings: Settings,
+    checkpoint: dice_tf.callbacks.Checkpoint | None = None,
+) -> Training:
     """Compiles a new trainer and trains it.
 
     Args:
       trainer: what `build_trainer(settings)` returned.
       settings: all that determines the training.
+      checkpoint: from where to go on, if it has a file, and where to leave
+        one now and then, and at the end.
     """
     start = time.perf_counter()
     num_iterations = settings.num_iterations
@@ -71,31 +78,47 @@ def train(trainer: dice_tf.Trainer, settings: Settings) -> Training:
     # All executions of the compiled step are alike, also those of the rest.
     compile_trainer(trainer, settings, math.gcd(steps, rest))
     bar = ProgressBar(num_iterations)
-    trainer.fit(
-        epochs=epochs, steps_per_epoch=steps, verbose=0, callbacks=[bar]
-    )
-    if rest:
+    callbacks = [bar]
+    done = 0
+    if checkpoint is not None:
+        with user_errors():
+            done = checkpoint.restore(trainer)
+        if done:
+            print(f"Continued after {trainer.iterations} iterations.")
+        callbacks.append(checkpoint)
+    if done < epochs:
+        trainer.fit(
+            epochs=epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=callbacks,
+        )
+    if rest and done <= epochs:
         trainer.fit(
             epochs=epochs + 1,
             initial_epoch=epochs,
             steps_per_epoch=rest,
             verbose=0,
-            callbacks=[bar],
+            callbacks=callbacks,
         )
     seconds = time.perf_counter() - start
+    if checkpoint is not None:
+        seconds = checkpoint.seconds
+        checkpoint.save(trainer, epochs + bool(rest))
     return Training(
         trainer.curves,
         seconds,
-        _seconds_per_iteration(bar.iterations_at, seconds),
+        _seconds_per_iteration(bar.iterations_at, seconds, num_iterations),
     )
 
 
 def _seconds_per_iteration(
-    iterations_at: list[tuple[int, float]], seconds: float
+    iterations_at: list[tuple[int, float]], seconds: float, num_iterations: int
 ) -> float:
     """Leaves out the first epoch, which compiles, if there are others."""
+    if len(iterations_at) < 2:
+        return seconds / num_iterations
     first, first_time = iterations_at[0]
     last, last_time = iterations_at[-1]
-    if last == first:
-        return seconds / last
     return (last_time - first_time) / (last - first)

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 
 from experiments.building.builders import build_trainer
+from experiments.building.checkpoints import CheckpointPlan
 from experiments.building.training import train
 from experiments.command_line.user_errors import user_errors
 from experiments.results.result_files import Result
 from experiments.settings.settings import Settings
 
 
-def train_methods(settings: Mapping[str, Settings]) -> dict[str, Result]:
+def train_methods(
+    settings: Mapping[str, Settings], plan: CheckpointPlan
+) -> dict[str, Result]:
     """Trains methods, showing the progress of each.
 
     Args:
       settings: by method name.
+      plan: where each of them leaves checkpoints.
 
     Returns:
       By method name, what was learned.
@@ -28,5 +32,6 @@ def train_methods(settings: Mapping[str, Settings]) -> dict[str, Result]:
             "Compiling takes a while.",
             flush=True,
         )
-        results[name] = Result(own, trainers[name], train(trainers[name], own))
+        training = train(trainers[name], own, plan.of(name, own))
+        results[name] = Result(own, trainers[name], training)
     return results

@@ -16,6 +16,10 @@ SUMMARY = "summary.json"
 SAVED_MODELS = "saved_model"
 TOURNAMENT = "tournament.csv"
 
+# What is there while a run goes on.
+_CHECKPOINTS = ".checkpoints"
+_STAGE = ".unfinished-"
+
 # What tells an earlier run. The summary comes last: with it, all is there.
 _MARKS = (SUMMARY, CURVES, TOURNAMENT, CONFIG, SAVED_MODELS)
 
@@ -27,29 +31,57 @@ class OutputFolder:
     when all of them are complete: a run that is interrupted leaves nothing,
     and an earlier run as it was.
 
+    While a run goes on, its checkpoints lie in a hidden folder, too. They
+    stay if it is interrupted, for it to be resumed, and go when it has ended.
+
     Args:
       path: the folder; made if it is not there.
-      overwrite: whether to replace an earlier run.
+      overwrite: whether to replace an earlier run, and what an interrupted
+        one has left.
+      resume: whether to continue an interrupted run.
 
     Attributes:
       path: the folder.
+      checkpoints: the folder of checkpoints, made by those who write there.
+      is_resumed: whether an interrupted run is continued.
+      has_finished: whether there is nothing left to continue.
 
     Raises:
-      ValueError: if it is no folder, or holds an earlier run.
+      ValueError: if it is no folder, or holds an earlier or interrupted run.
       OSError: if it cannot be made or written.
     """
 
-    def __init__(self, path: str | os.PathLike, overwrite: bool = False):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        overwrite: bool = False,
+        resume: bool = False,
+    ):
         if not str(path):
             raise ValueError("--output_dir must name a folder. Received: ''.")
+        if overwrite and resume:
+            raise ValueError("Choose one of --overwrite and --resume.")
         self.path = pathlib.Path(path)
-        self._overwrite = overwrite
+        self.checkpoints = self.path / _CHECKPOINTS
+        self.is_resumed = resume and self.has_checkpoints
+        self.has_finished = (
+            resume and not self.is_resumed and (self.path / SUMMARY).exists()
+        )
+        # A run that died while its files were moved here has left some.
+        self._overwrite = overwrite or self.is_resumed
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(
                 f"--output_dir must be a folder. {str(path)!r} is a file."
             )
+        if self.has_finished:
+            return
         self._refuse_earlier_run()
+        if not resume:
+            self._refuse_checkpoints()
         self.path.mkdir(parents=True, exist_ok=True)
+        if self.is_resumed:
+            for stage in self.path.glob(f"{_STAGE}*"):
+                shutil.rmtree(stage)
         # Now, and not after the training, is the time to find out.
         tempfile.TemporaryFile(dir=self.path).close()
 
@@ -60,9 +92,7 @@ class OutputFolder:
         Raises:
           ValueError: if another run has put its files here in between.
         """
-        with tempfile.TemporaryDirectory(
-            prefix=".unfinished-", dir=self.path
-        ) as name:
+        with tempfile.TemporaryDirectory(prefix=_STAGE, dir=self.path) as name:
             stage = pathlib.Path(name)
             yield stage
             self._refuse_earlier_run()
@@ -72,6 +102,23 @@ class OutputFolder:
             )
             for entry in entries:
                 os.replace(stage / entry, self.path / entry)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether a run has left checkpoints here."""
+        return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+
+    def _refuse_checkpoints(self) -> None:
+        if not self.has_checkpoints:
+            return
+        if not self._overwrite:
+            raise ValueError(
+                f"--output_dir={str(self.path)!r} holds the checkpoints of a "
+                "run that was interrupted. Continue it with --resume, start "
+                "anew with --overwrite, or choose another folder."
+            )
+        shutil.rmtree(self.checkpoints)
 
     def _refuse_earlier_run(self) -> None:
         found = [mark for mark in _MARKS if (self.path / mark).exists()]
@@ -91,6 +138,21 @@ class OutputFolder:
                 path.unlink(missing_ok=True)
         for picture in self.path.glob("*.png"):
             picture.unlink()
+
+
+def interrupted(folder: OutputFolder) -> str:
+    """Returns what to say when a user has interrupted a run."""
+    if folder.has_checkpoints:
+        return f"\nInterrupted. Continue with --resume: {folder.path}."
+    return f"\nInterrupted. Nothing was written to {folder.path}."
+
+
+def finished(folder: OutputFolder) -> str:
+    """Returns what to say when there is nothing left to resume."""
+    return (
+        f"The run in {folder.path} has finished. Another one needs another "
+        "folder, or --overwrite."
+    )
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -4,18 +4,13 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+import dice_tf
 from experiments.settings.named_games import (
     NAMED_GAMES,
     action_letters,
     state_labels,
 )
-
-# More columns or rows than this leave no room for numbers in the cells.
-_MOST_COLUMNS = 12
-_MOST_ROWS = 40
 
 
 def plot_policies(
@@ -28,9 +23,6 @@ def plot_policies(
 ) -> None:
     """Draws the probability of actions: per state, player and run.
 
-    Of two actions, one panel per player shows the first; of more, there is a
-    row of panels with one per action.
-
     Args:
       path: file to write.
       tables: per player `[num_runs, num_observations, num_actions]`.
@@ -40,69 +32,24 @@ def plot_policies(
       title: what the picture is of.
     """
     num_actions = [table.shape[2] for table in tables]
-    panels = [
-        (player_id, action)
-        for player_id, count in enumerate(num_actions)
-        for action in range(1 if count == 2 else count)
-    ]
-    num_runs, num_states = tables[0].shape[:2]
-    width = 1.6 + len(panels) * max(3.0, 0.55 * min(num_states, 30))
-    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (player_id, action) in zip(all_axes, panels, strict=True):
-        image = _draw_panel(axes, tables[player_id][:, :, action])
-        _label_states(axes, state_labels(game, num_actions, player_id))
-        name = f"player {player_id}\n{players[player_id]}"
-        if num_actions[player_id] > 2:
-            letters = action_letters(game, num_actions[player_id])
-            name += f", action {letters[action]}"
-        axes.set_title(name, fontsize="medium")
-    all_axes[0].set_yticks(
-        np.arange(num_runs),
-        [
+    figure = dice_tf.evaluation.policy_figure(
+        tables,
+        run_labels=[
             f"run {run}  ({_short(final)})"
             for run, final in enumerate(finals, 1)
         ],
+        run_title="run (final joint return)",
+        player_labels=players,
+        state_labels=[
+            state_labels(game, num_actions, player_id)
+            for player_id in range(len(tables))
+        ],
+        state_title="last round, own action first",
+        action_labels=action_letters(game, max(num_actions)),
+        shown=_shown(game, num_actions),
+        title=title,
     )
-    all_axes[0].set_ylabel("run (final joint return)")
-    figure.colorbar(
-        image,
-        ax=all_axes,
-        label=f"probability of {_shown(game, num_actions)}",
-        aspect=10 * height,
-    )
-    figure.suptitle(title)
     figure.savefig(path, dpi=150)
-
-
-def _draw_panel(axes: Axes, probabilities: np.ndarray):
-    """Draws `[num_runs, num_observations]` as a heat map with numbers."""
-    image = axes.imshow(
-        probabilities, vmin=0.0, vmax=1.0, cmap="cividis", aspect="auto"
-    )
-    num_runs, num_states = probabilities.shape
-    if num_states <= _MOST_COLUMNS and num_runs <= _MOST_ROWS:
-        for (run, state), value in np.ndenumerate(probabilities):
-            axes.text(
-                state,
-                run,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                fontsize="small",
-                color="black" if value > 0.5 else "white",
-            )
-    axes.tick_params(length=0)
-    return image
-
-
-def _label_states(axes: Axes, labels: Sequence[str]) -> None:
-    are_long = sum(map(len, labels)) > 40
-    axes.set_xticks(
-        np.arange(len(labels)), labels, rotation=90 if are_long else 0
-    )
-    axes.set_xlabel("last round, own action first")
 
 
 def _shown(game: str, num_actions: Sequence[int]) -> str:

@@ -33,6 +33,24 @@ def define_output_flags(required: bool = True) -> None:
     )
 
 
+def define_resume_flags() -> None:
+    """Defines --resume and --checkpoint_every."""
+    flags.DEFINE_boolean(
+        "resume",
+        False,
+        "Continue the run in --output_dir that was interrupted, or killed, "
+        "given the same flags as then. It ends as if nothing had happened. "
+        "Without a checkpoint there, start at the beginning.",
+    )
+    define(
+        "checkpoint_every",
+        "10",
+        number(0.0),
+        "Seconds between two checkpoints, at least; they are written between "
+        "moves of the progress bar. With 0, at every one of them.",
+    )
+
+
 def define_game_flags(
     names: Collection[str],
     names_text: str = "",

@@ -13,6 +13,7 @@ import tensorflow as tf
 from experiments import ipd
 from experiments.building import training
 from experiments.results.curves_csv import read_curves
+from experiments.results.outputs import OutputFolder
 from tests.experiments.parsed_flags import parsed_flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -134,6 +135,72 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch) -> None:
     with pytest.raises(SystemExit, match="Interrupted. Nothing was written"):
         _run(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+LONGER = (
+    "--num_iterations=45",
+    "--num_seeds=1",
+    "--learner=naive",
+    "--nojit_compile",
+    "--checkpoint_every=0",
+)
+
+
+class _Killed(BaseException):
+    """Ends the process, as far as anyone can tell."""
+
+
+def _kill_after(monkeypatch, iterations: int) -> None:
+    moved = training.ProgressBar.on_epoch_end
+
+    def on_epoch_end(bar, *arguments) -> None:
+        if bar.model.iterations > iterations:
+            raise _Killed
+        moved(bar, *arguments)
+
+    monkeypatch.setattr(training.ProgressBar, "on_epoch_end", on_epoch_end)
+
+
+def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
+    tmp_path, monkeypatch
+) -> None:
+    """In the first epoch, in a later one, and in the shorter last one."""
+    peaceful = _run(tmp_path / "peaceful", *LONGER)
+    folder = tmp_path / "killed"
+    for iterations in (0, 20, 42):
+        with monkeypatch.context() as patch:
+            _kill_after(patch, iterations)
+            with pytest.raises(_Killed):
+                _run(folder, *LONGER, "--resume")
+    assert os.listdir(folder) == [".checkpoints"]
+    with pytest.raises(SystemExit, match="Continue it with --resume"):
+        _run(folder, *LONGER)
+    with pytest.raises(SystemExit, match="`configuration.learning_rate` is"):
+        _run(folder, *LONGER, "--resume", "--learning_rate=0.5")
+    _run(folder, *LONGER, "--resume")
+    assert set(os.listdir(folder)) == FILES
+    expected = (peaceful / "curves.csv").read_bytes()
+    assert (folder / "curves.csv").read_bytes() == expected
+    # Nothing is left to do.
+    (folder / "curves.csv").write_text("untouched")
+    _run(folder, *LONGER, "--resume")
+    assert (folder / "curves.csv").read_text() == "untouched"
+
+
+def test_a_run_killed_while_it_writes_its_results_trains_no_more(
+    tmp_path, monkeypatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(OutputFolder, "collect", lambda _: _raise(_Killed))
+        with pytest.raises(_Killed):
+            _run(tmp_path, *LONGER)
+    monkeypatch.delattr(training.dice_tf.Trainer, "fit")
+    _run(tmp_path, *LONGER, "--resume")
+    assert set(os.listdir(tmp_path)) == FILES
+
+
+def _raise(error: type[BaseException]) -> None:
+    raise error
 
 
 def test_a_mistake_that_the_library_finds_is_one_line(tmp_path) -> None:

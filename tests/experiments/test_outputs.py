@@ -5,7 +5,12 @@ import os
 
 import pytest
 
-from experiments.results.outputs import OutputFolder, write_json
+from experiments.results.outputs import (
+    OutputFolder,
+    finished,
+    interrupted,
+    write_json,
+)
 
 
 def _publish(folder: OutputFolder, text: str) -> None:
@@ -100,6 +105,50 @@ def test_a_file_is_no_folder(tmp_path) -> None:
 def test_a_folder_needs_a_name() -> None:
     with pytest.raises(ValueError, match="must name a folder"):
         OutputFolder("")
+
+
+def _leave_checkpoint(folder: OutputFolder) -> None:
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "naive").touch()
+
+
+def test_what_was_interrupted_is_resumed_and_its_checkpoints_go(
+    tmp_path,
+) -> None:
+    first = OutputFolder(tmp_path, resume=True)
+    assert not first.is_resumed
+    _leave_checkpoint(first)
+    assert "--resume" in interrupted(first)
+    # Killed while files were being moved.
+    (tmp_path / ".unfinished-abc").mkdir()
+    (tmp_path / "config.json").touch()
+    again = OutputFolder(tmp_path, resume=True)
+    assert again.is_resumed and not again.has_finished
+    _publish(again, "one")
+    assert sorted(os.listdir(tmp_path)) == [
+        "curves.csv",
+        "saved_model",
+        "summary.json",
+    ]
+
+
+def test_what_was_interrupted_is_not_lost_unasked(tmp_path) -> None:
+    _leave_checkpoint(OutputFolder(tmp_path))
+    with pytest.raises(ValueError, match="Continue it with --resume, start"):
+        OutputFolder(tmp_path)
+    assert not OutputFolder(tmp_path, overwrite=True).has_checkpoints
+
+
+def test_what_has_finished_is_not_resumed(tmp_path) -> None:
+    _publish(OutputFolder(tmp_path), "one")
+    folder = OutputFolder(tmp_path, resume=True)
+    assert folder.has_finished and "has finished" in finished(folder)
+    assert "Nothing was written" in interrupted(folder)
+
+
+def test_a_run_is_resumed_or_replaced(tmp_path) -> None:
+    with pytest.raises(ValueError, match="one of --overwrite and --resume"):
+        OutputFolder(tmp_path, overwrite=True, resume=True)
 
 
 def test_json_has_null_for_what_is_not_finite(tmp_path) -> None:

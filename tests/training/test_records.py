@@ -20,14 +20,14 @@ def test_curves_grow_and_keep_what_they_hold():
     np.testing.assert_array_equal(curves.read(4), rows[:4])
 
 
-def test_curves_are_restored_within_the_room_there_is():
+def test_curves_are_restored_with_room_for_what_is_to_come():
     rows = np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32)
-    for room in (0, 2, 7):
+    for held in (0, 2, 7):
         curves = Curves(num_seeds=3, num_players=2)
-        curves.reserve(room)
-        curves.restore(rows)
+        curves.reserve(held)
+        curves.restore(rows, num_coming=4)
+        assert curves.num_rows == 8
         np.testing.assert_array_equal(curves.read(4), rows)
-        curves.reserve(8)
         curves.write(tf.constant(7), tf.constant(rows[0]))
         np.testing.assert_array_equal(curves.read(8)[[0, 7]], rows[[0, 0]])
 

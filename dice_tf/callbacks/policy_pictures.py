@@ -1,0 +1,99 @@
+"""Pictures of the policies while they learn."""
+
+import importlib.util
+import io
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.callbacks.policy_tables import check_tables, run_tables
+from dice_tf.checks import check_whole_number
+from dice_tf.evaluation.policy_figures import policy_figure, require_matplotlib
+
+
+class PolicyPictures(keras.callbacks.Callback):
+    """Draws what all policies do, every n epochs: to files or TensorBoard.
+
+    Needs a `FiniteGame` that players see one-hot, such as every iterated
+    matrix game, and Matplotlib: `pip install 'dice_tf[experiments]'`.
+
+    Args:
+      folder: for `policies_<epoch>.png`, epochs counted from 1.
+      log_dir: of TensorBoard (`pip install 'dice_tf[tensorboard]'`), for an
+        image named `policies`.
+      every: number of epochs from one picture to the next.
+      most_runs: runs that are drawn, the first ones.
+      state_labels: per player, what each observation is called.
+
+    Raises:
+      ImportError: without the library that draws or that writes.
+      ValueError: if there is nowhere to draw to, or, on starting to train,
+        if the game has no tables.
+
+    Example:
+      >>> pictures = dice_tf.callbacks.PolicyPictures("pictures", every=5)
+      >>> trainer.fit(epochs=20, steps_per_epoch=10, callbacks=[pictures])
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike | None = None,
+        *,
+        log_dir: str | os.PathLike | None = None,
+        every: int = 1,
+        most_runs: int = 20,
+        state_labels: Sequence[Sequence[str]] | None = None,
+    ):
+        super().__init__()
+        require_matplotlib()
+        if folder is None and log_dir is None:
+            raise ValueError("Give a `folder`, a `log_dir`, or both.")
+        if (
+            log_dir is not None
+            and importlib.util.find_spec("tensorboard") is None
+        ):
+            raise ImportError(
+                "`log_dir` needs TensorBoard: pip install "
+                "'dice_tf[tensorboard]'."
+            )
+        self._folder = None if folder is None else pathlib.Path(folder)
+        self._log_dir = log_dir
+        self._every = check_whole_number("every", every, 1)
+        self._most_runs = check_whole_number("most_runs", most_runs, 1)
+        self._state_labels = state_labels
+        self._writer = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        check_tables(self.model, "PolicyPictures")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if (epoch + 1) % self._every:
+            return
+        num_runs = min(self.model.num_seeds, self._most_runs)
+        figure = policy_figure(
+            run_tables(self.model, num_runs),
+            state_labels=self._state_labels,
+            title=f"Policies after {self.model.iterations} iterations",
+        )
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=100)
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"policies_{epoch + 1}.png"
+            path.write_bytes(picture.getvalue())
+        if self._log_dir is not None:
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self._log_dir))
+            image = tf.image.decode_png(picture.getvalue(), channels=4)
+            with self._writer.as_default():
+                tf.summary.image("policies", image[tf.newaxis], step=epoch)
+            self._writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

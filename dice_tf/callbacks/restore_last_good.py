@@ -1,0 +1,88 @@
+"""A guard against values that stop being finite."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from dice_tf.checks import check_number, check_whole_number
+from dice_tf.training.snapshots import put_back, take_snapshot
+
+
+class RestoreLastGood(keras.callbacks.Callback):
+    """Goes back to the last good epoch, and on from there with smaller steps.
+
+    An epoch is good if all that training changes, and what was logged, is
+    finite. After one that is not, the trainer is put back to the end of the
+    last good one (parameters, critics, what learners and optimisers remember,
+    the number of the iteration, the curves), and the rates of all optimisers
+    are multiplied by `factor`, once for each bad epoch in a row. Epochs count
+    on: what was undone is not made up for. All runs go back together.
+
+    Args:
+      factor: what rates are multiplied by, in (0, 1).
+      max_restores: number of bad epochs in a row after which to give up.
+
+    Attributes:
+      num_restores: how often it went back, over all.
+
+    Raises:
+      ValueError: on starting to train, if an optimiser has a schedule, which
+        cannot be slowed.
+      RuntimeError: after more bad epochs in a row; the trainer then is where
+        the last good one ended.
+
+    Example:
+      >>> guard = dice_tf.callbacks.RestoreLastGood(factor=0.5)
+      >>> trainer.fit(epochs=20, steps_per_epoch=10, callbacks=[guard])
+    """
+
+    def __init__(self, factor: float = 0.5, max_restores: int = 5):
+        super().__init__()
+        self._factor = check_number("factor", factor, 0.0, 1.0)
+        if self._factor in (0.0, 1.0):
+            raise ValueError(
+                f"`factor` must be between 0 and 1. Received: factor={factor}."
+            )
+        self._max_restores = check_whole_number("max_restores", max_restores, 1)
+        self.num_restores = 0
+        self._num_in_a_row = 0
+        self._good = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        for optimizer in self._optimizers():
+            if not isinstance(optimizer.learning_rate, keras.Variable):
+                raise ValueError(
+                    "RestoreLastGood lowers rates and cannot lower that of "
+                    f"{optimizer.name!r}, which has a schedule. Give it a "
+                    "number."
+                )
+        self._num_in_a_row = 0
+        self._good = take_snapshot(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        now = take_snapshot(self.model)
+        if _is_finite([*now.values, now.curves, *(logs or {}).values()]):
+            self._good = now
+            self._num_in_a_row = 0
+            return
+        put_back(self.model, self._good)
+        if self._num_in_a_row == self._max_restores:
+            raise RuntimeError(
+                f"{self._num_in_a_row + 1} epochs in a row ended with values "
+                "that are not finite. The trainer is where the last good one "
+                "ended. Start with smaller rates, or clip with "
+                "`max_gradient_norm`."
+            )
+        self.num_restores += 1
+        self._num_in_a_row += 1
+        for optimizer in self._optimizers():
+            rate = float(optimizer.learning_rate.numpy())
+            optimizer.learning_rate = rate * self._factor**self._num_in_a_row
+
+    def _optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [*self.model.player_optimizers, *self.model.critic_optimizers]
+
+
+def _is_finite(values: list[Any]) -> bool:
+    return all(np.all(np.isfinite(value)) for value in values)

@@ -1,0 +1,135 @@
+"""Pictures of what policies do, by observation and run."""
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# More columns or rows than this leave no room for numbers in the cells.
+_MOST_COLUMNS = 12
+_MOST_ROWS = 40
+
+
+def policy_figure(
+    tables: Sequence[np.ndarray],
+    *,
+    run_labels: Sequence[str] | None = None,
+    run_title: str = "run",
+    player_labels: Sequence[str] | None = None,
+    state_labels: Sequence[Sequence[str]] | None = None,
+    state_title: str = "observation",
+    action_labels: Sequence[str] | None = None,
+    shown: str = "action 0",
+    title: str | None = None,
+) -> Any:
+    """Draws probabilities of actions: per observation, player and run.
+
+    Of two actions, one panel per player shows the first; of more, there is a
+    panel for each. Colours stand for probabilities, as do the numbers in the
+    cells where there is room.
+
+    Args:
+      tables: per player `[num_runs, num_observations, num_actions]`.
+      run_labels: what each run is called. Default: its number, from 1.
+      run_title: what the rows are.
+      player_labels: a line on each player. Default: none.
+      state_labels: per player, what each observation is called. Default:
+        `memory_one_labels`, where there are as many, else numbers.
+      state_title: what the columns are.
+      action_labels: what each action is called. Default: its number.
+      shown: what the colours show.
+      title: what the picture is of.
+
+    Returns:
+      A `matplotlib.figure.Figure`, to be saved with `savefig`.
+
+    Raises:
+      ImportError: without Matplotlib, an extra of dice_tf.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    num_actions = [table.shape[2] for table in tables]
+    panels = [
+        (player_id, action)
+        for player_id, count in enumerate(num_actions)
+        for action in range(1 if count == 2 else count)
+    ]
+    num_runs, num_states = tables[0].shape[:2]
+    width = 1.6 + len(panels) * max(3.0, 0.55 * min(num_states, 30))
+    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (player_id, action) in zip(all_axes, panels, strict=True):
+        image = _draw_panel(axes, tables[player_id][:, :, action])
+        labels = (
+            memory_one_labels(num_actions, player_id)
+            if state_labels is None
+            else state_labels[player_id]
+        )
+        _label_states(axes, labels, tables[player_id].shape[1], state_title)
+        name = f"player {player_id}"
+        if player_labels is not None:
+            name += f"\n{player_labels[player_id]}"
+        if num_actions[player_id] > 2:
+            own = action if action_labels is None else action_labels[action]
+            name += f", action {own}"
+        axes.set_title(name, fontsize="medium")
+    if run_labels is None:
+        run_labels = [f"{run + 1}" for run in range(num_runs)]
+    all_axes[0].set_yticks(np.arange(num_runs), run_labels)
+    all_axes[0].set_ylabel(run_title)
+    figure.colorbar(
+        image, ax=all_axes, label=f"probability of {shown}", aspect=10 * height
+    )
+    if title is not None:
+        figure.suptitle(title)
+    return figure
+
+
+def memory_one_labels(num_actions: Sequence[int], player_id: int) -> list[str]:
+    """Returns the joint actions of the last round, own first, and `start`."""
+    seats = [*num_actions[player_id:], *num_actions[:player_id]]
+    return ["".join(map(str, own)) for own in np.ndindex(*seats)] + ["start"]
+
+
+def require_matplotlib() -> None:
+    """Raises if there is nothing to draw with."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError(
+            "Pictures need Matplotlib: pip install 'dice_tf[experiments]'."
+        )
+
+
+def _draw_panel(axes: Any, probabilities: np.ndarray) -> Any:
+    """Draws `[num_runs, num_observations]` as a heat map with numbers."""
+    image = axes.imshow(
+        probabilities, vmin=0.0, vmax=1.0, cmap="cividis", aspect="auto"
+    )
+    num_runs, num_states = probabilities.shape
+    if num_states <= _MOST_COLUMNS and num_runs <= _MOST_ROWS:
+        for (run, state), value in np.ndenumerate(probabilities):
+            axes.text(
+                state,
+                run,
+                f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize="small",
+                color="black" if value > 0.5 else "white",
+            )
+    axes.tick_params(length=0)
+    return image
+
+
+def _label_states(
+    axes: Any, labels: Sequence[str], num_states: int, title: str
+) -> None:
+    if len(labels) != num_states:
+        labels = [str(state) for state in range(num_states)]
+    are_long = sum(map(len, labels)) > 40
+    axes.set_xticks(
+        np.arange(num_states), labels, rotation=90 if are_long else 0
+    )
+    axes.set_xlabel(title)
