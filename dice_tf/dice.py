@@ -75,7 +75,9 @@ def dice_objective(
       discount: scalar in [0, 1], or per step, `[T, B]`: what the step after
         is worth (0 after the end of an episode). Held constant.
       baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
-        values `[T, B]`, held constant.
+        values `[T, B]`, held constant. A function from the discounted rewards
+        `d_t r_t` to `d_t m_t`, both `[T, B]`, is what `"leave_one_out"` does
+        with other means, such as those of a larger batch.
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -96,7 +98,7 @@ def dice_objective(
     if baseline is None:
         return tf.reduce_sum(boxes * discounted, axis=0)
     if is_leave_one_out(baseline):
-        centred = discounted - leave_one_out_mean(discounted)
+        centred = discounted - mean_of_others(baseline, discounted)
         return tf.reduce_sum(discounted + (boxes - 1.0) * centred, axis=0)
     values = held_constant("baseline", baseline, log_probs)
     before = tf.concat([tf.ones_like(boxes[:1]), boxes[:-1]], axis=0)
@@ -106,13 +108,20 @@ def dice_objective(
 
 
 def is_leave_one_out(baseline: Any) -> bool:
-    """Whether a baseline is the name of leaving one out; raises on others."""
+    """Whether a baseline centres rewards; raises on unknown names."""
     if isinstance(baseline, str) and baseline != LEAVE_ONE_OUT:
         raise ValueError(
             f"`baseline` must be None, {LEAVE_ONE_OUT!r} or state values "
             f"of shape [T, B]. Received: baseline={baseline!r}."
         )
-    return isinstance(baseline, str)
+    return isinstance(baseline, str) or callable(baseline)
+
+
+def mean_of_others(baseline: Any, discounted: tf.Tensor) -> tf.Tensor:
+    """Returns what a baseline centres discounted rewards by, `[T, B]`."""
+    if callable(baseline):
+        return tf.stop_gradient(baseline(discounted))
+    return leave_one_out_mean(discounted)
 
 
 def held_constant(name: str, values: Any, log_probs: tf.Tensor) -> tf.Tensor:

@@ -28,6 +28,7 @@ LAYERS = (
         "estimators",
         "games",
         "tables",
+        "replicas",
         "returns",
         "seeds",
         "stochastic_graph",
