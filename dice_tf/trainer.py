@@ -14,17 +14,14 @@ from dice_tf.checks import (
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
-from dice_tf.training.initial_states import (
-    CURRENT,
-    RANDOM,
-    initial_run_states,
-)
+from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.replicated_model import ReplicatedModel
 from dice_tf.training.steps import player_rules
 from dice_tf.training.team import Team
 
 
-class Trainer(keras.Model):
+class Trainer(ReplicatedModel):
     """Trains the players of an objective, each with a learner of its own.
 
     A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
@@ -53,6 +50,8 @@ class Trainer(keras.Model):
       updates: `"simultaneous"`, in every step all players move at once from
         one snapshot of the parameters; or `"alternating"`, one after the
         other in seat order, each where those before it have moved to.
+      strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy` that
+        splits each batch of episodes. Default: that of the scope around.
       name: name of the model.
 
     Raises:
@@ -75,10 +74,11 @@ class Trainer(keras.Model):
         entropy_coefficient: float | Sequence[float] = 0.0,
         max_gradient_norm: float | Sequence[float | None] | None = None,
         updates: str = "simultaneous",
+        strategy: tf.distribute.Strategy | None = None,
         name: str = "trainer",
     ):
-        super().__init__(name=name)
-        num_players = check_objective(objective).num_players
+        super().__init__(check_objective(objective), strategy, name)
+        num_players = objective.num_players
         self.objective = objective
         self.learners = check_learners(learners, num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
@@ -92,6 +92,7 @@ class Trainer(keras.Model):
                 objective, self.learners, self._run_seeds(), initial_params
             ),
             updates,
+            self.replicas,
         )
         self.players = self._team.players
         self._iteration = self.add_weight(
@@ -124,8 +125,7 @@ class Trainer(keras.Model):
             it is handed the negative of each direction.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
-          critic_passes: number of steps that the critics make on the play of
-            one iteration.
+          critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile the step with XLA.
           run_eagerly: whether to run step by step in Python, to debug.
           steps_per_execution: number of steps of one compiled call.
@@ -137,7 +137,7 @@ class Trainer(keras.Model):
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers
-        self._jit_step = jit_compile and not run_eagerly
+        self._jit_step = self.replicas.jit(jit_compile) and not run_eagerly
         super().compile(
             optimizer=self.player_optimizers[0],
             jit_compile=False,
@@ -172,7 +172,7 @@ class Trainer(keras.Model):
         new = max(epochs - initial_epoch, 0) * steps
         self._curves.reserve(self.iterations + new)
         return super().fit(
-            x=tf.data.Dataset.counter(),
+            x=self.replicas.dataset(),
             shuffle=False,
             epochs=epochs,
             steps_per_epoch=steps,
