@@ -43,3 +43,8 @@ class ReplicatedModel(keras.Model):
                 self.train_step, self.run_eagerly, self.steps_per_execution
             )
         return self.train_function
+
+    def reset_metrics(self) -> None:
+        """Resets the metrics, as Keras does at the start of each epoch."""
+        super().reset_metrics()
+        self.replicas.check_agreement(self.iterations)

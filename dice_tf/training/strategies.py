@@ -2,12 +2,12 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.replicas import check_share
+from dice_tf.replicas import check_share, mean_over_replicas
 
 _SUPPORTED = (
     tf.distribute.MirroredStrategy,
@@ -107,10 +107,9 @@ class Replicas:
             self.check_variables(name, getattr(optimizer, "variables", ()))
 
     def jit(self, jit_compile: bool) -> bool:
-        """Whether XLA may compile the step; warns if it was asked and cannot.
+        """Whether XLA may compile the step; warns if it should and cannot.
 
-        TensorFlow compiles no collective operations on CPUs, and no variable
-        updates of a strategy.
+        TensorFlow compiles no variable updates of a strategy.
         """
         if self.strategy is None or not jit_compile:
             return jit_compile
@@ -168,16 +167,46 @@ class Replicas:
         def train(iterator: Any) -> Any:
             del iterator
             self.check_current()
-            try:
+            with self._clear_errors():
                 for _ in range(steps_per_execution):
                     logs = step()
                 return tf.nest.map_structure(lambda x: x.numpy(), logs)
-            except _LOST as error:
-                if not _is_multi_worker(self.strategy):
-                    raise
-                raise RuntimeError(_lost_worker(self.strategy)) from error
 
         return train
+
+    def check_agreement(self, iteration: int) -> None:
+        """Raises if another worker is about to start elsewhere.
+
+        Args:
+          iteration: the one that this worker starts from.
+        """
+        if not _is_multi_worker(self.strategy):
+            return
+        own = tf.constant(iteration, tf.float64)
+        with self._clear_errors():
+            mean = self.run(lambda: mean_over_replicas([own])[0])
+        if abs(float(mean) - iteration) > 1e-6:
+            raise RuntimeError(
+                "All workers must start from the same iteration. This one, "
+                f"{_own_task(self.strategy)}, starts from {iteration}, and "
+                f"the mean over all is {float(mean):g}: give every worker "
+                "the same checkpoint, or none."
+            )
+
+    @contextlib.contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """Says what TensorFlow's errors mean when a worker is lost."""
+        try:
+            yield
+        except _LOST as error:
+            if not _is_multi_worker(self.strategy):
+                raise
+            raise RuntimeError(
+                "Another worker of the MultiWorkerMirroredStrategy has "
+                "stopped or cannot be reached (this is "
+                f"{_own_task(self.strategy)}). No step can be made without "
+                "it: start all workers again, each from the last checkpoint."
+            ) from error
 
 
 def current_strategy() -> tf.distribute.Strategy | None:
@@ -216,12 +245,6 @@ def _name(strategy: Any) -> str:
     return "no strategy" if strategy is None else type(strategy).__name__
 
 
-def _lost_worker(strategy: tf.distribute.Strategy) -> str:
+def _own_task(strategy: tf.distribute.Strategy) -> str:
     resolver = strategy.cluster_resolver
-    return (
-        "Another worker of the MultiWorkerMirroredStrategy has stopped or "
-        f"cannot be reached (this is {resolver.task_type} "
-        f"{resolver.task_id}). No step can be made without it, and none was "
-        "lost but the one in progress: start all workers again, each from "
-        "the last checkpoint."
-    )
+    return f"{resolver.task_type} {resolver.task_id}"
