@@ -5,6 +5,8 @@ LOLA-DiCE in the prisoner's dilemma, in several independent runs.
   python -m experiments.ipd --output_dir=runs/mixed --learner=lola_dice,naive
   python -m experiments.ipd --output_dir=runs/hunt --game=stag_hunt \\
     --num_lookaheads=2 --inner_learning_rate=1 --num_seeds=20
+  python -m experiments.ipd --output_dir=runs/large --batch_size=65536 \\
+    --strategy=mirrored --num_seeds=1
 
 A flag that may differ by player takes a comma list in seat order; one value
 means all players. The folder gets curves.csv (the return of every player, run
@@ -24,7 +26,12 @@ from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.results.outputs import OutputFolder
 from experiments.results.report import print_report
-from experiments.settings import player_flags, run_flags, seat_flags
+from experiments.settings import (
+    player_flags,
+    run_flags,
+    seat_flags,
+    strategy_flags,
+)
 from experiments.settings.line_up import LineUp, method_name
 from experiments.settings.settings import Settings, resolve
 
@@ -32,6 +39,7 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
 flags.adopt_module_key_flags(seat_flags)
 flags.adopt_module_key_flags(player_flags)
+flags.adopt_module_key_flags(strategy_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,6 +49,9 @@ def main(argv: Sequence[str]) -> None:
         require_matplotlib()
         settings = resolve(
             FLAGS, LineUp(tuple(FLAGS.learner), FLAGS.num_lookaheads)
+        )._replace(
+            strategy=FLAGS.strategy,
+            jit_compile=FLAGS.jit_compile and FLAGS.strategy == "none",
         )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:
@@ -61,6 +72,9 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
     with user_errors():
         trainer = build_trainer(settings)
     training = train(trainer, settings)
+    if not trainer.is_chief:
+        print("Done. The first worker writes the results.")
+        return
     # Matplotlib takes its time, too.
     from experiments.results.result_files import Result, write_results
 
