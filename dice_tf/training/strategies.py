@@ -26,8 +26,7 @@ _LOST = (
 class Replicas:
     """Where the step of a trainer runs: as it is, or on all replicas.
 
-    Variables that the step reads are made within `scope()`, on every replica;
-    what is recorded is written around the step, once.
+    Variables that the step reads are made in `scope()`, on every replica.
 
     Args:
       strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy`, or
@@ -123,6 +122,7 @@ class Replicas:
 
     def dataset(self) -> tf.data.Dataset:
         """Returns what Keras iterates over; the step does not read it."""
+        self.check_current()
         counter = tf.data.Dataset.counter()
         if self.strategy is None:
             return counter
