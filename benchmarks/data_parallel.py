@@ -25,7 +25,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 import dice_tf
 from experiments.results.outputs import SUMMARY, OutputFolder, write_json
@@ -62,6 +62,8 @@ def make_strategy(part: str) -> tf.distribute.Strategy | None:
 
 def train_part(part: str, path: pathlib.Path) -> None:
     """Trains, and writes the curves if this process is the chief."""
+    logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
     strategy = make_strategy(part)
     game = dice_tf.games.iterated_prisoners_dilemma(FLAGS.episode_length)
     policies = [dice_tf.policies.tabular(game, i) for i in range(2)]

@@ -202,3 +202,25 @@ def test_derivatives_of_any_order_cross_the_replicas():
         return outer.gradient(third, start)
 
     _assert_replicas_agree(third_order)
+
+
+def test_sampled_tasks_have_one_value_on_all_replicas():
+    policy = dice_tf.policies.with_head(
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]),
+        lambda outputs: tfp.distributions.MultivariateNormalDiag(
+            outputs, [0.1, 0.1]
+        ),
+    )
+
+    def build_objective(goal):
+        game = dice_tf.games.PointNavigation(goal, 3)
+        return dice_tf.objectives.DiCEObjective(game, [policy], 0.9, 4)
+
+    family = dice_tf.objectives.SampledTasks(
+        build_objective, dice_tf.games.PointNavigation.sample_goals, 2
+    )
+    params = [[tf.constant(x) for x in policy.trainable_variables]]
+    learner = dice_tf.learners.Naive()
+    one, two = on_replicas(lambda: learner.gradient(family, params, 0, SEED))
+    for x, y in zip(one, two, strict=True):
+        np.testing.assert_array_equal(x, y)
