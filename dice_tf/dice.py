@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_rank, check_same_shape
+from dice_tf.cumulative_sums import cumulative_sum
 from dice_tf.returns import (
-    cumulative_sum,
     discount_weights,
     discounted_errors,
 )
@@ -107,7 +107,9 @@ def dice_objective(
       discount: scalar in [0, 1], or per step, `[T, B]`: what the step after
         is worth (0 after the end of an episode). Held constant.
       baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
-        values `[T, B]`, held constant.
+        values `[T, B]`, held constant. A function from the discounted rewards
+        `d_t r_t` to `d_t m_t`, both `[T, B]`, is what `"leave_one_out"` does
+        with other means, such as those of a larger batch.
       box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`).
 
     Returns:
@@ -127,7 +129,7 @@ def dice_objective(
     if baseline is None:
         credits = discounted
     elif is_leave_one_out(baseline):
-        credits = discounted - leave_one_out_mean(discounted)
+        credits = discounted - mean_of_others(baseline, discounted)
     else:
         values = held_constant("baseline", baseline, log_probs)
         # The terms in `box(C_t)` of the sum above, put together.
@@ -137,13 +139,20 @@ def dice_objective(
 
 
 def is_leave_one_out(baseline: Any) -> bool:
-    """Whether a baseline is the name of leaving one out; raises on others."""
+    """Whether a baseline centres rewards; raises on unknown names."""
     if isinstance(baseline, str) and baseline != LEAVE_ONE_OUT:
         raise ValueError(
             f"`baseline` must be None, {LEAVE_ONE_OUT!r} or state values "
             f"of shape [T, B]. Received: baseline={baseline!r}."
         )
-    return isinstance(baseline, str)
+    return isinstance(baseline, str) or callable(baseline)
+
+
+def mean_of_others(baseline: Any, discounted: tf.Tensor) -> tf.Tensor:
+    """Returns what a baseline centres discounted rewards by, `[T, B]`."""
+    if callable(baseline):
+        return tf.stop_gradient(baseline(discounted))
+    return leave_one_out_mean(discounted)
 
 
 def held_constant(name: str, values: Any, log_probs: tf.Tensor) -> tf.Tensor:

@@ -18,14 +18,14 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number
+from dice_tf.cumulative_sums import cumulative_sum
 from dice_tf.dice import (
     held_constant,
     is_leave_one_out,
-    leave_one_out_mean,
     magic_box,
+    mean_of_others,
 )
 from dice_tf.returns import (
-    cumulative_sum,
     discount_weights,
     generalized_advantages,
 )
@@ -88,7 +88,7 @@ def surrogate_objective(
     weights = discount_weights(discount, rewards)
     discounted = weights * rewards
     if is_leave_one_out(baseline):
-        centred = discounted - leave_one_out_mean(discounted)
+        centred = discounted - mean_of_others(baseline, discounted)
         credits = cumulative_sum(centred, reverse=True)
     elif baseline is None:
         credits = cumulative_sum(discounted, reverse=True)
@@ -97,7 +97,7 @@ def surrogate_objective(
         credits = weights * generalized_advantages(
             rewards, values, discount=discount, tau=tau
         )
-    if tau < 1.0 and (baseline is None or isinstance(baseline, str)):
+    if tau < 1.0 and (baseline is None or is_leave_one_out(baseline)):
         raise ValueError(
             "`tau` below 1 needs state values as the baseline. Received: "
             f"baseline={baseline!r}, tau={tau}."
@@ -206,7 +206,7 @@ def loaded_dice_objective(
 
 
 def _state_values(baseline: Any, log_probs: tf.Tensor) -> tf.Tensor:
-    if baseline is None or isinstance(baseline, str):
+    if baseline is None or isinstance(baseline, str) or callable(baseline):
         raise ValueError(
             "`baseline` must be state values of shape [T, B]. Received: "
             f"baseline={baseline!r}."

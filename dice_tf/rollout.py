@@ -17,6 +17,7 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor, all_log_probs
 from dice_tf.policies.sampling import invert, sample_actions, thresholds
+from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import (
     as_uniform,
     private_seed,
@@ -36,7 +37,11 @@ def sample_trajectory(
     batch_size: int,
     seed: Any,
 ) -> Trajectory:
-    """Plays `batch_size` episodes of a game.
+    """Plays `batch_size` episodes of a game; a replica plays its share.
+
+    Episodes are the same however many replicas share them, but for what is
+    drawn from a seed during play: by the head of a policy whose actions are
+    not a finite set, and by `Game.step`. There each replica has its own seed.
 
     Args:
       game: the game.
@@ -49,6 +54,7 @@ def sample_trajectory(
       A `Trajectory`.
     """
     check_whole_number("batch_size", batch_size, 1)
+    share_size(batch_size)
     play = _sample_finite if isinstance(game, FiniteGame) else _sample_general
     # Not even recorded: a loop that a tape has seen cannot be vectorised.
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
@@ -89,11 +95,14 @@ def _sample_finite(
     ]
     # Numbers are made of bits in the loop, which saves a pass over memory.
     bits = random_bits(action_seed, [length, game.num_players, batch_size])
+    bits = own_share(bits, axis=2)
     start = chance = None
     if game.has_random_start:
-        start = uniform(reset_seed, [batch_size], game.dtype)
+        start = own_share(uniform(reset_seed, [batch_size], game.dtype))
     if game.has_random_transitions:
         chance = random_bits(game_seed, [length, batch_size])
+        chance = own_share(chance, axis=1)
+    batch_size = share_size(batch_size)
     num_joint = math.prod(game.num_actions)
     # What is played is one number per step, in as few bytes as hold it.
     number = _integer_below(game.num_states * num_joint)
@@ -152,15 +161,15 @@ def _sample_general(
         tf.stack([seed_tensor(child) for child in split_seed(own, length)])
         for own in seeds
     ]
-    state, first = game.reset(seed_tensor(reset_seed), batch_size)
+    state, first = own_share(game.reset(seed_tensor(reset_seed), batch_size))
 
     def act(player_id: int, observation: tf.Tensor, step: tf.Tensor):
         actor, key = actors[player_id], keys[player_id][step]
         distribution = actor.distribution(weights[player_id], observation)
         if actor.num_actions is None:
-            return distribution.sample(seed=key)
+            return distribution.sample(seed=own_seed(key))
         log_probs = all_log_probs(distribution, actor.num_actions)
-        noise = uniform(key, [batch_size], log_probs.dtype)
+        noise = own_share(uniform(key, [batch_size], log_probs.dtype))
         return sample_actions(log_probs, noise)
 
     def play(step, state, observations, buffers):
@@ -168,7 +177,7 @@ def _sample_general(
             act(player_id, observations[player_id], step)
             for player_id in players
         )
-        state, after = game.step(state, actions, keys[-1][step])
+        state, after = game.step(state, actions, own_seed(keys[-1][step]))
         rows = (observations, actions, after.rewards, after.discounts)
         buffers = tf.nest.map_structure(
             lambda buffer, row: _write(buffer, step, row), buffers, rows

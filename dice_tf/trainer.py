@@ -12,11 +12,7 @@ from dice_tf.checks import (
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
-from dice_tf.training.initial_states import (
-    CURRENT,
-    RANDOM,
-    initial_run_states,
-)
+from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.records import Curves, StepMeans, metric_names
 from dice_tf.training.runs import Runs
 from dice_tf.training.steps import player_rules
@@ -53,6 +49,8 @@ class Trainer(Runs):
       updates: `"simultaneous"`, in every step all players move at once from
         one snapshot of the parameters; or `"alternating"`, one after the
         other in seat order, each where those before it have moved to.
+      strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy` that
+        splits each batch of episodes. Default: that of the scope around.
       name: name of the model.
 
     Raises:
@@ -75,10 +73,11 @@ class Trainer(Runs):
         entropy_coefficient: float | Sequence[float] = 0.0,
         max_gradient_norm: float | Sequence[float | None] | None = None,
         updates: str = "simultaneous",
+        strategy: tf.distribute.Strategy | None = None,
         name: str = "trainer",
     ):
-        super().__init__(name=name)
-        num_players = check_objective(objective).num_players
+        super().__init__(check_objective(objective), strategy, name)
+        num_players = objective.num_players
         self.objective = objective
         self.learners = check_learners(learners, num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
@@ -92,6 +91,7 @@ class Trainer(Runs):
                 objective, self.learners, self._run_seeds(), initial_params
             ),
             updates,
+            self.replicas,
         )
         self.players = self._team.players
         self._iteration = self.add_weight(
@@ -124,8 +124,7 @@ class Trainer(Runs):
             it is handed the negative of each direction.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
-          critic_passes: number of steps that the critics make on the play of
-            one iteration.
+          critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
           steps_per_execution: number of steps of one compiled call.
@@ -137,9 +136,10 @@ class Trainer(Runs):
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers
-        self._jit_step = self._team.compiles(jit_compile) and not run_eagerly
+        compiles = self.replicas.jit(self._team.compiles(jit_compile))
+        self._jit_step = compiles and not run_eagerly
         super().compile(
-            optimizer=self._team.optimizers.joint(),
+            optimizer=self._team.joint_optimizer,
             jit_compile=False,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
@@ -189,7 +189,7 @@ class Trainer(Runs):
         # A callback that restores sets it; Keras would keep it for ever.
         self._initial_epoch = None
         return super().fit(
-            x=tf.data.Dataset.counter(),
+            x=self.replicas.dataset(),
             shuffle=False,
             epochs=epochs,
             steps_per_epoch=steps,

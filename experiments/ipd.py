@@ -6,6 +6,8 @@ LOLA-DiCE in the prisoner's dilemma, in several independent runs.
   python -m experiments.ipd --output_dir=runs/hunt --game=stag_hunt \\
     --num_lookaheads=2 --inner_learning_rate=1 --num_seeds=20
   python -m experiments.ipd --output_dir=runs/ipd --resume
+  python -m experiments.ipd --output_dir=runs/large --batch_size=65536 \\
+    --strategy=mirrored --num_seeds=1
 
 The last continues a run that was interrupted, given its flags, as if nothing
 had happened. A flag that may differ by player takes a comma list in seat
@@ -32,6 +34,7 @@ from experiments.settings import (
     resume_flags,
     run_flags,
     seat_flags,
+    strategy_flags,
 )
 from experiments.settings.line_up import LineUp, method_name
 from experiments.settings.settings import Settings, resolve
@@ -41,6 +44,7 @@ flags.adopt_module_key_flags(run_flags)
 flags.adopt_module_key_flags(resume_flags)
 flags.adopt_module_key_flags(seat_flags)
 flags.adopt_module_key_flags(player_flags)
+flags.adopt_module_key_flags(strategy_flags)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -50,6 +54,9 @@ def main(argv: Sequence[str]) -> None:
         require_matplotlib()
         settings = resolve(
             FLAGS, LineUp(tuple(FLAGS.learner), FLAGS.num_lookaheads)
+        )._replace(
+            strategy=FLAGS.strategy,
+            jit_compile=FLAGS.jit_compile and FLAGS.strategy == "none",
         )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
     if folder.has_finished:
@@ -75,6 +82,9 @@ def _run(settings: Settings, folder: OutputFolder) -> None:
         trainer = build_trainer(settings)
     plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
     training = train(trainer, settings, plan.of(method, settings))
+    if not trainer.is_chief:
+        print("Done. The first worker writes the results.")
+        return
     # Matplotlib takes its time, too.
     from experiments.results.result_files import Result, write_results
 

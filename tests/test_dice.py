@@ -347,6 +347,21 @@ def test_rewards_and_values_that_depend_on_parameters_do_not_show(baseline):
     np.testing.assert_array_equal(gradient(True), gradient(False))
 
 
+def test_means_of_ones_own_take_the_place_of_those_of_the_others():
+    rewards = normal(4, 6, seed=1)
+    start = normal(4, 6, seed=2)
+    found = []
+    for baseline in ("leave_one_out", oracles.leave_one_out_mean):
+        with tf.GradientTape() as tape:
+            tape.watch(start)
+            objective = dice_objective(
+                start, rewards, discount=0.9, baseline=baseline
+            )
+        found.append([objective, tape.gradient(objective, start)])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-12)
+
+
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out"])
 def test_it_is_the_same_in_graphs_and_under_xla_for_any_batch(baseline):
     log_probs, rewards = normal(T, B), normal(T, B, seed=1)

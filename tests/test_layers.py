@@ -24,10 +24,12 @@ LAYERS = (
     {
         "causality",
         "checks",
+        "cumulative_sums",
         "dice",
         "estimators",
         "games",
         "tables",
+        "replicas",
         "returns",
         "seeds",
         "stochastic_graph",

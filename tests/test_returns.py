@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dice_tf.cumulative_sums import cumulative_sum
 from dice_tf.returns import (
-    cumulative_sum,
     discount_weights,
     generalized_advantages,
     returns_to_go,
@@ -23,7 +23,7 @@ def random_discounts(*shape, seed=0):
     return rng.uniform(0.5, 1.0, shape) * (rng.uniform(size=shape) > 0.25)
 
 
-def decaying_sum(x, decay):
+def recursive_sum(x, decay):
     """y_t = x_t + decay y_(t-1)."""
     return oracles.returns_to_go(x[::-1], np.full_like(x, decay))[::-1]
 
@@ -38,12 +38,12 @@ def test_cumulative_sums_follow_their_recursion(length, decay):
     x = normal(length, 3)
     np.testing.assert_allclose(
         cumulative_sum(tf.constant(x), decay=decay),
-        decaying_sum(x, decay),
+        recursive_sum(x, decay),
         atol=1e-12,
     )
     np.testing.assert_allclose(
         cumulative_sum(tf.constant(x), decay=decay, reverse=True),
-        decaying_sum(x[::-1], decay)[::-1],
+        recursive_sum(x[::-1], decay)[::-1],
         atol=1e-12,
     )
 
@@ -76,7 +76,7 @@ def test_the_derivative_of_a_cumulative_sum_is_the_reverse_one(length):
         y = cumulative_sum(x, decay=0.9)
     np.testing.assert_allclose(
         tape.gradient(y, x, output_gradients=tf.constant(upstream)),
-        decaying_sum(upstream[::-1], 0.9)[::-1],
+        recursive_sum(upstream[::-1], 0.9)[::-1],
         atol=1e-11,
     )
 

@@ -24,7 +24,8 @@ class Checkpoint(keras.callbacks.Callback):
     versions). It differs from `keras.callbacks.BackupAndRestore` in that the
     file is whole at any moment, also while it is being replaced, and that it
     is refused by another training. What other callbacks remember (the
-    patience of `EarlyStopping`, say) is not part of it.
+    patience of `EarlyStopping`, say) is not part of it. Of several workers the
+    first one saves, and all must see its file to continue.
 
     Args:
       path: the file.
@@ -86,12 +87,14 @@ class Checkpoint(keras.callbacks.Callback):
         return progress["epoch"]
 
     def save(self, trainer: keras.Model, epoch: int) -> None:
-        """Writes the file.
+        """Writes the file; of several workers, only the first does.
 
         Args:
           trainer: a compiled `dice_tf.Trainer`.
           epoch: number of epochs done.
         """
+        if not trainer.is_chief:
+            return
         save_checkpoint(
             trainer,
             self.path,
@@ -110,5 +113,5 @@ class Checkpoint(keras.callbacks.Callback):
             self.save(self.model, epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
-        if not self._keep:
+        if not self._keep and self.model.is_chief:
             delete_checkpoint(self.path)

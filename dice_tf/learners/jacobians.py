@@ -13,6 +13,7 @@ import tensorflow as tf
 from dice_tf.learners.derivatives import cross_gradients, inner_product
 from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.replicas import num_replicas
 
 
 class JacobianProducts(NamedTuple):
@@ -97,6 +98,18 @@ def game_jacobian(
             tape.watch(params[i])
         gradients = own_gradients(objective, params, seed, player_ids)
         flat = flatten(gradients, player_ids)
+        # No loop of TensorFlow can hold what is reduced over replicas.
+        rows = tf.unstack(flat) if num_replicas() > 1 else []
+    if rows:
+        return tf.stack(
+            [
+                flatten(
+                    {i: gradient_of(tape, x, params[i]) for i in player_ids},
+                    player_ids,
+                )
+                for x in rows
+            ]
+        )
     blocks = tape.jacobian(
         flat,
         [param for i in player_ids for param in params[i]],

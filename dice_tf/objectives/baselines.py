@@ -12,6 +12,7 @@ from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import SeatModel, Weights
+from dice_tf.replicas import num_replicas, sum_over_replicas
 from dice_tf.returns import discount_weights, returns_to_go
 from dice_tf.tables import lookup
 from dice_tf.trajectory import Trajectory
@@ -70,6 +71,20 @@ def seat_critics(
     )
 
 
+def leave_one_out_over_replicas(x: tf.Tensor) -> tf.Tensor:
+    """Returns the mean over the other episodes of all replicas.
+
+    Args:
+      x: `[T, B / N]`, the share of one of N replicas.
+
+    Returns:
+      `[T, B / N]`, constant.
+    """
+    (total,) = sum_over_replicas([tf.reduce_sum(x, axis=1, keepdims=True)])
+    batch_size = tf.shape(x)[1] * num_replicas()
+    return (total - x) / tf.cast(batch_size - 1, x.dtype)
+
+
 def leave_one_out_state_values(
     states: tf.Tensor, rewards: tf.Tensor, num_states: int, discount: float
 ) -> tf.Tensor:
@@ -95,14 +110,14 @@ def leave_one_out_state_values(
     number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
     visited = tf.cast(states[tf.newaxis] == number, rewards.dtype)
     # [num_states, B]: sums over an episode, then over all but that episode.
-    others = [
-        tf.reduce_sum(own, axis=1, keepdims=True) - own
-        for own in (
-            tf.reduce_sum(visited * returns, axis=1),
-            tf.reduce_sum(visited * weights, axis=1),
-        )
+    own = [
+        tf.reduce_sum(visited * returns, axis=1),
+        tf.reduce_sum(visited * weights, axis=1),
     ]
-    totals, visits = others
+    every = sum_over_replicas(
+        [tf.reduce_sum(x, axis=1, keepdims=True) for x in own]
+    )
+    totals, visits = (x - y for x, y in zip(every, own, strict=True))
     overall = tf.math.divide_no_nan(
         tf.reduce_sum(totals, axis=0), tf.reduce_sum(visits, axis=0)
     )
@@ -142,14 +157,17 @@ def bellman_state_values(
     visited = tf.cast(states[tf.newaxis] == number, dtype)
     before = tf.reshape(visited[:, :-1], [num_states, -1])
     after = tf.reshape(visited[:, 1:], [num_states, -1])
-    moves = tf.linalg.matmul(before, after, transpose_b=True)
+    moves, rewards_seen, visits = sum_over_replicas(
+        [
+            tf.linalg.matmul(before, after, transpose_b=True),
+            tf.reduce_sum(visited * rewards, axis=[1, 2]),
+            tf.reduce_sum(visited, axis=[1, 2]),
+        ]
+    )
     shares = tf.math.divide_no_nan(
         moves, tf.reduce_sum(moves, axis=1, keepdims=True)
     )
-    expected = tf.math.divide_no_nan(
-        tf.reduce_sum(visited * rewards, axis=[1, 2]),
-        tf.reduce_sum(visited, axis=[1, 2]),
-    )
+    expected = tf.math.divide_no_nan(rewards_seen, visits)
     total = geometric_sum(
         tf.constant(discount, dtype) * shares,
         tf.eye(num_states, dtype=dtype),

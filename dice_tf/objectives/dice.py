@@ -27,6 +27,10 @@ class DiCEObjective(SampledObjective):
     the joint log-probabilities. The play is held constant; gradients flow
     through the log-probabilities into all players' parameters.
 
+    On N replicas, inside `strategy.run` of a `tf.distribute` strategy, each
+    plays B / N of the episodes; values and derivatives of every order are
+    those of the whole batch, the same on all replicas.
+
     Args:
       game: the game.
       policies: one `keras.Model` per player, from observations to the inputs

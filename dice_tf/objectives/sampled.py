@@ -8,12 +8,14 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
+from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.objectives.baselines import (
     CRITIC,
     OF_THE_BATCH,
     check_baseline,
+    leave_one_out_over_replicas,
     seat_critics,
 )
 from dice_tf.objectives.objective import (
@@ -22,6 +24,7 @@ from dice_tf.objectives.objective import (
     Params,
     Play,
 )
+from dice_tf.replicas import mean_over_replicas, num_replicas, to_replicas
 from dice_tf.returns import discount_weights, lambda_returns
 from dice_tf.rollout import sample_trajectory
 from dice_tf.trajectory import (
@@ -87,6 +90,7 @@ class SampledObjective(GameObjective):
         state = self._resolve(state)
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
+        weights = _to_replicas(weights)
         values = tuple(
             tf.reduce_mean(
                 tf.reduce_sum(
@@ -105,7 +109,12 @@ class SampledObjective(GameObjective):
             )
             for player_id, actor in enumerate(self.actors)
         )
-        return Play(values, entropies, trajectory)
+        means = mean_over_replicas([*values, *entropies])
+        return Play(
+            tuple(means[: self.num_players]),
+            tuple(means[self.num_players :]),
+            trajectory,
+        )
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None
@@ -132,7 +141,8 @@ class SampledObjective(GameObjective):
         trajectory = play.trajectory
         losses = []
         for player_id, params in enumerate(critic_params):
-            own = state.critics[player_id]._replace(params=list(params))
+            params = to_replicas(params)
+            own = state.critics[player_id]._replace(params=params)
             values = self.critics[player_id](own, trajectory)
             targets = lambda_returns(
                 trajectory.rewards[player_id],
@@ -142,13 +152,14 @@ class SampledObjective(GameObjective):
             )
             errors = values - tf.stop_gradient(targets)
             losses.append(tf.reduce_mean(tf.square(errors)))
-        return tuple(losses)
+        return tuple(mean_over_replicas(losses))
 
     def _values(
         self, params: Params, seed: Any, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
+        weights = _to_replicas(weights)
         log_probs = tf.add_n(
             [
                 player_log_probs(
@@ -157,7 +168,7 @@ class SampledObjective(GameObjective):
                 for player_id, actor in enumerate(self.actors)
             ]
         )
-        return tuple(
+        values = [
             tf.reduce_mean(
                 self._estimate(
                     log_probs,
@@ -167,7 +178,8 @@ class SampledObjective(GameObjective):
                 )
             )
             for player_id in range(self.num_players)
-        )
+        ]
+        return tuple(mean_over_replicas(values))
 
     def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
         if seed is None:
@@ -212,4 +224,21 @@ class SampledObjective(GameObjective):
         if self.baseline == CRITIC:
             critic = self.critics[player_id]
             return critic(state.critics[player_id], trajectory)
+        if self.baseline == LEAVE_ONE_OUT and num_replicas() > 1:
+            return leave_one_out_over_replicas
         return self.baseline
+
+
+def _to_replicas(weights: list[Weights]) -> list[Weights]:
+    """Returns weights for what a replica computes of its own share.
+
+    The play is not of it: what was played is found again by its weights.
+    """
+    params = [own.params for own in weights]
+    flat = to_replicas(tf.nest.flatten(params))
+    return [
+        own._replace(params=shared)
+        for own, shared in zip(
+            weights, tf.nest.pack_sequence_as(params, flat), strict=True
+        )
+    ]

@@ -14,6 +14,7 @@ from dice_tf.objectives.tasks import (
     check_task,
     mean_of,
 )
+from dice_tf.replicas import num_replicas
 from dice_tf.seeds import (
     child_seeds,
     num_runs_of,
@@ -97,7 +98,8 @@ class SampledTasks(TaskFamily):
             task, number = inputs
             return function(self.build_objective(task), seed_of(number))
 
-        if tf.executing_eagerly():
+        # TensorFlow cannot vectorise what is reduced over replicas.
+        if tf.executing_eagerly() or num_replicas() > 1:
             return mean_of(
                 [
                     evaluate((_take(tasks, number), number))

@@ -9,6 +9,7 @@ from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.learner import gradient_of
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
+from dice_tf.replicas import mean_over_replicas, to_replicas
 from dice_tf.trajectory import Trajectory, player_log_probs
 
 LogLikelihood = Callable[[Weights], tf.Tensor]
@@ -33,17 +34,22 @@ def log_likelihood(
     if trajectory.states is None:
         alive = tf.math.cumprod(trajectory.discounts, axis=0, exclusive=True)
         alive = tf.cast(alive > 0.0, alive.dtype)
-        shares = alive / tf.reduce_sum(alive)
-        return lambda weights: tf.reduce_sum(
-            shares * player_log_probs(actor, weights, trajectory, player_id)
-        )
+        (total,) = mean_over_replicas([tf.reduce_sum(alive)])
+        shares = alive / total
+
+        def value(weights: Weights) -> tf.Tensor:
+            weights = weights._replace(params=to_replicas(weights.params))
+            log_probs = player_log_probs(actor, weights, trajectory, player_id)
+            return mean_over_replicas([tf.reduce_sum(shares * log_probs)])[0]
+
+        return value
     # What is linear in the table needs only how often each entry was seen.
     shape = [actor.num_states, actor.num_actions]
     index = trajectory.states * shape[1] + trajectory.actions[player_id]
     entries = tf.range(shape[0] * shape[1])[:, tf.newaxis]
     seen = tf.reshape(index, [1, -1]) == entries
     shares = tf.reduce_mean(tf.cast(seen, trajectory.discounts.dtype), axis=-1)
-    shares = tf.reshape(shares, shape)
+    (shares,) = mean_over_replicas([tf.reshape(shares, shape)])
     return lambda weights: tf.reduce_sum(shares * actor.log_prob_table(weights))
 
 

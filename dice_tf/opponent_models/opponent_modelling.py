@@ -13,6 +13,7 @@ from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import Learner, LearnerStep
 from dice_tf.objectives.objective import GameObjective, Objective, Params
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
+from dice_tf.replicas import mean_over_replicas
 from dice_tf.trajectory import Trajectory, player_divergences
 
 
@@ -158,20 +159,15 @@ class OpponentModelling(Learner):
                 self.learning_rate,
                 self.num_steps,
             )
-            divergences.append(
-                player_divergences(
-                    objective.actors[j],
-                    real_weights[j],
-                    actor,
-                    weights[j],
-                    trajectory,
-                    j,
-                )
-            )
+            seats = (objective.actors[j], real_weights[j], actor, weights[j])
+            divergences.append(player_divergences(*seats, trajectory, j))
         believed_params = [own.params for own in weights]
         believed_seed = evaluation_seeds(seed, 2)[1]
         direction, learner_state = self.learner.step(
             believed, believed_params, player_id, believed_seed, state.learner
+        )
+        (divergence,) = mean_over_replicas(
+            [tf.reduce_mean(tf.stack(divergences))]
         )
         value = believed.play(believed_params, believed_seed).values[player_id]
         fitted = [
@@ -184,10 +180,7 @@ class OpponentModelling(Learner):
                 fitted,
                 slots,
                 learner_state,
-                [
-                    objective.return_scale * value,
-                    tf.reduce_mean(tf.stack(divergences)),
-                ],
+                [objective.return_scale * value, divergence],
             ),
         )
 

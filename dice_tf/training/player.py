@@ -58,6 +58,7 @@ class Player(keras.layers.Layer):
                 dtype=stacked.dtype.name,
                 initializer="zeros",
                 trainable=trainable,
+                aggregation="only_first_replica",
             )
             variable.assign(stacked)
             variables.append(variable)

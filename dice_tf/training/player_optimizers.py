@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.replicas import on_first_replica
 from dice_tf.training.joint_optimizer import JointOptimizer
 
 # They mix the entries of a variable, and with them the runs.
@@ -124,7 +125,8 @@ def _apply(
 ) -> None:
     if learned:
         own = [x for player_id in group for x in gradients[player_id]]
-        optimizer.apply(own, learned)
+        # Keras sums over replicas what is already the same on all of them.
+        optimizer.apply(on_first_replica(own), learned)
 
 
 def _as_optimizer(

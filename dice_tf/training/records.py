@@ -21,9 +21,17 @@ class StepMeans(keras.metrics.Metric):
         super().__init__(name="step_means")
         self.names = tuple(names)
         self.total = self.add_variable(
-            (len(self.names),), initializer="zeros", name="total"
+            (len(self.names),),
+            initializer="zeros",
+            aggregation="only_first_replica",
+            name="total",
         )
-        self.count = self.add_variable((), initializer="zeros", name="count")
+        self.count = self.add_variable(
+            (),
+            initializer="zeros",
+            aggregation="only_first_replica",
+            name="count",
+        )
 
     def update_state(self, values: tf.Tensor) -> None:
         """Adds one step's scalars, `[len(names)]`."""
@@ -66,8 +74,9 @@ class Curves:
 
     def write(self, iteration: tf.Tensor, returns: tf.Tensor) -> None:
         """Records `[num_seeds, num_players]` at an iteration."""
-        self.variable.scatter_nd_update(
-            [[iteration]], tf.cast(returns[tf.newaxis], tf.float32)
+        row = tf.cast(returns[tf.newaxis], tf.float32)
+        self.variable.scatter_update(
+            tf.IndexedSlices(row, tf.reshape(iteration, [1]))
         )
 
     def read(self, num_iterations: int) -> np.ndarray:

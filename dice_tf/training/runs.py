@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from dice_tf.checks import check_index
+from dice_tf.training.replicated_model import ReplicatedModel
 from dice_tf.training.snapshots import put_back, take_snapshot
 from dice_tf.training.summary import describe
 from dice_tf.training.validation import (
@@ -17,7 +18,7 @@ from dice_tf.training.validation import (
 )
 
 
-class Runs(keras.Model):
+class Runs(ReplicatedModel):
     """The state of a trainer, which its steps change.
 
     `dice_tf.Trainer` adds how it is trained, and sets the attributes that are

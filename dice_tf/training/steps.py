@@ -9,6 +9,7 @@ from dice_tf.checks import check_number_per_player
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
+from dice_tf.replicas import num_replicas
 from dice_tf.seeds import HoistedSeed
 
 
@@ -134,7 +135,8 @@ def map_runs(function: Callable, inputs: Any, num_runs: int) -> Any:
     Returns:
       A nest of tensors with a leading axis of runs; what is `None` stays.
     """
-    if num_runs > 1 and not tf.executing_eagerly():
+    # What is reduced over replicas cannot be vectorised.
+    if num_runs > 1 and not tf.executing_eagerly() and num_replicas() == 1:
         return tf.vectorized_map(function, inputs)
     runs = [function(take_run(inputs, run)) for run in range(num_runs)]
     return tf.nest.map_structure(

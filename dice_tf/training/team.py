@@ -18,6 +18,7 @@ from dice_tf.training.steps import (
     PlayerState,
     step_runs,
 )
+from dice_tf.training.strategies import Replicas
 
 SIMULTANEOUS = "simultaneous"
 ALTERNATING = "alternating"
@@ -31,10 +32,12 @@ class Team:
       rules: how each player moves.
       runs: for each run, the state that each player starts from.
       updates: `"simultaneous"` or `"alternating"`.
+      replicas: where they move; their variables are made there.
 
     Attributes:
       players: one `Player` per player.
       optimizers: `PlayerOptimizers` of the policies, set by `use_optimizers`.
+      joint_optimizer: what Keras and its callbacks see of them.
       critic_optimizers: those of the critics.
     """
 
@@ -44,21 +47,24 @@ class Team:
         rules: Sequence[PlayerRule],
         runs: Sequence[Sequence[PlayerState]],
         updates: str = SIMULTANEOUS,
+        replicas: Replicas | None = None,
     ):
+        self._replicas = replicas or Replicas(None, objective)
         self._updates = check_choice(
             "updates", updates, (SIMULTANEOUS, ALTERNATING)
         )
         self._objective = objective
         self._rules = rules
         self._num_seeds = len(runs)
-        self.players = [
-            Player(
-                [run[player_id] for run in runs],
-                trainable=rule.learner is not None,
-                name=f"player_{player_id}",
-            )
-            for player_id, rule in enumerate(rules)
-        ]
+        with self._replicas.scope():
+            self.players = [
+                Player(
+                    [run[player_id] for run in runs],
+                    trainable=rule.learner is not None,
+                    name=f"player_{player_id}",
+                )
+                for player_id, rule in enumerate(rules)
+            ]
 
     def compiles(self, jit_compile: bool | str) -> bool:
         """Returns whether XLA compiles the step, see `Trainer.compile`."""
@@ -71,23 +77,27 @@ class Team:
         self._critic_passes = check_whole_number(
             "critic_passes", critic_passes, 1
         )
-        self.optimizers = PlayerOptimizers(
-            "optimizer",
-            optimizer,
-            [
-                player.params if player.trainable else []
-                for player in self.players
-            ],
-            self._num_seeds,
-        )
+        self._replicas.check_optimizers("optimizer", optimizer)
+        self._replicas.check_optimizers("critic_optimizer", critic_optimizer)
+        with self._replicas.scope():
+            self.optimizers = PlayerOptimizers(
+                "optimizer",
+                optimizer,
+                [
+                    player.params if player.trainable else []
+                    for player in self.players
+                ],
+                self._num_seeds,
+            )
+            self.joint_optimizer = self.optimizers.joint()
+            self.critic_optimizers = PlayerOptimizers(
+                "critic_optimizer",
+                critic_optimizer,
+                [player.critic_params for player in self.players],
+                self._num_seeds,
+            )
         if self._updates == ALTERNATING:
             self.optimizers.check_separate()
-        self.critic_optimizers = PlayerOptimizers(
-            "critic_optimizer",
-            critic_optimizer,
-            [player.critic_params for player in self.players],
-            self._num_seeds,
-        )
 
     def move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves all players once, in every run.
@@ -99,6 +109,9 @@ class Team:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
+        return self._replicas.run(lambda: self._move(keys))
+
+    def _move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._updates == ALTERNATING:
             steps, play = self._move_in_turn(keys)
         else:

@@ -1,11 +1,14 @@
 """From settings to a game, policies, learners, optimisers and a trainer."""
 
+import contextlib
+
 import keras
 import numpy as np
 
 import dice_tf
 from experiments.building.game_builder import build_named_game
 from experiments.building.learner_builders import learner_of
+from experiments.building.strategies import build_strategy
 from experiments.building.tandem import tandem_objective, tandem_starts
 from experiments.settings.line_up import (
     LEARNERS,
@@ -152,6 +155,7 @@ def build_trainer(settings: Settings) -> dice_tf.Trainer:
     """Returns a trainer, to be compiled, whose parameters are random."""
     if settings.game == TANDEM:
         return _build_tandem_trainer(settings)
+    strategy = build_strategy(settings.strategy)
     game = build_game(settings)
     players = range(settings.num_players)
     policies = [build_policy(settings, game, player) for player in players]
@@ -165,6 +169,7 @@ def build_trainer(settings: Settings) -> dice_tf.Trainer:
             value or 0.0 for value in settings.entropy_coefficient
         ],
         max_gradient_norm=list(settings.max_gradient_norm),
+        strategy=strategy,
     )
 
 
@@ -185,9 +190,13 @@ def compile_trainer(
 ) -> None:
     """Gives the trainer one optimiser per player."""
     players = range(settings.num_players)
+    strategy = build_strategy(settings.strategy)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        optimizers = [build_optimizer(settings, own) for own in players]
+        critic_optimizers = _critic_optimizers(settings)
     trainer.compile(
-        optimizer=[build_optimizer(settings, player) for player in players],
-        critic_optimizer=_critic_optimizers(settings),
+        optimizer=optimizers,
+        critic_optimizer=critic_optimizers,
         jit_compile=settings.jit_compile,
         steps_per_execution=steps_per_execution,
     )

@@ -92,6 +92,7 @@ class Settings(NamedTuple):
     momentum: tuple[float | None, ...]
     max_gradient_norm: tuple[float | None, ...]
     entropy_coefficient: tuple[float | None, ...]
+    strategy: str = "none"
 
     @property
     def num_players(self) -> int:

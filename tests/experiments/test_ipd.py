@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import dice_tf
 from experiments import ipd
 from experiments.building import training
 from experiments.results.curves_csv import read_curves
@@ -218,6 +219,32 @@ def test_an_argument_that_is_no_flag_is_refused(tmp_path) -> None:
         pytest.raises(SystemExit, match="Received: 'naive'"),
     ):
         ipd.main(["ipd", "naive"])
+
+
+def test_a_strategy_trains_the_same(finished, tmp_path) -> None:
+    folder = _run(tmp_path, "--strategy=mirrored")
+    assert {path.name for path in folder.iterdir()} == FILES
+    flags = json.loads((folder / "config.json").read_text())["flags"]
+    assert flags["strategy"] == "mirrored"
+    assert flags["jit_compile"] is False
+    expected = read_curves(finished / "curves.csv")[METHOD]
+    np.testing.assert_allclose(
+        read_curves(folder / "curves.csv")[METHOD], expected, rtol=1e-4
+    )
+
+
+def test_workers_without_a_cluster_are_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(SystemExit, match="--strategy=multi_worker needs the"):
+        _run(tmp_path, "--strategy=multi_worker")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_chief_writes(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(dice_tf.Trainer, "is_chief", False)
+    _run(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert "The first worker writes the results" in capsys.readouterr().out
 
 
 def test_iterations_that_do_not_divide_evenly_are_all_made(tmp_path) -> None:

@@ -1,0 +1,123 @@
+"""Sums over time, `[T, B]` and time-major, with their derivatives."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+
+def cumulative_sum(
+    x: tf.Tensor, *, decay: float = 1.0, reverse: bool = False
+) -> tf.Tensor:
+    """Sums over time: `y_t = x_t + decay y_{t-1}`, or `y_{t+1}` in reverse.
+
+    Args:
+      x: `[T, B]`, floating.
+      decay: a Python number in [0, 1].
+      reverse: whether to sum the present and the future instead of the past.
+
+    Returns:
+      A tensor like `x`, linear in it.
+    """
+    if x.shape[0] is None:
+        if decay == 1.0:
+            return tf.cumsum(x, axis=0, reverse=reverse)
+        factors = tf.fill(tf.shape(x), tf.constant(decay, x.dtype))
+        return decaying_sum(x, factors, reverse)
+    return _cumulative_sum(x, float(decay), reverse)
+
+
+def _cumulative_sum(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
+    # The transpose of a sum over the past is the sum over the future.
+    @tf.custom_gradient
+    def summed(x: tf.Tensor):
+        return _sum_by_blocks(
+            x, decay, reverse
+        ), lambda upstream: _cumulative_sum(upstream, decay, not reverse)
+
+    return summed(x)
+
+
+def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
+    """Sums within blocks of time, then adds what the blocks before sum to.
+
+    Both are products with triangular matrices, which are faster than a scan,
+    and in two levels take a fraction of the operations of one.
+    """
+    length, batch_size = x.shape[0], tf.shape(x)[1]
+    size = _block_size(length)
+    num_blocks = -(-length // size)
+    padding = num_blocks * size - length
+    if padding:
+        # On the side that no sum comes from.
+        sides = [padding, 0] if reverse else [0, padding]
+        x = tf.pad(x, [sides, [0, 0]])
+    blocks = tf.reshape(x, [num_blocks, size, batch_size])
+    steps = np.arange(size)
+    within = _triangle(size, decay)
+    between = np.zeros([num_blocks, num_blocks])
+    between[1:, :-1] = _triangle(num_blocks - 1, decay**size)
+    passed_on = decay ** (steps + 1)
+    last = size - 1
+    if reverse:
+        within, between = within.T, between.T
+        passed_on, last = passed_on[::-1], 0
+    sums = tf.linalg.matmul(
+        tf.constant(np.tile(within, [num_blocks, 1, 1]), x.dtype), blocks
+    )
+    before = tf.linalg.matmul(tf.constant(between, x.dtype), sums[:, last])
+    passed_on = tf.constant(passed_on[:, np.newaxis], x.dtype)
+    sums += passed_on * before[:, tf.newaxis]
+    sums = tf.reshape(sums, [num_blocks * size, batch_size])
+    if padding:
+        sums = sums[padding:] if reverse else sums[:length]
+    return sums
+
+
+def _block_size(length: int) -> int:
+    """Returns about the size at which both levels take the fewest products.
+
+    A number needs `size` products in its block and `(length / size)**2 /
+    length` between blocks.
+    """
+    best = max(1, round((2.0 * length) ** (1 / 3)))
+    near = range(max(1, best // 2), 2 * best + 1)
+    return min(near, key=lambda size: (-length % size, abs(size - best)))
+
+
+def _triangle(size: int, decay: float) -> np.ndarray:
+    """Returns the matrix of `y_t = x_t + decay y_{t-1}`."""
+    lags = np.subtract.outer(np.arange(size), np.arange(size))
+    return np.where(lags >= 0, decay ** np.maximum(lags, 0), 0.0)
+
+
+def decaying_sum(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
+    """Sums with a decay per step: `y_t = x_t + factors_t y_{t-1}`.
+
+    Args:
+      x: `[T, B]`, floating.
+      factors: `[T, B]`, differentiable too.
+      reverse: whether it is `y_{t+1}` instead of `y_{t-1}`.
+
+    Returns:
+      A tensor like `x`, linear in it.
+    """
+    if reverse:
+        return tf.reverse(
+            decaying_sum(tf.reverse(x, [0]), tf.reverse(factors, [0]), False),
+            [0],
+        )
+    if x.shape[0] is None:
+        # An associative scan of unknown length takes a minute to trace.
+        return tf.scan(
+            lambda before, now: now[0] * before + now[1],
+            (factors, x),
+            tf.zeros_like(x[0]),
+        )
+    _, sums = tfp.math.scan_associative(
+        lambda before, after: (
+            before[0] * after[0],
+            after[1] + after[0] * before[1],
+        ),
+        (factors, x),
+    )
+    return sums
