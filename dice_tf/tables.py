@@ -2,6 +2,11 @@
 
 import tensorflow as tf
 
+# Up to so many entries, selections are faster than a gather.
+_FEW_ENTRIES = 16
+# From so many numbers on, sums by entry are faster in rows.
+_MANY_NUMBERS = 2**16
+
 
 def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """Returns `table[index]` for a one-dimensional table.
@@ -22,16 +27,54 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def read(values: tf.Tensor):
+        if size <= _FEW_ENTRIES:
+            return select(values, index), sum_by_entry
         return tf.gather(values, index), sum_by_entry
 
     @tf.custom_gradient
     def sum_by_entry(cotangent: tf.Tensor):
+        width = _row_width(index.shape.num_elements() or 0)
+        if width and not tf.executing_eagerly():
+            return _sum_in_rows(cotangent, index, size, width), read
         flat = tf.reshape(index, [1, -1])
         member = tf.cast(flat == tf.range(size)[:, tf.newaxis], table.dtype)
         sums = tf.linalg.matvec(member, tf.reshape(cotangent, [-1]))
         return sums, read
 
     return read(table)
+
+
+def _sum_in_rows(
+    numbers: tf.Tensor, index: tf.Tensor, size: int, width: int
+) -> tf.Tensor:
+    """Sums numbers by entry, in rows that fit a cache.
+
+    A matrix of who belongs to which entry, `size` times as large as the
+    numbers, would go through memory.
+    """
+    numbers = tf.reshape(numbers, [-1, width])
+    index = tf.reshape(index, [-1, width])
+    entries = tf.range(size)[:, tf.newaxis]
+
+    def add_row(row: tf.Tensor, sums: tf.Tensor):
+        own = tf.where(index[row] == entries, numbers[row], 0.0)
+        return row + 1, sums + own
+
+    _, sums = tf.while_loop(
+        lambda row, _: row < numbers.shape[0],
+        add_row,
+        (tf.constant(0), tf.zeros([size, width], numbers.dtype)),
+        maximum_iterations=numbers.shape[0],
+    )
+    return tf.reduce_sum(sums, axis=1)
+
+
+def _row_width(number: int) -> int | None:
+    """Returns a good width that divides `number`, if there is one."""
+    if number < _MANY_NUMBERS:
+        return None
+    widths = (width for width in range(512, 127, -1) if number % width == 0)
+    return next(widths, None)
 
 
 def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

@@ -55,6 +55,25 @@ def test_derivatives_of_a_lookup_add_up_at_each_entry(size):
     )
 
 
+# Many numbers are summed in rows, if a good width divides them.
+@pytest.mark.parametrize("shape", [(150, 640), (65_537,), (2, 40_000)])
+def test_many_numbers_add_up_at_each_entry(shape):
+    rng = np.random.default_rng(0)
+    index, upstream = rng.integers(7, size=shape), rng.normal(size=shape)
+    table = tf.constant(rng.normal(size=7))
+
+    @tf.function(jit_compile=True)
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(table)
+            values = lookup(table, tf.constant(index, tf.int32))
+        return tape.gradient(values, table, output_gradients=upstream)
+
+    expected = np.zeros(7)
+    np.add.at(expected, index, upstream)
+    np.testing.assert_allclose(gradient(), expected, atol=1e-9)
+
+
 def test_a_lookup_has_derivatives_in_every_run_of_a_vectorized_map():
     tables = tf.constant(np.random.default_rng(0).normal(size=(3, 4)))
     index = tf.constant([[0, 3, 1], [2, 2, 0], [1, 1, 1]])

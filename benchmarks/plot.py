@@ -1,0 +1,82 @@
+"""The picture of benchmarks.run: time per iteration by size."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+_PANELS = {
+    "batch_size": "batch size",
+    "episode_length": "episode length",
+    "num_lookaheads": "look-aheads",
+    "hidden_units": "hidden units",
+    "num_seeds": "runs at once",
+}
+_BASE = {
+    "batch_size": 128,
+    "episode_length": 150,
+    "num_lookaheads": 1,
+    "hidden_units": 0,
+    "num_seeds": 1,
+}
+
+
+def draw(entries: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
+    """Draws one panel per setting, over entries that differ in it alone.
+
+    Args:
+      entries: of benchmarks.json.
+      path: of the picture.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(_PANELS), figsize=(16, 3.6), layout="constrained"
+    )
+    for panel, (setting, label) in zip(axes, _PANELS.items(), strict=True):
+        for program in ("jax", "ours"):
+            points = sorted(_points(entries, setting, program))
+            if not points:
+                continue
+            x, *y = zip(*points, strict=True)
+            median, low, high = ([1e3 * v for v in own] for own in y)
+            panel.plot(x, median, "o-", label=program)
+            panel.fill_between(x, low, high, alpha=0.2)
+        panel.set_xlabel(label)
+        panel.set_yscale("log")
+        if setting in ("batch_size", "episode_length"):
+            panel.set_xscale("log")
+    axes[0].set_ylabel("milliseconds per iteration")
+    axes[0].legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _points(
+    entries: Sequence[dict[str, Any]], setting: str, program: str
+) -> list[tuple[float, ...]]:
+    base = dict(_BASE)
+    # Many runs at once are those of the default batch.
+    if setting == "num_seeds":
+        base["batch_size"] = 64
+    points = []
+    for entry in entries:
+        size = entry["settings"]
+        alike = all(
+            size[name] == value
+            for name, value in base.items()
+            if name != setting
+        )
+        per_call = entry["name"].split("/")[0].endswith("per_call")
+        if alike and not per_call and entry["name"].endswith(f"/{program}"):
+            points.append(
+                (
+                    size[setting],
+                    entry["median_seconds"],
+                    entry["min_seconds"],
+                    entry["max_seconds"],
+                )
+            )
+    return points

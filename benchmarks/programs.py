@@ -1,0 +1,183 @@
+"""The programs that are timed: ours through the public trainer, and others'.
+
+All train LOLA-DiCE against LOLA-DiCE in the iterated prisoner's dilemma, with
+tabular critics, Adam for policies and critics, and the same sizes.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+import dice_tf
+
+DISCOUNT = 0.96
+INNER_LEARNING_RATE = 0.3
+LEARNING_RATE = 0.01
+CRITIC_LEARNING_RATE = 0.1
+PAYOFFS = (((-1.0, -3.0), (0.0, -2.0)), ((-1.0, 0.0), (-3.0, -2.0)))
+
+Call = Callable[[], None]
+
+
+class Size(NamedTuple):
+    """What is trained.
+
+    Attributes:
+      batch_size: episodes of each evaluation.
+      episode_length: T.
+      num_lookaheads: K.
+      num_seeds: independent runs at once.
+      hidden_units: width of the two layers of the policies, 0 for tables.
+      iterations: how many one call makes.
+    """
+
+    batch_size: int = 128
+    episode_length: int = 150
+    num_lookaheads: int = 1
+    num_seeds: int = 1
+    hidden_units: int = 0
+    iterations: int = 10
+
+
+def our_trainer(size: Size) -> dice_tf.Trainer:
+    """Returns the trainer of these sizes, compiled by Keras."""
+    game = dice_tf.games.iterated_matrix_game(PAYOFFS, size.episode_length)
+    players = range(2)
+    if size.hidden_units:
+        hidden = (size.hidden_units, size.hidden_units)
+        policies = [
+            dice_tf.policies.mlp(game, player_id, hidden_units=hidden)
+            for player_id in players
+        ]
+    else:
+        policies = [
+            dice_tf.policies.tabular(game, player_id) for player_id in players
+        ]
+    objective = dice_tf.objectives.DiCEObjective(
+        game,
+        policies,
+        DISCOUNT,
+        size.batch_size,
+        baseline="critic",
+        critics=[
+            dice_tf.critics.tabular_critic(game, player_id)
+            for player_id in players
+        ],
+    )
+    learner = dice_tf.learners.LOLADiCE(
+        size.num_lookaheads, INNER_LEARNING_RATE
+    )
+    trainer = dice_tf.Trainer(
+        objective,
+        [learner, learner],
+        num_seeds=size.num_seeds,
+        initial_params="random",
+    )
+    trainer.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        critic_optimizer=keras.optimizers.Adam(CRITIC_LEARNING_RATE),
+        steps_per_execution=size.iterations,
+    )
+    return trainer
+
+
+class Turns(keras.callbacks.Callback):
+    """Lets `fit` make one execution at a time, when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._go.acquire()
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["joint/return"])  # Waits for what was computed.
+        self._done.release()
+
+    def __call__(self) -> None:
+        self._go.release()
+        self._done.acquire()
+
+
+def ours(size: Size, num_calls: int) -> Call:
+    """Returns one execution of our trainer, within `fit` as users call it.
+
+    Args:
+      size: what is trained.
+      num_calls: how often it will be called.
+    """
+    trainer, turns = our_trainer(size), Turns()
+    steps = (num_calls + 1) * size.iterations
+    threading.Thread(
+        target=trainer.fit,
+        kwargs={"steps_per_epoch": steps, "verbose": 0, "callbacks": [turns]},
+        daemon=True,
+    ).start()
+    turns()
+    return turns
+
+
+def jax_reference(size: Size) -> Call:
+    """Returns the scanned iterations of the ideal JAX program."""
+    import jax
+
+    from benchmarks import jax_reference as reference
+
+    settings = reference.Settings(
+        PAYOFFS,
+        size.batch_size,
+        size.episode_length,
+        DISCOUNT,
+        size.num_lookaheads,
+        INNER_LEARNING_RATE,
+        LEARNING_RATE,
+        CRITIC_LEARNING_RATE,
+        (size.hidden_units,) * 2 if size.hidden_units else (),
+    )
+    program = reference.make_program(settings, size.iterations, size.num_seeds)
+    training, key = reference.initial(settings), reference.make_key(0)
+    if size.num_seeds > 1:
+        runs = [
+            reference.initial(settings, run) for run in range(size.num_seeds)
+        ]
+        training = jax.tree.map(lambda *xs: jax.numpy.stack(xs), *runs)
+        key = jax.random.split(key, size.num_seeds)
+
+    def call() -> None:
+        jax.block_until_ready(program(training, key))
+
+    call()
+    return call
+
+
+def torch_reference(size: Size) -> Call:
+    """Returns one iteration of the plain PyTorch program."""
+    from benchmarks import torch_reference as reference
+
+    agents = reference.make_agents()
+
+    def call() -> None:
+        reference.iterate(
+            agents,
+            size.batch_size,
+            size.episode_length,
+            size.num_lookaheads,
+            INNER_LEARNING_RATE,
+        )
+
+    call()
+    return call
+
+
+def openspiel(size: Size) -> Call:
+    """Returns one iteration of OpenSpiel's agents."""
+    from benchmarks import openspiel_reference as reference
+
+    call = reference.make_iteration(
+        size.batch_size, size.episode_length, size.num_lookaheads
+    )
+    call()
+    return call

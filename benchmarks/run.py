@@ -1,0 +1,153 @@
+"""Times training against other programs, and by size.
+
+  python -m benchmarks.run --output_dir=runs/benchmarks
+
+One process, programs in turns: ours through `Trainer.fit`, an ideal JAX
+program, PyTorch in the manner of the public ports, and OpenSpiel's agents.
+The folder gets benchmarks.json, a list of {name, settings, median_seconds,
+min_seconds, max_seconds, ratio_to_jax}, all per iteration of both players, and
+a picture. Needs `pip install -e ".[benchmarks]"`, two idle cores and some 20
+minutes. --only=batch_128 runs what has that in its name.
+"""
+
+import gc
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from absl import app, flags
+
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.results.outputs import OutputFolder, write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
+flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
+flags.DEFINE_integer("turns", 15, "How often each program is called.", 3)
+flags.DEFINE_string("only", "", "Time only what has this in its name.")
+
+# Below this the reference is not done, or the machine is busy.
+REQUIRED_JAX_STEPS = 20e6
+
+
+class Case(NamedTuple):
+    """Programs of one size that are timed in turns.
+
+    Attributes:
+      name: of the case.
+      size: as of `benchmarks.programs.Size`, what differs from its defaults.
+      others: programs beside ours and the JAX reference.
+      required: what ours may take at most, as a ratio to JAX.
+    """
+
+    name: str
+    size: dict[str, Any]
+    others: tuple[str, ...] = ()
+    required: float | None = None
+
+
+def cases() -> list[Case]:
+    """Returns all that is timed."""
+    return [
+        Case("batch_128", {}, ("torch_reference", "openspiel"), 1.0),
+        Case("batch_128_per_call", {"iterations": 1}),
+        Case("lookaheads_2", {"num_lookaheads": 2}, (), 1.0),
+        Case("lookaheads_3", {"num_lookaheads": 3}, (), 1.0),
+        Case("mlp_64", {"hidden_units": 64}, (), 1.0),
+        Case("mlp_16", {"hidden_units": 16}),
+        Case("mlp_256", {"hidden_units": 256}),
+        Case("seeds_1", {"batch_size": 64}),
+        Case("seeds_5", {"batch_size": 64, "num_seeds": 5}),
+        Case("seeds_20", {"batch_size": 64, "num_seeds": 20}, (), 0.7),
+        Case("batch_512", {"batch_size": 512}),
+        Case("batch_4096", {"batch_size": 4096, "iterations": 2}, (), 0.5),
+        Case("batch_16384", {"batch_size": 16384, "iterations": 1}, (), 0.5),
+        Case("batch_65536", {"batch_size": 65536, "iterations": 1}),
+        Case("length_50", {"episode_length": 50}),
+        Case("length_500", {"episode_length": 500}),
+    ]
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown argument: {argv[1]!r}.")
+    chosen = [case for case in cases() if FLAGS.only in case.name]
+    with user_errors():
+        if not chosen:
+            raise ValueError(
+                f"--only={FLAGS.only!r} names nothing. There are: "
+                f"{', '.join(case.name for case in cases())}."
+            )
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    import_tensorflow()
+    entries = []
+    for case in chosen:
+        entries += _time(case, FLAGS.turns)
+        gc.collect()
+    from benchmarks.plot import draw
+
+    with folder.collect() as stage:
+        write_json(stage / "benchmarks.json", entries)
+        draw(entries, stage / "benchmarks.png")
+    print(f"Results are in {folder.path}.")
+    _warn_of_a_busy_machine(entries)
+
+
+def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
+    from benchmarks import programs
+    from benchmarks.timing import alternate
+
+    size = programs.Size(**case.size)
+    # Slow programs make one iteration a call, and less often than others.
+    calls = {
+        "ours": (programs.ours(size, num_turns), size.iterations),
+        "jax": (programs.jax_reference(size), size.iterations),
+    }
+    timings = alternate(calls, num_turns)
+    slow = {name: (getattr(programs, name)(size), 1) for name in case.others}
+    timings.update(alternate(slow, 3))
+    jax = timings["jax"].median_seconds
+    entries = []
+    for name, timing in timings.items():
+        entries.append(
+            {
+                "name": f"{case.name}/{name}",
+                "settings": size._asdict(),
+                **timing._asdict(),
+                "ratio_to_jax": timing.median_seconds / jax,
+            }
+        )
+        print(
+            f"{case.name + '/' + name:32s} "
+            f"{timing.median_seconds * 1e3:10.3f} ms "
+            f"({timing.min_seconds * 1e3:.3f} to "
+            f"{timing.max_seconds * 1e3:.3f}), "
+            f"{timing.median_seconds / jax:8.2f} of JAX",
+            flush=True,
+        )
+    if case.required is not None:
+        ratio = timings["ours"].median_seconds / jax
+        verdict = "holds" if ratio <= case.required else "MISSED"
+        print(f"  required at most {case.required}: {verdict}", flush=True)
+    return entries
+
+
+def _warn_of_a_busy_machine(entries: Sequence[dict[str, Any]]) -> None:
+    for entry in entries:
+        if entry["name"] in ("batch_128/jax", "batch_4096/jax"):
+            size = entry["settings"]
+            plays = 2 * (size["num_lookaheads"] + 1)
+            steps = plays * size["batch_size"] * size["episode_length"]
+            speed = steps / entry["median_seconds"]
+            print(f"{entry['name']}: {speed / 1e6:.1f} million steps a second.")
+            if speed < REQUIRED_JAX_STEPS:
+                print(
+                    "That is less than the reference reaches on idle cores: "
+                    "do not trust the ratios.",
+                    file=sys.stderr,
+                )
+
+
+if __name__ == "__main__":
+    app.run(main)
