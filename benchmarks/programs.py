@@ -120,13 +120,12 @@ def ours(size: Size, num_calls: int) -> Call:
     return turns
 
 
-def jax_reference(size: Size) -> Call:
-    """Returns the scanned iterations of the ideal JAX program."""
-    import jax
-
+def jax_settings(size: Size) -> NamedTuple:
+    """Returns the settings of the JAX program for these sizes."""
     from benchmarks import jax_reference as reference
 
-    settings = reference.Settings(
+    hidden = (size.hidden_units,) * 2 if size.hidden_units else ()
+    return reference.Settings(
         PAYOFFS,
         size.batch_size,
         size.episode_length,
@@ -135,8 +134,17 @@ def jax_reference(size: Size) -> Call:
         INNER_LEARNING_RATE,
         LEARNING_RATE,
         CRITIC_LEARNING_RATE,
-        (size.hidden_units,) * 2 if size.hidden_units else (),
+        hidden,
     )
+
+
+def jax_reference(size: Size) -> Call:
+    """Returns the scanned iterations of the ideal JAX program."""
+    import jax
+
+    from benchmarks import jax_reference as reference
+
+    settings = jax_settings(size)
     program = reference.make_program(settings, size.iterations, size.num_seeds)
     training, key = reference.initial(settings), reference.make_key(0)
     if size.num_seeds > 1:

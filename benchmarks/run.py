@@ -81,6 +81,7 @@ def main(argv: Sequence[str]) -> None:
             )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     import_tensorflow()
+    _verify_gradients()
     entries = []
     for case in chosen:
         entries += _time(case, FLAGS.turns)
@@ -92,6 +93,20 @@ def main(argv: Sequence[str]) -> None:
         draw(entries, stage / "benchmarks.png")
     print(f"Results are in {folder.path}.")
     _warn_of_a_busy_machine(entries)
+
+
+def _verify_gradients() -> None:
+    """Stops if a program that is timed does not compute the gradient."""
+    from benchmarks.verification import REQUIRED_COSINE, cosines
+
+    for num_lookaheads in (1, 2):
+        for name, cosine in cosines(num_lookaheads).items():
+            print(f"K = {num_lookaheads}, {name}: cosine {cosine:.5f}")
+            if not cosine >= REQUIRED_COSINE:
+                sys.exit(
+                    f"The gradient of {name} is wrong: cosine {cosine:.5f} "
+                    f"with the exact one, at least {REQUIRED_COSINE} required."
+                )
 
 
 def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
