@@ -17,6 +17,18 @@ _INTEGRATIONS = {
     "pettingzoo": ["pettingzoo>=1.27,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
 }
+# Programs to measure against: JAX, PyTorch, and what OpenSpiel's agents import.
+_BENCHMARKS = [
+    "chex>=0.1.90",
+    "distrax>=0.1.7",
+    "dm-haiku>=0.0.16",
+    "jax>=0.4.30",
+    "optax>=0.2.4",
+    "rlax>=0.1.8",
+    "torch>=2.5",
+    *_INTEGRATIONS["experiments"],
+    *_INTEGRATIONS["openspiel"],
+]
 # Formatting differs between minor versions of ruff, so that one is fixed.
 _TEST = [
     "ai-edge-litert>=2,<3",
@@ -73,7 +85,7 @@ setuptools.setup(
     extras_require={
         **_INTEGRATIONS,
         "all": sorted(set(sum(_INTEGRATIONS.values(), []))),
-        "benchmarks": ["jax>=0.4.30"],
+        "benchmarks": _BENCHMARKS,
         "test": _TEST,
     },
     zip_safe=False,
