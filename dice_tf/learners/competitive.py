@@ -6,14 +6,14 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.inner_optimizers.optimizer import as_dtype
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
-from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
 from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
-from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
+from dice_tf.learners.learner import own_gradients
 from dice_tf.objectives.objective import Objective, Params
 
 
-class CompetitiveGradientDescent(Learner):
+class CompetitiveGradientDescent(AssumedRatesLearner):
     """Plays the Nash equilibrium of a regularised local game.
 
     Around `theta`, every player i chooses its move `x_i` to maximise
@@ -47,28 +47,16 @@ class CompetitiveGradientDescent(Learner):
       (Polymatrix Competitive Gradient Descent).
     """
 
-    def __init__(
-        self,
-        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
-    ):
-        self.inner_learning_rate = inner_learning_rate
-        self.inner_rates = as_inner_rates(inner_learning_rate)
-
-    def init(self, params: Params) -> Any:
-        return self.inner_rates.init(params)
-
-    def step(
+    def move(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
         seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        state = self.inner_rates.observe(state, params)
-        rates = self.inner_rates.values(state, objective.num_players)
+        rates: Sequence[Any],
+    ) -> Move:
         if not params[player_id]:
-            return LearnerStep([], state)
+            return Move([], {})
         seed, jacobian_seed = evaluation_seeds(seed, 2)
         players = players_with_params(params)
         gradients = own_gradients(objective, params, seed, players)
@@ -82,10 +70,7 @@ class CompetitiveGradientDescent(Learner):
             system, flatten(gradients, players)[:, tf.newaxis]
         )
         directions = unflatten(solution[:, 0], params, players)
-        return LearnerStep(
-            directions[player_id],
-            self.inner_rates.remember(state, params, gradients),
-        )
+        return Move(directions[player_id], gradients)
 
 
 def _per_row(

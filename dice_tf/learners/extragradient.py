@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
-from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
-from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
+from dice_tf.learners.learner import own_gradients
 from dice_tf.objectives.objective import Objective, Params
 
 
-class Extragradient(Learner):
+class Extragradient(AssumedRatesLearner):
     """Moves along its gradient at the point that all players would reach.
 
     All players, the learning one too, take a naive step of ascent, and the
@@ -36,26 +36,14 @@ class Extragradient(Learner):
       and Unified Analysis of Extragradient).
     """
 
-    def __init__(
-        self,
-        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
-    ):
-        self.inner_learning_rate = inner_learning_rate
-        self.inner_rates = as_inner_rates(inner_learning_rate)
-
-    def init(self, params: Params) -> Any:
-        return self.inner_rates.init(params)
-
-    def step(
+    def move(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
         seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        state = self.inner_rates.observe(state, params)
-        rates = self.inner_rates.values(state, objective.num_players)
+        rates: Sequence[Any],
+    ) -> Move:
         seed, reached_seed = evaluation_seeds(seed, 2)
         players = players_with_params(params)
         gradients = own_gradients(objective, params, seed, players)
@@ -67,7 +55,4 @@ class Extragradient(Learner):
             for i, own in enumerate(params)
         ]
         direction = own_gradients(objective, reached, reached_seed, [player_id])
-        return LearnerStep(
-            direction[player_id],
-            self.inner_rates.remember(state, params, gradients),
-        )
+        return Move(direction[player_id], gradients)

@@ -6,16 +6,14 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import (
     cross_gradients,
     evaluation_seeds,
     inner_product,
     opponents_of,
 )
-from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
 from dice_tf.learners.learner import (
-    Learner,
-    LearnerStep,
     gradient_of,
     own_gradients,
 )
@@ -99,7 +97,7 @@ def taylor_terms(
     return terms, steps
 
 
-class TaylorLearner(Learner):
+class TaylorLearner(AssumedRatesLearner):
     """A learner whose direction is made of Taylor terms.
 
     Args:
@@ -110,33 +108,18 @@ class TaylorLearner(Learner):
       TypeError, ValueError: if it is none of these.
     """
 
-    def __init__(
-        self,
-        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
-    ):
-        self.inner_learning_rate = inner_learning_rate
-        self.inner_rates = as_inner_rates(inner_learning_rate)
-
-    def init(self, params: Params) -> Any:
-        return self.inner_rates.init(params)
-
-    def step(
+    def move(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
         seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        state = self.inner_rates.observe(state, params)
-        rates = self.inner_rates.values(state, objective.num_players)
+        rates: Sequence[Any],
+    ) -> Move:
         terms, gradients = taylor_terms(
             objective, params, self.terms_of(player_id, params), seed, rates
         )
-        return LearnerStep(
-            self.combine(terms, player_id),
-            self.inner_rates.remember(state, params, gradients),
-        )
+        return Move(self.combine(terms, player_id), gradients)
 
     def terms_of(self, player_id: int, params: Params) -> list[int]:
         """Returns the players whose terms `combine` needs."""

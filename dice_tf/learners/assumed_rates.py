@@ -1,0 +1,72 @@
+"""Learners that assume at which rates the players learn."""
+
+import abc
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
+from dice_tf.learners.learner import Learner, LearnerStep
+from dice_tf.objectives.objective import Objective, Params
+
+
+class Move(NamedTuple):
+    """What a learner found, and what its rates may learn from.
+
+    Attributes:
+      direction: list of tensors like the player's parameters.
+      gradients: by player, the gradient that it is assumed to follow.
+    """
+
+    direction: list[tf.Tensor]
+    gradients: dict[int, list[tf.Tensor]]
+
+
+class AssumedRatesLearner(Learner):
+    """A learner whose direction depends on assumed rates, and on no more.
+
+    Args:
+      inner_learning_rate: the rates assumed: one number, one per player, or
+        `InnerRates`, whose state is the learner's.
+
+    Raises:
+      TypeError, ValueError: if it is none of these.
+    """
+
+    def __init__(
+        self,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
+    ):
+        self.inner_learning_rate = inner_learning_rate
+        self.inner_rates = as_inner_rates(inner_learning_rate)
+
+    def init(self, params: Params) -> Any:
+        return self.inner_rates.init(params)
+
+    def step(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Any,
+        state: Any,
+    ) -> LearnerStep:
+        state = self.inner_rates.observe(state, params)
+        rates = self.inner_rates.values(state, objective.num_players)
+        move = self.move(objective, params, player_id, seed, rates)
+        return LearnerStep(
+            move.direction,
+            self.inner_rates.remember(state, params, move.gradients),
+        )
+
+    @abc.abstractmethod
+    def move(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Any,
+        rates: Sequence[Any],
+    ) -> Move:
+        """Computes the direction, given one rate per player; see `step`."""
