@@ -1,5 +1,6 @@
 """Bias, variance and correlation of sampled derivatives of any order."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_player_id, check_whole_number
-from dice_tf.diagnostics.repetitions import params_of, repeat
+from dice_tf.diagnostics.repetitions import (
+    check_repetitions,
+    params_of,
+    repeat,
+)
 from dice_tf.games.finite import FiniteGame
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
@@ -103,17 +108,22 @@ def derivative_statistics(
     check_whole_number("num_repetitions", num_repetitions, 2)
     for order in orders:
         check_whole_number("orders", order, 1)
+    check_repetitions(objective, repetitions_at_once, jit_compile)
     params = params_of(objective, params)
     along = None
     if direction is not None:
         along = _flatten(as_params(direction, num_players))
+
+    derivative = functools.partial(
+        _derivative, along=along, vectorized=not objective.has_memory
+    )
 
     def sample(source: Objective, key: Any) -> list[tf.Tensor]:
         def value(x: tf.Tensor) -> tf.Tensor:
             return source(_unflatten(x, params), key)[player_id]
 
         x = _flatten(params)
-        return [_derivative(value, order, along)(x) for order in orders]
+        return [derivative(value, order)(x) for order in orders]
 
     estimates = repeat(
         lambda key: sample(objective, key),
@@ -150,12 +160,12 @@ def _unflatten(x: tf.Tensor, like: Params) -> list[list[tf.Tensor]]:
 
 
 def _derivative(
-    function: Callable, order: int, along: tf.Tensor | None
+    function: Callable, order: int, along: tf.Tensor | None, vectorized: bool
 ) -> Callable:
     """Returns the derivative of a scalar function of a vector."""
     if order == 0:
         return function
-    below = _derivative(function, order - 1, along)
+    below = _derivative(function, order - 1, along, vectorized)
 
     def derivative(x: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -165,7 +175,12 @@ def _derivative(
         if order == 1:
             return tape.gradient(y, x, unconnected_gradients=zero)
         if along is None:
-            return tape.jacobian(y, x, unconnected_gradients=zero)
+            return tape.jacobian(
+                y,
+                x,
+                unconnected_gradients=zero,
+                experimental_use_pfor=vectorized,
+            )
         return tape.gradient(
             y, x, output_gradients=along, unconnected_gradients=zero
         )
@@ -174,8 +189,10 @@ def _derivative(
 
 
 def _exact_objective(objective: Objective) -> ExactObjective | None:
-    if isinstance(objective, GameObjective) and isinstance(
-        objective.game, FiniteGame
+    if (
+        isinstance(objective, GameObjective)
+        and isinstance(objective.game, FiniteGame)
+        and not objective.has_memory
     ):
         return ExactObjective(
             objective.game, objective.policies, objective.discount

@@ -114,8 +114,11 @@ def game_jacobian(
         flat,
         [param for i in player_ids for param in params[i]],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        # Eagerly, vectorising would trace a graph for every call.
-        experimental_use_pfor=not tf.executing_eagerly(),
+        # Eagerly, vectorising would trace a graph for every call; a pass over
+        # time cannot be vectorised.
+        experimental_use_pfor=not (
+            tf.executing_eagerly() or objective.has_memory
+        ),
     )
     size = flat.shape[0]
     return tf.concat([tf.reshape(x, [size, -1]) for x in blocks], axis=1)
