@@ -148,9 +148,15 @@ class RecurrentSeatModel(SeatModel):
 
     def _first_outputs(self, observations: tf.Tensor) -> tf.Tensor:
         state = self.initial_state(observations.shape[0])
-        return keras.tree.flatten(self.model(self._pack(observations, state)))[
-            0
-        ]
+        return self.current_step(observations, state)[0]
+
+    def current_step(
+        self, observations: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns what `step` does with the current values of variables."""
+        returned = self.model(self._pack(observations, state))
+        outputs, *state = keras.tree.flatten(returned)
+        return outputs, state
 
     def _pack(self, observations: tf.Tensor, state: list[tf.Tensor]):
         """Returns what the model is called on, nested as its inputs are."""
