@@ -1,6 +1,5 @@
 """Bias, variance and correlation of sampled derivatives of any order."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -109,21 +108,24 @@ def derivative_statistics(
     for order in orders:
         check_whole_number("orders", order, 1)
     check_repetitions(objective, repetitions_at_once, jit_compile)
+    if objective.has_memory and direction is None and max(orders) > 1:
+        raise ValueError(
+            "`direction` must be given for orders above 1, as a policy or "
+            "critic of the objective has memory: the rows of a whole Hessian "
+            "cannot be vectorised over a pass over time. Received: "
+            f"orders={tuple(orders)} and no direction."
+        )
     params = params_of(objective, params)
     along = None
     if direction is not None:
         along = _flatten(as_params(direction, num_players))
-
-    derivative = functools.partial(
-        _derivative, along=along, vectorized=not objective.has_memory
-    )
 
     def sample(source: Objective, key: Any) -> list[tf.Tensor]:
         def value(x: tf.Tensor) -> tf.Tensor:
             return source(_unflatten(x, params), key)[player_id]
 
         x = _flatten(params)
-        return [derivative(value, order)(x) for order in orders]
+        return [_derivative(value, order, along)(x) for order in orders]
 
     estimates = repeat(
         lambda key: sample(objective, key),
@@ -160,12 +162,12 @@ def _unflatten(x: tf.Tensor, like: Params) -> list[list[tf.Tensor]]:
 
 
 def _derivative(
-    function: Callable, order: int, along: tf.Tensor | None, vectorized: bool
+    function: Callable, order: int, along: tf.Tensor | None
 ) -> Callable:
     """Returns the derivative of a scalar function of a vector."""
     if order == 0:
         return function
-    below = _derivative(function, order - 1, along, vectorized)
+    below = _derivative(function, order - 1, along)
 
     def derivative(x: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -175,12 +177,7 @@ def _derivative(
         if order == 1:
             return tape.gradient(y, x, unconnected_gradients=zero)
         if along is None:
-            return tape.jacobian(
-                y,
-                x,
-                unconnected_gradients=zero,
-                experimental_use_pfor=vectorized,
-            )
+            return tape.jacobian(y, x, unconnected_gradients=zero)
         return tape.gradient(
             y, x, output_gradients=along, unconnected_gradients=zero
         )

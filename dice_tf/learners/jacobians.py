@@ -90,7 +90,17 @@ def game_jacobian(
     Returns:
       `[d, d]`, with d the number of parameters of these players, in the order
       of `flatten`. Row r holds the derivatives of the r-th gradient.
+
+    Raises:
+      ValueError: if a policy or critic has memory.
     """
+    if objective.has_memory:
+        raise ValueError(
+            "A policy or critic of the objective has memory, and the rows of "
+            "a game's whole Jacobian cannot be vectorised over a pass over "
+            "time. Use a learner that needs products with it only, such as "
+            "SymplecticGradientAdjustment, Consensus or LOLADiCE."
+        )
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:
@@ -114,11 +124,8 @@ def game_jacobian(
         flat,
         [param for i in player_ids for param in params[i]],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        # Eagerly, vectorising would trace a graph for every call; a pass over
-        # time cannot be vectorised.
-        experimental_use_pfor=not (
-            tf.executing_eagerly() or objective.has_memory
-        ),
+        # Eagerly, vectorising would trace a graph for every call.
+        experimental_use_pfor=not tf.executing_eagerly(),
     )
     size = flat.shape[0]
     return tf.concat([tf.reshape(x, [size, -1]) for x in blocks], axis=1)
