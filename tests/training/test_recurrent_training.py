@@ -31,7 +31,7 @@ def objective_of(critics=False):
 
 
 def trained(num_seeds=1, seed=0, run_eagerly=False):
-    objective = objective_of(critics=True)
+    objective = objective_of()
     start = [random_params(objective.policies, 3)] * num_seeds
     trainer = dice_tf.Trainer(
         objective,
@@ -66,7 +66,7 @@ def test_a_run_is_the_same_beside_another_and_alone():
 
 
 def test_lola_dice_trains_a_gru():
-    objective = objective_of()
+    objective = objective_of(critics=True)
     start = objective.policies[0].get_weights()
     trainer = dice_tf.Trainer(objective, [LOLADiCE(1, 1.0), None])
     trainer.compile(keras.optimizers.SGD(0.1))
@@ -137,9 +137,13 @@ def test_tournaments_with_memory_are_played():
     gru = recurrent.gru_policies(game)
     tables = tabular_policies(game)
     result = dice_tf.evaluation.cross_play(
-        game, [gru[0], tables[0]], [gru[1], tables[1]], batch_size=16
+        game,
+        {"both": [gru[0], tables[0]]},
+        {"gru": [gru[1]]},
+        batch_size=16,
     )
-    assert np.isfinite(result.mean).all()
+    assert result.payoffs.shape == (2, 2, 1)
+    assert np.all(result.standard_errors > 0)
 
 
 # --- Learners, models and tasks ---------------------------------------------
@@ -147,9 +151,7 @@ def test_tournaments_with_memory_are_played():
 
 def test_a_whole_jacobian_is_refused():
     objective = objective_of()
-    with pytest.raises(
-        ValueError, match="has memory, and the rows of a game's"
-    ):
+    with pytest.raises(ValueError, match="has memory, and the rows of a g"):
         LocalSymplecticSurgery().gradient(
             objective, objective.initial_params(), 0, [1, 2]
         )
@@ -193,7 +195,7 @@ def test_sampled_tasks_with_memory_are_met_one_by_one():
     family = SampledTasks(build, lambda seed, num: tf.zeros([num]), num_tasks=2)
     assert family.has_memory
     params, seed = objective.initial_params(), tf.constant([1, 2])
-    graph = tf.function(lambda: family(params, seed))()
+    graph = tf.function(lambda: family(params, seed), autograph=False)()
     np.testing.assert_allclose(family(params, seed), graph, rtol=1e-12)
 
 
