@@ -11,7 +11,7 @@ from dice_tf.checks import check_whole_number
 from dice_tf.models import observation_spec
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.heads import head_of
-from dice_tf.policies.recurrent_signatures import RecurrentPolicy
+from dice_tf.policies.step_signatures import RecurrentPolicy
 from dice_tf.recurrent_models import RecurrentSeatModel
 
 
