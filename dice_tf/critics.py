@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import keras
 
+from dice_tf.checks import check_whole_number
 from dice_tf.games.game import Game
 from dice_tf.policies.networks import dense_stack, observation_input
+from dice_tf.policies.recurrent_networks import cell_network
 
-__all__ = ["mlp_critic", "tabular_critic"]
+__all__ = ["gru_critic", "mlp_critic", "tabular_critic"]
 
 
 def tabular_critic(
@@ -58,3 +60,25 @@ def mlp_critic(
     inputs = observation_input(game, player_id)
     values = dense_stack(inputs, hidden_units, activation, 1)
     return keras.Model(inputs, values, name=name or f"mlp_critic_{player_id}")
+
+
+def gru_critic(
+    game: Game, player_id: int, *, units: int = 32, name: str | None = None
+) -> keras.Model:
+    """A recurrent critic of gated recurrent units.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+      units: size of the state.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model` from `[observation [B, ...], state [B, units]]` to
+      `[value [B, 1], state [B, units]]`, see `dice_tf.policies.gru`.
+    """
+    inputs = observation_input(game, player_id)
+    units = check_whole_number("units", units, 1)
+    cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
+    name = name or f"gru_critic_{player_id}"
+    return cell_network(inputs, cell, 1, name)

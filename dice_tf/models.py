@@ -32,12 +32,15 @@ class SeatModel:
       model: the model.
       name: how errors name it.
       num_outputs: size of the last axis of its output.
+      has_memory: whether it carries a state from step to step.
 
     Raises:
       RuntimeError: if Keras does not run on TensorFlow.
       TypeError: if `model` is not a `keras.Model`.
       ValueError: if it does not take such observations.
     """
+
+    has_memory = False
 
     def __init__(
         self,
@@ -61,7 +64,9 @@ class SeatModel:
         self.name = name
         self._observation_shape = tuple(observation_shape)
         try:
-            outputs = model(tf.zeros([1, *observation_shape], dtype))
+            outputs = self._first_outputs(
+                tf.zeros([1, *observation_shape], dtype)
+            )
         except Exception as error:
             raise ValueError(
                 f"`{name}` ({model.name!r}) must take observations of shape "
@@ -75,6 +80,10 @@ class SeatModel:
                 f"[B, num_outputs]. Received: {shape or type(outputs)}."
             )
         self.num_outputs = int(shape[-1])
+
+    def _first_outputs(self, observations: tf.Tensor) -> Any:
+        """Calls the model as Keras does, which builds its weights."""
+        return self.model(observations)
 
     def check_follows_weights(self, observations: tf.Tensor) -> None:
         """Raises if the model's outputs ignore the weights they are given.
@@ -115,6 +124,40 @@ class SeatModel:
             [tf.convert_to_tensor(v) for v in model.trainable_variables],
             [tf.convert_to_tensor(v) for v in model.non_trainable_variables],
         )
+
+    def initial_state(self, batch_size: int) -> list[tf.Tensor]:
+        """Returns what is remembered before the first step: states of zeros.
+
+        Args:
+          batch_size: B.
+
+        Returns:
+          A list of tensors `[B, ...]`, empty without memory.
+        """
+        del batch_size
+        return []
+
+    def step(
+        self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Evaluates the model at one step of episodes.
+
+        Args:
+          weights: values for the model's variables.
+          observations: `[B, *observation_shape]`.
+          state: what `initial_state` or the last step returned.
+
+        Returns:
+          `[B, num_outputs]`, and the state that follows.
+        """
+        return self(weights, observations), state
+
+    def sequence(self, observations: tf.Tensor) -> tf.Tensor:
+        """Returns observations `[B, ...]` over which memory shows.
+
+        Without memory, as they are; else `[T, B, ...]`.
+        """
+        return observations
 
     def __call__(self, weights: Weights, observations: tf.Tensor) -> tf.Tensor:
         """Evaluates the model with the given weights.

@@ -55,7 +55,10 @@ def sample_trajectory(
     """
     check_whole_number("batch_size", batch_size, 1)
     share_size(batch_size)
-    play = _sample_finite if isinstance(game, FiniteGame) else _sample_general
+    by_state = isinstance(game, FiniteGame) and not any(
+        actor.has_memory for actor in actors
+    )
+    play = _sample_finite if by_state else _sample_general
     # Not even recorded: a loop that a tape has seen cannot be vectorised.
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
     trajectory = play(game, actors, weights, batch_size, seed)
@@ -152,7 +155,11 @@ def _sample_general(
     batch_size: int,
     seed: Any,
 ) -> Trajectory:
-    """Plays step by step, with each policy called at every step."""
+    """Plays step by step, with each policy called at every step.
+
+    What policies with memory remember is carried from step to step. Of a
+    finite game, its states are kept.
+    """
     length = game.episode_length
     players = range(game.num_players)
     # A learner may split the seed too, and play again with a child of it.
@@ -163,39 +170,49 @@ def _sample_general(
     ]
     state, first = own_share(game.reset(seed_tensor(reset_seed), batch_size))
 
-    def act(player_id: int, observation: tf.Tensor, step: tf.Tensor):
+    memories = [
+        actor.model.initial_state(share_size(batch_size)) for actor in actors
+    ]
+    keeps_states = isinstance(game, FiniteGame)
+
+    def act(player_id: int, observation, memory, step: tf.Tensor):
         actor, key = actors[player_id], keys[player_id][step]
-        distribution = actor.distribution(weights[player_id], observation)
+        distribution, memory = actor.step(
+            weights[player_id], observation, memory
+        )
         if actor.num_actions is None:
-            return distribution.sample(seed=own_seed(key))
+            return distribution.sample(seed=own_seed(key)), memory
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        return sample_actions(log_probs, noise)
+        return sample_actions(log_probs, noise), memory
 
-    def play(step, state, observations, buffers):
-        actions = tuple(
-            act(player_id, observations[player_id], step)
+    def act_all(observations, memories, step: tf.Tensor):
+        acts = [
+            act(player_id, observations[player_id], memories[player_id], step)
             for player_id in players
-        )
+        ]
+        return tuple(own for own, _ in acts), [memory for _, memory in acts]
+
+    def play(step, state, observations, memories, buffers):
+        actions, memories = act_all(observations, memories, step)
+        before = state if keeps_states else ()
         state, after = game.step(state, actions, own_seed(keys[-1][step]))
-        rows = (observations, actions, after.rewards, after.discounts)
+        rows = (observations, actions, after.rewards, after.discounts, before)
         buffers = tf.nest.map_structure(
             lambda buffer, row: _write(buffer, step, row), buffers, rows
         )
-        return step + 1, state, after.observations, buffers
+        return step + 1, state, after.observations, memories, buffers
 
-    actions = tuple(
-        act(player_id, first.observations[player_id], tf.constant(0))
-        for player_id in players
-    )
+    actions, _ = act_all(first.observations, memories, tf.constant(0))
+    before = state if keeps_states else ()
+    rows = (first.observations, actions, first.rewards, first.discounts, before)
     buffers = tf.nest.map_structure(
-        lambda row: tf.zeros([length, *row.shape], row.dtype),
-        (first.observations, actions, first.rewards, first.discounts),
+        lambda row: tf.zeros([length, *row.shape], row.dtype), rows
     )
-    *_, buffers = tf.while_loop(
+    *_, (*played, states) = tf.while_loop(
         lambda step, *_: step < length,
         play,
-        (tf.constant(0), state, first.observations, buffers),
+        (tf.constant(0), state, first.observations, memories, buffers),
         maximum_iterations=length,
     )
-    return Trajectory(*buffers, states=None)
+    return Trajectory(*played, states if keeps_states else None)

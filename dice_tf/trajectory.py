@@ -2,7 +2,7 @@
 
 The log-probabilities of a stored trajectory are computed anew, in one batched
 call, as functions of the parameters: that is what keeps the inner updates of a
-look-ahead differentiable.
+look-ahead differentiable. Of a policy with memory, it is a pass over time.
 """
 
 from typing import NamedTuple
@@ -53,7 +53,7 @@ def player_log_probs(
         for one action.
     """
     actions = trajectory.actions[player_id]
-    if trajectory.states is None:
+    if not _has_table(actor, trajectory):
         observations = trajectory.observations[player_id]
         distribution = actor.distribution(weights, observations)
         log_probs = distribution.log_prob(actions)
@@ -88,7 +88,7 @@ def player_entropies(
     Returns:
       `[T, B]`.
     """
-    if trajectory.states is not None:
+    if _has_table(actor, trajectory):
         table = actor.log_prob_table(weights)
         entropies = -tf.reduce_sum(tf.exp(table) * table, axis=-1)
         return lookup(entropies, trajectory.states)
@@ -137,7 +137,7 @@ def player_divergences(
             other, other_weights, trajectory, player_id
         )
         return magic_box(log_probs) * log_ratios
-    if trajectory.states is not None:
+    if _has_table(actor, trajectory) and not other.has_memory:
         table = _divergence(
             actor.log_prob_table(weights), other.log_prob_table(other_weights)
         )
@@ -151,6 +151,11 @@ def player_divergences(
             for own, values in ((actor, weights), (other, other_weights))
         )
     )
+
+
+def _has_table(actor: Actor, trajectory: Trajectory) -> bool:
+    """Returns whether a state of the game tells what the player does."""
+    return trajectory.states is not None and not actor.has_memory
 
 
 def _divergence(log_probs: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

@@ -36,7 +36,14 @@ LAYERS = (
         "version",
     },
     # 1: Keras models and their heads; differentiable optimizers.
-    {"critics", "inner_optimizers", "layers", "models", "policies"},
+    {
+        "critics",
+        "inner_optimizers",
+        "layers",
+        "models",
+        "policies",
+        "recurrent_models",
+    },
     # 2: trajectories; closed-form values.
     {"exact", "rollout", "trajectory"},
     # 3

@@ -7,7 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_player_id, check_whole_number
-from dice_tf.diagnostics.repetitions import params_of, repeat
+from dice_tf.diagnostics.repetitions import (
+    check_repetitions,
+    params_of,
+    repeat,
+)
 from dice_tf.games.finite import FiniteGame
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
@@ -103,6 +107,14 @@ def derivative_statistics(
     check_whole_number("num_repetitions", num_repetitions, 2)
     for order in orders:
         check_whole_number("orders", order, 1)
+    check_repetitions(objective, repetitions_at_once, jit_compile)
+    if objective.has_memory and direction is None and max(orders) > 1:
+        raise ValueError(
+            "`direction` must be given for orders above 1, as a policy or "
+            "critic of the objective has memory: the rows of a whole Hessian "
+            "cannot be vectorised over a pass over time. Received: "
+            f"orders={tuple(orders)} and no direction."
+        )
     params = params_of(objective, params)
     along = None
     if direction is not None:
@@ -174,8 +186,10 @@ def _derivative(
 
 
 def _exact_objective(objective: Objective) -> ExactObjective | None:
-    if isinstance(objective, GameObjective) and isinstance(
-        objective.game, FiniteGame
+    if (
+        isinstance(objective, GameObjective)
+        and isinstance(objective.game, FiniteGame)
+        and not objective.has_memory
     ):
         return ExactObjective(
             objective.game, objective.policies, objective.discount

@@ -6,7 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_player_id, check_whole_number
-from dice_tf.diagnostics.repetitions import params_of, repeat
+from dice_tf.diagnostics.repetitions import (
+    check_repetitions,
+    params_of,
+    repeat,
+)
 from dice_tf.learners.learner import Learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
@@ -91,6 +95,7 @@ def shaping_share(
         (learner, OwnParametersOnly(objective)),
         (Naive(), objective),
     )
+    check_repetitions(objective, repetitions_at_once, jit_compile)
     directions = repeat(
         lambda key: [
             own.gradient(source, params, player_id, key)

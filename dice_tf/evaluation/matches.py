@@ -62,10 +62,11 @@ def play_match(
 ) -> MatchResult:
     """Plays `batch_size` episodes and measures every player.
 
-    It is compiled on the first call, in a `FiniteGame` for all policies, else
-    for the given ones, and not again for other seeds, discounts or weights.
-    The last 16 such programs are kept, with their games and policies. A head
-    that is attached to a policy later goes unseen, but in a `FiniteGame`.
+    It is compiled on the first call, in a `FiniteGame` for all policies without
+    memory, else for the given ones, and not again for other seeds, discounts
+    or weights. The last 16 such programs are kept, with their games and
+    policies. A head that is attached to a policy later goes unseen, but in a
+    `FiniteGame` without memory.
 
     Args:
       game: any game, hashable as objects are unless they say otherwise.
@@ -95,7 +96,9 @@ def play_match(
     actors = seat_actors(game, policies)
     batch_size = check_whole_number("batch_size", batch_size, 1)
     discount = check_number("discount", discount, 0.0, 1.0)
-    if isinstance(game, FiniteGame):
+    # What is remembered is no state of the game.
+    by_state = not any(actor.has_memory for actor in actors)
+    if isinstance(game, FiniteGame) and by_state:
         tables = [log_prob_table(actor) for actor in actors]
         return play_tables(game, tables, batch_size, seed, discount)
     play = compiled_play(game, batch_size, tuple(policies))
@@ -126,6 +129,8 @@ def play_tables(
 
 class _TableActor:
     """An actor whose only weight is its table, in any seat."""
+
+    has_memory = False
 
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         return weights.params[0]

@@ -15,6 +15,7 @@ from dice_tf.exact import OF_THE_GAME, check_horizon
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.policies.actor import Actor
+from dice_tf.recurrent_models import has_memory
 from dice_tf.seeds import as_seed, split_seed
 
 # Of each pair, where values are not exact and the user names no size.
@@ -60,7 +61,9 @@ def play_pairs(
       One match per pair, row-major.
     """
     pairs = list(itertools.product(*policies))
-    is_finite = isinstance(game, FiniteGame)
+    is_finite = isinstance(game, FiniteGame) and not any(
+        has_memory(policy) for own in policies for policy in own
+    )
     if is_finite:
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))

@@ -11,6 +11,7 @@ from dice_tf.checks import check_whole_number
 from dice_tf.models import SeatModel, observation_spec
 from dice_tf.policies.action_sets import INFERRED, Policy
 from dice_tf.policies.heads import head_of
+from dice_tf.recurrent_models import has_memory
 
 
 class Reading(NamedTuple):
@@ -33,6 +34,11 @@ def read_policy(
     """Binds a policy to its head; arguments and errors as of exports."""
     if num_actions not in (INFERRED, None):
         check_whole_number("num_actions", num_actions, 1)
+    if has_memory(policy):
+        raise ValueError(
+            f"`policy` ({policy.name!r}) has memory, which only a SavedModel "
+            "can hold: use dice_tf.export.export_policy."
+        )
     observation = observation_spec(policy, observation_shape)
     model = SeatModel(
         "policy",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,8 +10,11 @@ import tensorflow_probability as tfp
 
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
+from dice_tf.export.recurrent_readings import read_recurrent_policy
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.signatures import Signature, policy_signatures
+from dice_tf.policies.step_signatures import recurrent_signatures
+from dice_tf.recurrent_models import has_memory
 
 
 def export_policy(
@@ -40,10 +44,24 @@ def export_policy(
     the head's distribution samples, the greedy one is its mode, and there are
     no `probabilities`. Observations of another shape are refused.
 
+    A policy with memory has other signatures, with an explicit state:
+
+    - `initial_state(batch_size) -> {state}`: what is remembered before the
+      first step of an episode.
+    - `step(observation, state, seed) -> {action, log_prob, state}`. This is
+      also `serving_default`.
+    - `step_greedy(observation, state) -> {action, state}`.
+    - `step_probabilities(observation, state) -> {probabilities, state}`.
+
+    There `batch_size` is an int32 scalar, and `state` `[B, S]` holds all
+    states of the model, flattened and side by side; what comes out goes in at
+    the next step.
+
     The folder appears under its name when it is complete, or not at all.
 
     Args:
-      policy: a `keras.Model` from observations to the inputs of its head.
+      policy: a `keras.Model` from observations to the inputs of its head;
+        with memory as of `dice_tf.policies.gru`.
       path: folder to write, on a local disk. Folders above it are made.
       num_actions: number of actions, `None` where they are not a finite set.
         Default: what the head's distribution tells if it is Bernoulli (2),
@@ -64,6 +82,17 @@ def export_policy(
       >>> loaded.act(observation=observations, seed=tf.constant([0, 1]))
     """
     path = check_folder(path, overwrite)
+    read = _recurrent_signatures if has_memory(policy) else _signatures
+    signatures = read(policy, num_actions, observation_shape)
+    archive = archive_of(policy, signatures)
+    write_folder(
+        path, lambda folder: archive.write_out(folder, verbose=False), overwrite
+    )
+
+
+def _signatures(
+    policy: keras.Model, num_actions: Any, observation_shape: Any
+) -> dict[str, Signature]:
     reading = read_policy(policy, num_actions, observation_shape)
 
     def checked(observation: tf.Tensor) -> tfp.distributions.Distribution:
@@ -72,11 +101,14 @@ def export_policy(
         shape = reading.observation.shape
         return reading.distribution(tf.ensure_shape(observation, shape))
 
-    signatures = policy_signatures(checked, reading.observation, num_actions)
-    archive = archive_of(policy, signatures)
-    write_folder(
-        path, lambda folder: archive.write_out(folder, verbose=False), overwrite
-    )
+    return policy_signatures(checked, reading.observation, num_actions)
+
+
+def _recurrent_signatures(
+    policy: keras.Model, num_actions: Any, observation_shape: Any
+) -> dict[str, Signature]:
+    reading = read_recurrent_policy(policy, num_actions, observation_shape)
+    return recurrent_signatures(*reading, num_actions)
 
 
 def archive_of(

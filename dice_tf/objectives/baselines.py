@@ -11,7 +11,8 @@ from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import SeatModel, Weights
+from dice_tf.models import Weights
+from dice_tf.recurrent_models import seat_model
 from dice_tf.replicas import num_replicas, sum_over_replicas
 from dice_tf.returns import discount_weights, returns_to_go
 from dice_tf.tables import lookup
@@ -22,7 +23,8 @@ class SeatCritic:
     """A critic network in a seat of a game.
 
     Args:
-      critic: a `keras.Model` from observations to one output, the value.
+      critic: a `keras.Model` from observations to one output, the value;
+        with memory from `[observations, *states]` to `[value, *states]`.
       game: the game.
       player_id: the seat.
 
@@ -37,7 +39,7 @@ class SeatCritic:
     def __init__(self, critic: keras.Model, game: Game, player_id: int):
         name = f"critics[{player_id}]"
         shape = game.observation_shapes[player_id]
-        self.model = SeatModel(name, critic, shape, game.dtype)
+        self.model = seat_model(name, critic, shape, game.dtype)
         if self.model.num_outputs != 1:
             raise ValueError(
                 f"`{name}` must have 1 output, the value. "
@@ -50,7 +52,7 @@ class SeatCritic:
 
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
         """Returns the value before each step, `[T, B]`, differentiable."""
-        if trajectory.states is None:
+        if trajectory.states is None or self.model.has_memory:
             observations = trajectory.observations[self._player_id]
             return tf.squeeze(self.model(weights, observations), axis=-1)
         table = self.model(weights, self._states)

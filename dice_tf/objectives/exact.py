@@ -61,6 +61,8 @@ class ExactObjective(GameObjective):
                 "need its tables of states and actions. Received: "
                 f"{type(game).__name__}. Use DiCEObjective instead."
             )
+        for actor in self.actors:
+            actor.check_table()
         horizon = check_horizon(game, self.discount, episode_length)
         self.episode_length = horizon.episode_length
         self.return_scale = horizon.return_scale

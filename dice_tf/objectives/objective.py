@@ -42,10 +42,14 @@ class Objective(abc.ABC):
     Attributes:
       num_players: N.
       return_scale: what turns a value into a reported return.
+      has_memory: whether a policy or critic carries a state from step to step.
+        Its pass over time is left to graphs: neither compiled by XLA nor
+        vectorised over runs.
     """
 
     num_players: int
     return_scale: float = 1.0
+    has_memory: bool = False
     _bound_state: Any = None
     _played: dict | None = None
 
@@ -160,6 +164,10 @@ class GameObjective(Objective):
             if self.discount < 1.0
             else 1.0 / game.episode_length
         )
+
+    @property
+    def has_memory(self) -> bool:
+        return any(actor.has_memory for actor in self.actors)
 
     def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":
         """Returns a copy in which other models play.

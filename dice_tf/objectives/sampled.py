@@ -72,6 +72,11 @@ class SampledObjective(GameObjective):
             "critic_td_lambda", critic_td_lambda, 0.0, 1.0
         )
 
+    @property
+    def has_memory(self) -> bool:
+        critics = any(critic.model.has_memory for critic in self.critics)
+        return critics or super().has_memory
+
     @abc.abstractmethod
     def _estimate(
         self,

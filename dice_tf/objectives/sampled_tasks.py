@@ -98,8 +98,10 @@ class SampledTasks(TaskFamily):
             task, number = inputs
             return function(self.build_objective(task), seed_of(number))
 
-        # TensorFlow cannot vectorise what is reduced over replicas.
-        if tf.executing_eagerly() or num_replicas() > 1:
+        # TensorFlow cannot vectorise a pass over time, nor what is reduced
+        # over replicas.
+        one_by_one = self.has_memory or num_replicas() > 1
+        if tf.executing_eagerly() or one_by_one:
             return mean_of(
                 [
                     evaluate((_take(tasks, number), number))

@@ -64,6 +64,7 @@ class TaskFamily(Objective):
         """Takes over what all tasks have in common."""
         self.num_players = task.num_players
         self.return_scale = task.return_scale
+        self.has_memory = task.has_memory
         self.policies = getattr(task, "policies", ())
 
 

@@ -31,7 +31,7 @@ def log_likelihood(
     Returns:
       A function from `Weights` to a scalar, differentiable in them.
     """
-    if trajectory.states is None:
+    if trajectory.states is None or actor.has_memory:
         alive = tf.math.cumprod(trajectory.discounts, axis=0, exclusive=True)
         alive = tf.cast(alive > 0.0, alive.dtype)
         (total,) = mean_over_replicas([tf.reduce_sum(alive)])

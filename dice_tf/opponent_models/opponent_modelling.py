@@ -144,6 +144,13 @@ class OpponentModelling(Learner):
                 )
             ]
         )
+        if believed.has_memory and not objective.has_memory:
+            # The trainer has compiled for the objective that it knows.
+            raise ValueError(
+                "`models` may have memory only where a policy or critic has "
+                "some, too: else XLA compiles the step, which a pass over "
+                "time does not bear. Use models of observations alone."
+            )
         real_weights = objective.player_weights(params)
         weights = believed.player_weights(_replace(params, state.params))
         slots, divergences = list(state.slots), []

@@ -10,8 +10,10 @@ from dice_tf.policies.fixed import (
     win_stay_lose_shift,
 )
 from dice_tf.policies.heads import bernoulli, categorical, with_head
+from dice_tf.policies.image_networks import convolutional
 from dice_tf.policies.initial import initial_params
 from dice_tf.policies.networks import mlp, tabular
+from dice_tf.policies.recurrent_networks import gru, lstm
 from dice_tf.policies.saved_models import from_saved_model
 
 __all__ = [
@@ -19,10 +21,13 @@ __all__ = [
     "always_defect",
     "bernoulli",
     "categorical",
+    "convolutional",
     "fixed_policy",
     "from_saved_model",
     "grim_trigger",
+    "gru",
     "initial_params",
+    "lstm",
     "mlp",
     "random",
     "tabular",

@@ -6,21 +6,24 @@ import tensorflow_probability as tfp
 
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import SeatModel, Weights
+from dice_tf.models import Weights
 from dice_tf.policies.heads import head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
+from dice_tf.recurrent_models import seat_model
 
 
 class Actor:
     """Binds a policy network, its head and a seat of a game.
 
     Args:
-      policy: a `keras.Model` from observations to logits.
+      policy: a `keras.Model` from observations to logits; with memory from
+        `[observations, *states]` to `[logits, *states]`.
       game: the game.
       player_id: the seat.
 
     Attributes:
       model: the network, as a `SeatModel`.
+      has_memory: whether it carries a state from step to step.
       head: the head that reads its outputs.
       num_actions: of the seat, `None` where not finite.
 
@@ -32,12 +35,13 @@ class Actor:
     """
 
     def __init__(self, policy: keras.Model, game: Game, player_id: int):
-        self.model = SeatModel(
+        self.model = seat_model(
             f"policies[{player_id}]",
             policy,
             game.observation_shapes[player_id],
             game.dtype,
         )
+        self.has_memory = self.model.has_memory
         self.num_actions = game.num_actions[player_id]
         self.head = head_of(policy, self.model.num_outputs, self.num_actions)
         self._states = None
@@ -57,7 +61,8 @@ class Actor:
 
         Args:
           weights: values for the policy's variables.
-          observations: `[..., *observation_shape]`.
+          observations: `[..., *observation_shape]`; with memory `[T, B, ...]`
+            from the start of episodes on, or `[B, ...]` at their start.
 
         Returns:
           A tfp distribution over the leading axes, differentiable in the
@@ -65,15 +70,51 @@ class Actor:
         """
         return self.head(self.model(weights, observations))
 
+    def step(
+        self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tfp.distributions.Distribution, list[tf.Tensor]]:
+        """Returns the distribution over actions at one step of episodes.
+
+        Args:
+          weights: values for the policy's variables.
+          observations: `[B, *observation_shape]`.
+          state: what `model.initial_state` or the last step returned.
+
+        Returns:
+          A tfp distribution over B, and the state that follows.
+        """
+        outputs, state = self.model.step(weights, observations, state)
+        return self.head(outputs), state
+
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         """Evaluates the policy once per state of a finite game.
 
         Returns:
           `[num_states, num_actions]`, log-probabilities, differentiable in
           the parameters.
+
+        Raises:
+          ValueError: if the policy has memory.
         """
+        self.check_table()
         distribution = self.distribution(weights, self._states)
         return all_log_probs(distribution, self.num_actions)
+
+    def check_table(self) -> None:
+        """Raises if the state of a finite game does not tell what it does.
+
+        Raises:
+          ValueError: if the policy has memory.
+        """
+        if self.has_memory:
+            raise ValueError(
+                f"`{self.model.name}` ({self.model.model.name!r}) has memory: "
+                "what it does depends on more than the state of the game, so "
+                "that there is no table of it and nothing in closed form. Use "
+                "a sampled objective, such as "
+                "dice_tf.objectives.DiCEObjective, to train it, and "
+                "dice_tf.evaluation.play_match to evaluate it."
+            )
 
     @property
     def num_states(self) -> int:

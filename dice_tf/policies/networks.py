@@ -37,7 +37,7 @@ def tabular(
     """
     if initializer is None:
         initializer = keras.initializers.RandomUniform(-1.0, 1.0)
-    inputs, num_outputs = _seat_input(game, player_id)
+    inputs, num_outputs = seat_input(game, player_id)
     outputs = keras.layers.Dense(
         num_outputs,
         use_bias=False,
@@ -74,7 +74,7 @@ def mlp(
     Raises:
       ValueError: if the seat does not exist or has no finite set of actions.
     """
-    inputs, num_outputs = _seat_input(game, player_id)
+    inputs, num_outputs = seat_input(game, player_id)
     outputs = dense_stack(inputs, hidden_units, activation, num_outputs)
     return keras.Model(inputs, outputs, name=name or f"mlp_policy_{player_id}")
 
@@ -107,7 +107,7 @@ def observation_input(game: Game, player_id: int) -> keras.KerasTensor:
     )
 
 
-def _seat_input(game: Game, player_id: int) -> tuple[keras.KerasTensor, int]:
+def seat_input(game: Game, player_id: int) -> tuple[keras.KerasTensor, int]:
     """Returns a Keras input and the number of outputs that fit a seat."""
     inputs = observation_input(game, player_id)
     num_actions = game.num_actions[player_id]

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dice_tf.models import SeatModel, Weights, observation_spec
 from dice_tf.policies.second_derivatives import TOLERANCES, hessian_error
+from dice_tf.recurrent_models import seat_model
 
 # Of Keras' own layers, those whose call contains such a part.
 KNOWN = (
@@ -71,9 +72,10 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
         spec = observation_spec(policy, argument="observations")
         observations = example_observations(spec.shape[1:], spec.dtype)
     observations = tf.convert_to_tensor(observations)
-    model = SeatModel(
+    model = seat_model(
         "policy", policy, observations.shape[1:], observations.dtype
     )
+    observations = model.sequence(observations)
     error = _error(model, observations)
     if error is None:
         raise ValueError(
@@ -106,6 +108,7 @@ def check_seat(model: SeatModel, observations: tf.Tensor) -> None:
     """
     if not tf.executing_eagerly() or not suspects(model.model):
         return
+    observations = model.sequence(observations)
     error = _error(model, observations)
     if error is not None:
         _refuse(model, observations, error)

@@ -16,7 +16,7 @@ from dice_tf.seeds import uniform
 
 PROBABILITIES = "probabilities"
 
-_SEED = tf.TensorSpec([2], tf.int32, "seed")
+SEED = tf.TensorSpec([2], tf.int32, "seed")
 
 
 class Signature(NamedTuple):
@@ -47,10 +47,20 @@ def policy_signatures(
       ValueError: if it does not fit `num_actions`, or tells none, or lacks
         what a signature needs.
     """
+    return signature_builder(policy, observation, num_actions)(policy)
+
+
+def signature_builder(
+    policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
+) -> Callable[[Policy], dict[str, Signature]]:
+    """Returns what makes signatures of policies that act as a given one.
+
+    Args and errors are those of `policy_signatures`.
+    """
     num_actions = finite_actions(policy, observation, num_actions)
     if num_actions is not None:
-        return finite_signatures(
-            lambda observed: all_log_probs(policy(observed), num_actions),
+        return lambda own: finite_signatures(
+            lambda observed: all_log_probs(own(observed), num_actions),
             observation,
         )
     example = example_distribution(policy, observation)
@@ -64,7 +74,7 @@ def policy_signatures(
     action = tf.TensorSpec(
         [None, *example.event_shape], example.dtype, "action"
     )
-    return general_signatures(policy, observation, action)
+    return lambda own: general_signatures(own, observation, action)
 
 
 def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -119,7 +129,7 @@ def finite_signatures(
 
     action = tf.TensorSpec([None], tf.int32, "action")
     return {
-        "act": Signature(act, [observation, _SEED]),
+        "act": Signature(act, [observation, SEED]),
         "act_greedy": Signature(act_greedy, [observation]),
         PROBABILITIES: Signature(probabilities, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
@@ -157,7 +167,7 @@ def general_signatures(
         return {"log_prob": policy(observation).log_prob(action)}
 
     return {
-        "act": Signature(act, [observation, _SEED]),
+        "act": Signature(act, [observation, SEED]),
         "act_greedy": Signature(act_greedy, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
     }

@@ -14,10 +14,18 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
       jit_compile: what was asked for: True, False or "auto".
 
     Raises:
-      ValueError: if XLA was asked for where Python code plays the game, or
-        `jit_compile` is none of these.
+      ValueError: if XLA was asked for where Python code plays the game or a
+        policy has memory, or `jit_compile` is none of these.
     """
     check_choice("jit_compile", jit_compile, (True, False, AUTO))
+    if objective.has_memory:
+        if jit_compile is True:
+            raise ValueError(
+                "A policy or critic has memory, and programs that XLA makes of "
+                "the gradient of a pass over time can hang. Leave jit_compile "
+                "at 'auto', or set it to False."
+            )
+        return False
     game = getattr(objective, "game", None)
     if game is None or game.is_compilable:
         return bool(jit_compile)

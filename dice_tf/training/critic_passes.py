@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dice_tf.learners.learner import gradient_of
 from dice_tf.objectives.objective import Objective, Play
-from dice_tf.training.steps import map_runs
+from dice_tf.training.many_runs import map_runs
 
 
 def critic_gradients(
@@ -48,4 +48,4 @@ def critic_gradients(
 
     played = [leaf for leaf in leaves if leaf is not None]
     inputs = ([list(own) for own in critic_params], played)
-    return map_runs(run_gradients, inputs, num_runs)
+    return map_runs(run_gradients, inputs, num_runs, not objective.has_memory)

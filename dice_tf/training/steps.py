@@ -1,6 +1,6 @@
 """One iteration: all players move at once, in one run or in many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,8 +9,8 @@ from dice_tf.checks import check_number_per_player
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
-from dice_tf.replicas import num_replicas
 from dice_tf.seeds import HoistedSeed
+from dice_tf.training.many_runs import map_runs
 
 
 class PlayerRule(NamedTuple):
@@ -121,32 +121,8 @@ def step_runs(
         return run_step(objective, rules, own, seed)
 
     num_runs = keys.shape[0]
-    return map_runs(step_run, (list(states), tf.range(num_runs)), num_runs)
-
-
-def map_runs(function: Callable, inputs: Any, num_runs: int) -> Any:
-    """Applies a function to each run, vectorised in graphs.
-
-    Args:
-      function: from the nest of one run to a nest of tensors.
-      inputs: nest of tensors with a leading axis of runs.
-      num_runs: number of runs.
-
-    Returns:
-      A nest of tensors with a leading axis of runs; what is `None` stays.
-    """
-    # What is reduced over replicas cannot be vectorised.
-    if num_runs > 1 and not tf.executing_eagerly() and num_replicas() == 1:
-        return tf.vectorized_map(function, inputs)
-    runs = [function(take_run(inputs, run)) for run in range(num_runs)]
-    return tf.nest.map_structure(
-        lambda *values: None if values[0] is None else tf.stack(values), *runs
-    )
-
-
-def take_run(state: Any, run: int) -> Any:
-    """Returns one run of a nest of tensors with a leading axis of runs."""
-    return tf.nest.map_structure(lambda x: x[run], state)
+    inputs = (list(states), tf.range(num_runs))
+    return map_runs(step_run, inputs, num_runs, not objective.has_memory)
 
 
 def run_step(

@@ -11,6 +11,7 @@ from dice_tf.evaluation.exact_matches import exact_match
 from dice_tf.evaluation.matches import play_match
 from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.objective import GameObjective, Objective
+from dice_tf.recurrent_models import has_memory
 
 # By name, one policy per seat, or what builds the one of a seat.
 Opponents = Mapping[str, Sequence[keras.Model | None] | Callable]
@@ -95,7 +96,10 @@ def _returns(
     seed: tuple[int, int],
 ) -> np.ndarray:
     game, discount = objective.game, objective.discount
-    if batch_size is None and isinstance(game, FiniteGame):
+    is_exact = isinstance(game, FiniteGame) and not any(
+        map(has_memory, policies)
+    )
+    if batch_size is None and is_exact:
         length = getattr(objective, "episode_length", game.episode_length)
         return exact_match(game, policies, discount, length).mean
     size = batch_size or _BATCH_SIZE

@@ -1,0 +1,82 @@
+"""A policy with memory, read as a function of observations and states."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.checks import check_whole_number
+from dice_tf.models import observation_spec
+from dice_tf.policies.action_sets import INFERRED
+from dice_tf.policies.heads import head_of
+from dice_tf.policies.step_signatures import RecurrentPolicy
+from dice_tf.recurrent_models import RecurrentSeatModel
+
+
+class RecurrentReading(NamedTuple):
+    """A policy with memory as a function, and what it takes.
+
+    Attributes:
+      policy: from observations and states to a tfp distribution over actions
+        and the states that follow.
+      observation: `tf.TensorSpec`, `[None, ...]`.
+      state: `tf.TensorSpec`, `[None, S]`: all states of the model, flattened
+        and side by side.
+    """
+
+    policy: RecurrentPolicy
+    observation: tf.TensorSpec
+    state: tf.TensorSpec
+
+
+def read_recurrent_policy(
+    policy: keras.Model,
+    num_actions: Any,
+    observation_shape: Sequence[int | None] | None,
+) -> RecurrentReading:
+    """Binds a policy to its head; arguments and errors as of exports."""
+    if num_actions not in (INFERRED, None):
+        check_whole_number("num_actions", num_actions, 1)
+    observation = observation_spec(policy, observation_shape)
+    shape = tuple(size or 1 for size in observation.shape[1:])
+    model = RecurrentSeatModel("policy", policy, shape, observation.dtype)
+    dtypes = {spec.dtype for spec in model.state_specs}
+    if len(dtypes) > 1:
+        names = sorted(dtype.name for dtype in dtypes)
+        raise ValueError(
+            f"`policy` ({policy.name!r}) must have states of one dtype to be "
+            f"exported. Received: {names}."
+        )
+    sizes = [spec.shape[1:].num_elements() for spec in model.state_specs]
+    state = tf.TensorSpec([None, sum(sizes)], *dtypes, name="state")
+    seat_actions = num_actions
+    if num_actions == INFERRED:
+        # Without an attached head, one output means two actions.
+        seat_actions = max(model.num_outputs, 2)
+    head = head_of(policy, model.num_outputs, seat_actions)
+
+    def step(
+        observed: tf.Tensor, before: tf.Tensor
+    ) -> tuple[tfp.distributions.Distribution, tf.Tensor]:
+        # Serving binds no shapes: a wrong one would be broadcast.
+        observed = tf.ensure_shape(observed, observation.shape)
+        before = tf.split(tf.ensure_shape(before, state.shape), sizes, axis=1)
+        outputs, after = model.current_step(
+            observed,
+            [
+                tf.reshape(own, [-1, *spec.shape[1:]])
+                for own, spec in zip(before, model.state_specs, strict=True)
+            ],
+        )
+        # In half precision no uniform noise is fine enough.
+        if outputs.dtype.size < 4:
+            outputs = tf.cast(outputs, tf.float32)
+        flat = [
+            tf.reshape(own, [-1, size])
+            for own, size in zip(after, sizes, strict=True)
+        ]
+        return head(outputs), tf.concat(flat, axis=1)
+
+    return RecurrentReading(step, observation, state)

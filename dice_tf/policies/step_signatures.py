@@ -1,0 +1,88 @@
+"""The signatures of an exported policy with memory."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.policies.signatures import (
+    PROBABILITIES,
+    SEED,
+    Signature,
+    signature_builder,
+)
+
+# From observations and states to distributions over actions, and the states
+# that follow.
+RecurrentPolicy = Callable[
+    [tf.Tensor, tf.Tensor], tuple[tfp.distributions.Distribution, tf.Tensor]
+]
+
+
+def recurrent_signatures(
+    policy: RecurrentPolicy,
+    observation: tf.TensorSpec,
+    state: tf.TensorSpec,
+    num_actions: int | str | None,
+) -> dict[str, Signature]:
+    """Returns the signatures of a policy with memory by name.
+
+    Args:
+      policy: from observations `[B, ...]` and states `[B, S]` to a tfp
+        distribution over actions and states `[B, S]`.
+      observation: `[None, ...]`, named.
+      state: `[None, S]`, named "state".
+      num_actions: a whole number; `None` where actions are not a finite set;
+        or `"inferred"`, what the distribution tells.
+
+    Returns:
+      Signatures by name. What a policy without memory does in `act`,
+      `act_greedy` and `probabilities`, one with memory does in steps.
+
+    Raises:
+      TypeError: if the policy gives no tfp distribution.
+      ValueError: if it does not fit `num_actions`, or tells none, or lacks
+        what a signature needs.
+    """
+
+    def initial_state(batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"state": tf.zeros([batch_size, state.shape[1]], state.dtype)}
+
+    def first(observed: tf.Tensor) -> tfp.distributions.Distribution:
+        start = initial_state(tf.shape(observed)[0])
+        return policy(observed, start["state"])[0]
+
+    build = signature_builder(first, observation, num_actions)
+
+    def do(
+        name: str, observed: tf.Tensor, before: tf.Tensor, *seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        distribution, after = policy(observed, before)
+        memoryless = build(lambda _: distribution)
+        return {**memoryless[name].function(observed, *seed), "state": after}
+
+    def step(
+        observation: tf.Tensor, state: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return do("act", observation, state, seed)
+
+    def step_greedy(
+        observation: tf.Tensor, state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return do("act_greedy", observation, state)
+
+    def step_probabilities(
+        observation: tf.Tensor, state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return do(PROBABILITIES, observation, state)
+
+    inputs = [observation, state]
+    signatures = {
+        "step": Signature(step, [*inputs, SEED]),
+        "step_greedy": Signature(step_greedy, inputs),
+    }
+    if PROBABILITIES in build(first):
+        signatures["step_probabilities"] = Signature(step_probabilities, inputs)
+    batch_size = tf.TensorSpec([], tf.int32, "batch_size")
+    signatures["initial_state"] = Signature(initial_state, [batch_size])
+    return signatures

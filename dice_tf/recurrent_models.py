@@ -1,0 +1,170 @@
+"""Keras models with memory, as pure functions of weights and states."""
+
+import keras
+import tensorflow as tf
+
+from dice_tf.models import SeatModel, Weights
+
+
+def seat_model(
+    name: str,
+    model: keras.Model,
+    observation_shape: tuple[int, ...],
+    dtype: tf.DType,
+) -> SeatModel:
+    """Returns a model in a seat, with memory if it has several inputs.
+
+    Args:
+      name: how errors name the model.
+      model: a `keras.Model` from observations to one tensor, or from
+        observations and states to one tensor and the states that follow.
+      observation_shape: shape of one observation.
+      dtype: floating dtype of the observations.
+
+    Raises:
+      TypeError, ValueError: as of `SeatModel` and `RecurrentSeatModel`.
+    """
+    kind = RecurrentSeatModel if has_memory(model) else SeatModel
+    return kind(name, model, observation_shape, dtype)
+
+
+def has_memory(model: keras.Model) -> bool:
+    """Returns whether a model takes states beside its observations."""
+    return len(getattr(model, "inputs", None) or ()) > 1
+
+
+class RecurrentSeatModel(SeatModel):
+    """A Keras model with memory that takes the observations of a seat.
+
+    A functional model from `[observations, state_1, ...]` to
+    `[outputs, state_1, ...]`, where the states that come out are what goes in
+    at the next step. Episodes start from states of zeros.
+
+    Called on a whole sequence, it is one loop over time, differentiable to
+    any order eagerly and in graphs. Under XLA on CPU the gradient of a loop
+    can hang, and TensorFlow cannot vectorise it: both are to be left out.
+
+    Args:
+      name: how errors name the model.
+      model: the `keras.Model`.
+      observation_shape: shape of one observation.
+      dtype: floating dtype of the observations.
+
+    Attributes:
+      state_specs: `tf.TensorSpec` of each state, `[None, ...]`.
+
+    Raises:
+      RuntimeError, TypeError: as of `SeatModel`.
+      ValueError: if it does not take such observations, or its states do not
+        come out as they go in.
+    """
+
+    has_memory = True
+
+    def __init__(
+        self,
+        name: str,
+        model: keras.Model,
+        observation_shape: tuple[int, ...],
+        dtype: tf.DType,
+    ):
+        self.state_specs = [
+            tf.TensorSpec(own.shape, own.dtype) for own in model.inputs[1:]
+        ]
+        found = [
+            tf.TensorSpec(own.shape, own.dtype) for own in model.outputs[1:]
+        ]
+        is_free = all(
+            spec.shape.rank and spec.shape[1:].is_fully_defined()
+            for spec in self.state_specs
+        )
+        if found != self.state_specs or not is_free:
+            raise ValueError(
+                f"`{name}` ({model.name!r}) has several inputs, which makes "
+                "it a model with memory: its outputs must be [outputs, "
+                "*states], where the states have the shapes [None, ...] and "
+                "dtypes of the inputs after the first, the observation. "
+                f"Received the states {_describe(self.state_specs)} and "
+                f"returned {_describe(found)}."
+            )
+        super().__init__(name, model, observation_shape, dtype)
+
+    def initial_state(self, batch_size: int) -> list[tf.Tensor]:
+        return [
+            tf.zeros([batch_size, *spec.shape[1:]], spec.dtype)
+            for spec in self.state_specs
+        ]
+
+    def step(
+        self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        returned, _ = self.model.stateless_call(
+            weights.params,
+            weights.non_trainable,
+            self._pack(observations, state),
+        )
+        outputs, *state = keras.tree.flatten(returned)
+        return outputs, state
+
+    def __call__(self, weights: Weights, observations: tf.Tensor) -> tf.Tensor:
+        """Evaluates the model from the start of episodes on.
+
+        Args:
+          weights: values for the model's variables.
+          observations: `[B, ...]`, of the first step, or `[T, B, ...]`.
+
+        Returns:
+          `[B, num_outputs]` or `[T, B, num_outputs]`, differentiable in the
+          weights.
+
+        Raises:
+          ValueError: if there are other leading axes.
+        """
+        num_leading = observations.shape.rank - len(self._observation_shape)
+        if num_leading == 1:
+            state = self.initial_state(tf.shape(observations)[0])
+            return self.step(weights, observations, state)[0]
+        if num_leading != 2:
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) has memory and needs "
+                "observations [B, ...] or [T, B, ...]. Received shape "
+                f"{tuple(observations.shape)}."
+            )
+        state = self.initial_state(tf.shape(observations)[1])
+        # The first step is outside of the loop, which shows what it carries.
+        first = self.step(weights, observations[0], state)
+        if observations.shape[0] == 1:
+            return first[0][tf.newaxis]
+
+        def follow(carried, seen):
+            return self.step(weights, seen, carried[1])
+
+        later, _ = tf.scan(follow, observations[1:], first)
+        return tf.concat([first[0][tf.newaxis], later], axis=0)
+
+    def sequence(self, observations: tf.Tensor) -> tf.Tensor:
+        # So that what is remembered has a part in the outputs.
+        return tf.stack([observations, observations[::-1], observations])
+
+    def _first_outputs(self, observations: tf.Tensor) -> tf.Tensor:
+        state = self.initial_state(observations.shape[0])
+        return self.current_step(observations, state)[0]
+
+    def current_step(
+        self, observations: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns what `step` does with the current values of variables."""
+        returned = self.model(self._pack(observations, state))
+        outputs, *state = keras.tree.flatten(returned)
+        return outputs, state
+
+    def _pack(self, observations: tf.Tensor, state: list[tf.Tensor]):
+        """Returns what the model is called on, nested as its inputs are."""
+        return keras.tree.pack_sequence_as(
+            self.model.input, [observations, *state]
+        )
+
+
+def _describe(specs: list[tf.TensorSpec]) -> str:
+    found = [f"{spec.dtype.name} {tuple(spec.shape)}" for spec in specs]
+    return f"[{', '.join(found)}]"

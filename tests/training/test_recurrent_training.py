@@ -1,0 +1,228 @@
+"""Players with memory in training, evaluation and diagnostics."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from dice_tf.learners import LocalSymplecticSurgery, LOLADiCE, Naive
+from dice_tf.objectives import DiCEObjective, SampledTasks
+from dice_tf.opponent_models import OpponentModelling
+from tests import recurrent
+from tests.toys import random_params, tabular_policies
+
+BATCH, LENGTH = 8, 3
+
+
+def objective_of(critics=False):
+    """A GRU in seat 0 against a table, with a GRU critic if asked for."""
+    game = recurrent.small_game(LENGTH)
+    policies = [recurrent.gru_policies(game)[0], tabular_policies(game)[1]]
+    if not critics:
+        return DiCEObjective(game, policies, 0.9, BATCH)
+    critics = [
+        dice_tf.critics.gru_critic(game, 0, units=2),
+        dice_tf.critics.tabular_critic(game, 1),
+    ]
+    return DiCEObjective(game, policies, 0.9, BATCH, "critic", critics)
+
+
+def trained(num_seeds=1, seed=0, run_eagerly=False):
+    objective = objective_of()
+    start = [random_params(objective.policies, 3)] * num_seeds
+    trainer = dice_tf.Trainer(
+        objective,
+        [Naive(), Naive()],
+        num_seeds=num_seeds,
+        seed=seed,
+        initial_params=start,
+        entropy_coefficient=0.1,
+    )
+    trainer.compile(keras.optimizers.SGD(0.1), run_eagerly=run_eagerly)
+    trainer.fit(epochs=2, verbose=0)
+    return trainer
+
+
+@functools.cache
+def two_runs():
+    return trained(num_seeds=2)
+
+
+def test_a_run_is_the_same_beside_another_and_alone():
+    """In a graph, where one comes after the other; and step by step."""
+    alone = trained(seed=1, run_eagerly=True)
+    np.testing.assert_allclose(
+        two_runs().curves[:, 1], alone.curves[:, 0], rtol=1e-10
+    )
+    two_runs().load_run(1)
+    for one, other in zip(
+        two_runs().objective.policies, alone.objective.policies, strict=True
+    ):
+        for x, y in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-7, atol=1e-10)
+
+
+def test_lola_dice_trains_a_gru():
+    objective = objective_of(critics=True)
+    start = objective.policies[0].get_weights()
+    trainer = dice_tf.Trainer(objective, [LOLADiCE(1, 1.0), None])
+    trainer.compile(keras.optimizers.SGD(0.1))
+    trainer.fit(epochs=2, verbose=0)
+    assert np.isfinite(trainer.curves).all()
+    after = objective.policies[0].get_weights()
+    assert all(np.abs(after[k] - start[k]).max() > 1e-8 for k in range(5))
+
+
+def test_all_that_learns_moves():
+    trainer = two_runs()
+    trainer.load_run(0)
+    start = random_params(trainer.objective.policies, 3)
+    for policy, own in zip(trainer.objective.policies, start, strict=True):
+        for x, y in zip(policy.trainable_variables, own, strict=True):
+            assert np.abs(x.numpy() - y).max() > 1e-8
+    assert np.isfinite(trainer.curves).all()
+
+
+def test_with_memory_matches_are_played():
+    for size in (64, None):
+        returns = two_runs().evaluate(
+            {"tit_for_tat": dice_tf.policies.tit_for_tat}, batch_size=size
+        )
+        assert np.isfinite(returns["player_0/return_against_tit_for_tat"])
+
+
+def test_xla_is_left_out_and_refused():
+    trainer = dice_tf.Trainer(objective_of(), [Naive(), None])
+    trainer.compile()
+    assert not trainer._jit_step
+    with pytest.raises(ValueError, match="has memory, .*jit_compile at 'auto'"):
+        trainer.compile(jit_compile=True)
+
+
+@pytest.mark.parametrize("seat", ["policy", "critic"])
+def test_an_objective_knows_who_has_memory(seat):
+    game = recurrent.small_game()
+    policies = tabular_policies(game)
+    assert not DiCEObjective(game, policies, 0.9, BATCH).has_memory
+    if seat == "policy":
+        policies = recurrent.gru_policies(game)
+        objective = DiCEObjective(game, policies, 0.9, BATCH)
+    else:
+        critics = [dice_tf.critics.gru_critic(game, i) for i in range(2)]
+        objective = DiCEObjective(game, policies, 0.9, BATCH, "critic", critics)
+    assert objective.has_memory
+
+
+def test_a_critic_follows_what_it_remembers():
+    objective = objective_of(critics=True)
+    params = objective.initial_params()
+    trajectory = objective.play(params, [0, 1]).trajectory
+    critic = objective.critics[0]
+    weights = critic.model.weights()
+    values = critic(weights, trajectory)
+    own = [x.numpy() for x in weights.params]
+    seen = trajectory.observations[0].numpy()
+    expected = [recurrent.gru_log_odds(own, seen[:, b]) for b in range(BATCH)]
+    np.testing.assert_allclose(values, np.transpose(expected), rtol=1e-10)
+
+
+# --- Tournaments ------------------------------------------------------------
+
+
+def test_tournaments_with_memory_are_played():
+    game = recurrent.small_game(LENGTH)
+    gru = recurrent.gru_policies(game)
+    tables = tabular_policies(game)
+    result = dice_tf.evaluation.cross_play(
+        game,
+        {"both": [gru[0], tables[0]]},
+        {"gru": [gru[1]]},
+        batch_size=16,
+    )
+    assert result.payoffs.shape == (2, 2, 1)
+    assert np.all(result.standard_errors > 0)
+
+
+# --- Learners, models and tasks ---------------------------------------------
+
+
+def test_a_whole_jacobian_is_refused():
+    objective = objective_of()
+    with pytest.raises(ValueError, match="has memory, and the rows of a g"):
+        LocalSymplecticSurgery().gradient(
+            objective, objective.initial_params(), 0, [1, 2]
+        )
+
+
+def test_a_model_with_memory_is_fitted_where_there_is_memory():
+    objective = objective_of()
+    game = objective.game
+    model = recurrent.gru_policies(game)[1]
+    learner = OpponentModelling(
+        Naive(), [None, model], num_steps=3, learning_rate=0.1
+    )
+    params, seed = objective.initial_params(), tf.constant([1, 2])
+    state = learner.init(params)
+    _, after = learner.step(objective, params, 0, seed, state)
+    played = objective.play(params, seed).trajectory
+    actions = np.stack(played.actions, axis=-1)
+    likelihoods = [
+        sum(
+            recurrent.log_prob(
+                [x.numpy() for x in own.params[1]], actions[:, b], 1
+            )
+            for b in range(BATCH)
+        )
+        for own in (state, after)
+    ]
+    assert likelihoods[1] > likelihoods[0] + 0.1
+    plain = DiCEObjective(game, tabular_policies(game), 0.9, BATCH)
+    params = plain.initial_params()
+    with pytest.raises(ValueError, match="`models` may have memory only where"):
+        learner.gradient(plain, params, 0, seed)
+
+
+def test_sampled_tasks_with_memory_are_met_one_by_one():
+    objective = objective_of()
+
+    def build(task):
+        del task
+        return objective
+
+    family = SampledTasks(build, lambda seed, num: tf.zeros([num]), num_tasks=2)
+    assert family.has_memory
+    params, seed = objective.initial_params(), tf.constant([1, 2])
+    graph = tf.function(lambda: family(params, seed), autograph=False)()
+    np.testing.assert_allclose(family(params, seed), graph, rtol=1e-12)
+
+
+# --- Diagnostics ------------------------------------------------------------
+
+
+def test_derivatives_are_measured_one_by_one():
+    objective = objective_of()
+    measure = functools.partial(
+        dice_tf.diagnostics.derivative_statistics, objective, 0
+    )
+    (gradient,) = measure(num_repetitions=2, orders=(1,))
+    assert gradient.exact is None
+    assert np.abs(gradient.mean).max() > 0
+    with pytest.raises(ValueError, match="`direction` must be given for order"):
+        measure(num_repetitions=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"repetitions_at_once": 2}, {"jit_compile": True}]
+)
+def test_what_cannot_be_vectorised_or_compiled_is_refused(options):
+    objective = objective_of()
+    message = "has memory.*can neither be vectorised nor compiled"
+    with pytest.raises(ValueError, match=message):
+        dice_tf.diagnostics.derivative_statistics(objective, 0, **options)
+    with pytest.raises(ValueError, match=message):
+        dice_tf.diagnostics.shaping_share(
+            LOLADiCE(1, 1.0), objective, 0, **options
+        )
