@@ -35,7 +35,7 @@ LINE_UPS = {
         learners.SymplecticGradientAdjustment(),
     ],
     "proximal": lambda: [
-        learners.POLA(3, 0.3, 0.5, 2, 0.3, 0.2),
+        learners.POLA(2, 0.3, 0.5, 1, 0.3, 0.2),
         learners.POLA(1, 0.3, 0.5),
     ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
