@@ -49,7 +49,7 @@ class Proximal(NamedTuple):
 
 
 # As for rates, a step moves a network much further than a table.
-_PROXIMAL_TABLE = Proximal(20, 1.0, 1.0)
+_PROXIMAL_TABLE = Proximal(20, 1.0, 0.3)
 _PROXIMAL_NETWORK = Proximal(50, 0.02, 0.5)
 
 
