@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.replicas import to_replicas
+
 
 class Weights(NamedTuple):
     """Values for the variables of a model.
@@ -225,3 +227,18 @@ def observation_spec(
 def _waves(param: tf.Tensor) -> np.ndarray:
     """Returns numbers in [-1, 1] that repeat themselves nowhere."""
     return np.sin(1.0 + np.arange(param.shape.num_elements()))
+
+
+def weights_to_replicas(weights: list[Weights]) -> list[Weights]:
+    """Returns weights for what a replica computes of its own share.
+
+    The play is not of it: what was played is found again by its weights.
+    """
+    params = [own.params for own in weights]
+    flat = to_replicas(tf.nest.flatten(params))
+    return [
+        own._replace(params=shared)
+        for own, shared in zip(
+            weights, tf.nest.pack_sequence_as(params, flat), strict=True
+        )
+    ]

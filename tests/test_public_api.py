@@ -137,6 +137,7 @@ PUBLIC_NAMES = {
         "LocalSymplecticSurgery",
         "LookAhead",
         "MAML",
+        "POLA",
         "Naive",
         "SOS",
         "SymplecticGradientAdjustment",

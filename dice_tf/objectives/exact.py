@@ -88,6 +88,26 @@ class ExactObjective(GameObjective):
             self.episode_length,
         )
 
+    def divergences(
+        self,
+        params: Params,
+        other_params: Params,
+        seed: Any = None,
+        state: Any = None,
+    ) -> tuple[tf.Tensor, ...]:
+        state = self._resolve(state)
+        tables = self._log_prob_tables(params, state)
+        others = self._log_prob_tables(other_params, state)
+        visits = tf.stop_gradient(
+            state_visits(self.game, tables, self.discount, self.episode_length)
+        )
+        return tuple(
+            tf.reduce_sum(
+                visits[:, tf.newaxis] * tf.exp(table) * (table - other)
+            )
+            for table, other in zip(tables, others, strict=True)
+        )
+
     def _log_prob_tables(
         self, params: Params, state: GameState
     ) -> list[tf.Tensor]:

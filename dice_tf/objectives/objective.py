@@ -78,7 +78,7 @@ class Objective(abc.ABC):
         players can share the play of the parameters that they start from.
         """
         bound = copy.copy(self)
-        bound._bound_state = state
+        bound._bound_state = self._resolve(state)
         bound._played = {}
         return bound
 
@@ -86,6 +86,38 @@ class Objective(abc.ABC):
         """Measures the players as they are, see `Play`."""
         values = self(params, seed, state)
         return Play(values, tuple(map(tf.zeros_like, values)), None)
+
+    def divergences(
+        self,
+        params: Params,
+        other_params: Params,
+        seed: Any = None,
+        state: Any = None,
+    ) -> tuple[tf.Tensor, ...]:
+        """Returns how far each player's policy is from another of its own.
+
+        `D_i = sum_s d(s) KL(pi_i(. | s) || pi'_i(. | s))` in nats, where
+        `d(s)` are the shares of discounted visits of the states if all play
+        as in `params`, held constant.
+
+        Args:
+          params: one list of tensors per player, of the policies `pi`.
+          other_params: one list of tensors per player, of the `pi'`.
+          seed: int32 `[2]`; what is sampled is played with it, the same play
+            as that of the values at `params`.
+          state: as of a call.
+
+        Returns:
+          One scalar per player, differentiable in both lists of parameters.
+
+        Raises:
+          ValueError: if the objective has no policies.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no policies to tell apart: use the "
+            "objective of a game, such as dice_tf.objectives.ExactObjective, "
+            "or a learner without a penalty."
+        )
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None

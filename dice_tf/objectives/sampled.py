@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.models import Weights, weights_to_replicas
 from dice_tf.objectives.baselines import (
     CRITIC,
     OF_THE_BATCH,
@@ -18,6 +18,7 @@ from dice_tf.objectives.baselines import (
     leave_one_out_over_replicas,
     seat_critics,
 )
+from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.objective import (
     GameObjective,
     GameState,
@@ -95,7 +96,7 @@ class SampledObjective(GameObjective):
         state = self._resolve(state)
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
-        weights = _to_replicas(weights)
+        weights = weights_to_replicas(weights)
         values = tuple(
             tf.reduce_mean(
                 tf.reduce_sum(
@@ -164,7 +165,7 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
-        weights = _to_replicas(weights)
+        weights = weights_to_replicas(weights)
         log_probs = tf.add_n(
             [
                 player_log_probs(
@@ -185,6 +186,25 @@ class SampledObjective(GameObjective):
             for player_id in range(self.num_players)
         ]
         return tuple(mean_over_replicas(values))
+
+    def divergences(
+        self,
+        params: Params,
+        other_params: Params,
+        seed: Any = None,
+        state: Any = None,
+    ) -> tuple[tf.Tensor, ...]:
+        state = self._resolve(state)
+        weights = self.player_weights(params, state)
+        others = self.player_weights(other_params, state)
+        trajectory = self._sample(weights, seed)
+        return mean_divergences(
+            self.actors,
+            weights_to_replicas(weights),
+            weights_to_replicas(others),
+            trajectory,
+            self._discounts(trajectory),
+        )
 
     def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
         if seed is None:
@@ -232,18 +252,3 @@ class SampledObjective(GameObjective):
         if self.baseline == LEAVE_ONE_OUT and num_replicas() > 1:
             return leave_one_out_over_replicas
         return self.baseline
-
-
-def _to_replicas(weights: list[Weights]) -> list[Weights]:
-    """Returns weights for what a replica computes of its own share.
-
-    The play is not of it: what was played is found again by its weights.
-    """
-    params = [own.params for own in weights]
-    flat = to_replicas(tf.nest.flatten(params))
-    return [
-        own._replace(params=shared)
-        for own, shared in zip(
-            weights, tf.nest.pack_sequence_as(params, flat), strict=True
-        )
-    ]

@@ -84,6 +84,7 @@ def build_learner(
         settings.learner[player_id],
         settings.num_lookaheads[player_id],
         settings.inner_learning_rate[player_id],
+        is_network=settings.policy[player_id] not in (None, TABULAR),
     )
     if settings.learner[player_id] != LOLA_DICE_OPPONENT_MODEL:
         return learner

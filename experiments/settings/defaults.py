@@ -91,6 +91,17 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     return defaults
 
 
+def whole_move_defaults(is_network: bool = False) -> Defaults:
+    """Returns the settings of a learner whose direction is a whole move.
+
+    Args:
+      is_network: whether its policy is a network, and no table.
+    """
+    return defaults_for(1, is_network)._replace(
+        optimizer="sgd", learning_rate=1.0, final_learning_rate=None
+    )
+
+
 def describe(setting: str) -> str:
     """Returns a sentence on the defaults of a setting, for its flag."""
     for_table, for_network = (

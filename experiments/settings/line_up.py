@@ -11,6 +11,8 @@ LOLA_DICE = "lola_dice"
 LOLA_DICE_OPPONENT_MODEL = "lola_dice_opponent_model"
 LOLA_SURROGATE = "lola_surrogate"
 HOLA = "hola"
+# Whose direction is a whole move: it has steps and rates of its own.
+POLA = "pola"
 
 # Learners that imagine a step of the others, or of all players.
 IMAGINING = (
@@ -23,6 +25,7 @@ IMAGINING = (
     "sos",
     "competitive",
     "extragradient",
+    POLA,
     HOLA,
 )
 LEARNERS = (

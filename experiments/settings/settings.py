@@ -10,6 +10,7 @@ from experiments.settings.defaults import (
     TANDEM_DEFAULTS,
     Defaults,
     defaults_for,
+    whole_move_defaults,
 )
 from experiments.settings.line_up import (
     IMAGINING,
@@ -17,6 +18,7 @@ from experiments.settings.line_up import (
     LOLA_DICE,
     LOLA_DICE_OPPONENT_MODEL,
     NUMBERED,
+    POLA,
     LineUp,
     check_seat,
 )
@@ -182,7 +184,11 @@ def _resolve_player(
         steps = 1 if learner in IMAGINING else 0
         if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
             steps = given["num_lookaheads"]
-        defaults = defaults_for(steps, is_network)
+        defaults = (
+            whole_move_defaults(is_network)
+            if learner == POLA
+            else defaults_for(steps, is_network)
+        )
     player = defaults._asdict() | given | {"learner": learner}
     if learner not in LEARNERS:
         # All seats have critics where one has: the objective asks for them.

@@ -7,6 +7,7 @@ from experiments.settings.line_up import (
     LOLA_DICE_OPPONENT_MODEL,
     LOLA_SURROGATE,
     NAIVE,
+    POLA,
 )
 from experiments.settings.named_games import TANDEM
 from experiments.settings.player_flags import (
@@ -30,6 +31,11 @@ def check_settings(settings: Any) -> None:
         raise ValueError(
             f"--game={TANDEM} has no policies, and so no fixed ones. Received: "
             f"{','.join(settings.learner)}."
+        )
+    if settings.game == TANDEM and POLA in settings.learner:
+        raise ValueError(
+            f"--game={TANDEM} has no policies, the divergence of which "
+            f"{POLA} could limit. Received: {','.join(settings.learner)}."
         )
     if settings.baseline is not None:
         _check_sampling(settings)

@@ -64,6 +64,22 @@ def test_learners_and_their_settings() -> None:
     )
 
 
+@pytest.mark.parametrize("policy", ["tabular", "mlp"])
+def test_pola_moves_all_the_way(policy: str) -> None:
+    settings = settings_of(
+        "--learner=pola,naive",
+        f"--policy={policy}",
+        "--inner_learning_rate=0.7",
+    )
+    learner = builders.build_learner(settings, None, 0)
+    assert isinstance(learner, dice_tf.learners.POLA)
+    assert learner.inner_learning_rate == 0.7
+    assert learner.outer_learning_rate == (1.0 if policy == "tabular" else 0.02)
+    optimizer = builders.build_optimizer(settings, 0)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert float(optimizer.learning_rate) == 1.0
+
+
 def test_opponents_are_modelled_as_what_they_are_or_by_a_table() -> None:
     settings = settings_of(
         "--learner=lola_dice_opponent_model,naive", "--policy=tabular,mlp"

@@ -168,7 +168,9 @@ def test_every_learner_has_a_default_comparison() -> None:
     exact = _methods("--mode=exact")
     seats = {own.learner[0] for own in exact.values()}
     sampled_alone = {"lola_surrogate", "lola_dice_opponent_model"}
-    assert seats == set(line_up.LEARNERS) - sampled_alone
+    # Compared with LOLA in an experiment of its own.
+    elsewhere = {"pola"}
+    assert seats == set(line_up.LEARNERS) - sampled_alone - elsewhere
 
 
 def test_starts_are_as_wide_as_said() -> None:
@@ -199,6 +201,7 @@ def test_starts_are_as_wide_as_said() -> None:
         (["--game=tandem", "--mode=sampled"], "no rounds to sample"),
         (["--game=tandem", "--discount=0.9"], "--discount is for play"),
         (["--game=tandem", "--learners=naive_vs_random"], "no policies"),
+        (["--game=tandem", "--learners=pola"], "no policies"),
         (
             ["--mode=sampled", "--learners=lola_surrogate_vs_lola"],
             "all players share its objective",

@@ -18,6 +18,7 @@ from experiments.settings.line_up import LineUp
             LineUp(("lola_dice_opponent_model",), (2,)),
         ),
         ("hola_3", LineUp(("hola",), (3,))),
+        ("pola_vs_naive", LineUp(("pola", "naive"), (None, None))),
         (
             "sos_vs_lola_dice_2_lookaheads_vs_tit_for_tat",
             LineUp(("sos", "lola_dice", "tit_for_tat"), (None, 2, None)),

@@ -34,6 +34,10 @@ LINE_UPS = {
         learners.Consensus(0.3),
         learners.SymplecticGradientAdjustment(),
     ],
+    "proximal": lambda: [
+        learners.POLA(2, 0.3, 0.5, 1, 0.3, 0.2),
+        learners.POLA(1, 0.3, 0.5),
+    ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }
 RATE, NUM_STEPS, NUM_SEEDS = 0.1, 3, 2

@@ -1,0 +1,1 @@
+"""The Coin Game: training, statistics and pictures."""

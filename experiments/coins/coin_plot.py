@@ -1,0 +1,93 @@
+"""Pictures of the Coin Game: learning curves, and an episode cell by cell."""
+
+import pathlib
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import dice_tf
+from experiments.coins.coin_training import Progress
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+_COLORS = ("#D55E00", "#0072B2")
+_NUM_COLUMNS = 8
+
+
+def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:
+    """Draws own-coin share and mean reward of every run, and their means."""
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, values, label, level in (
+        (left, progress.shares, "own-coin share", 0.5),
+        (right, progress.returns.mean(axis=2), "mean reward per step", 0.0),
+    ):
+        axes.axhline(level, color="#808080", linewidth=0.8)
+        axes.plot(progress.iterations, values, color=_COLORS[1], alpha=0.3)
+        axes.plot(progress.iterations, values.mean(axis=1), color=_COLORS[1])
+        axes.set_xlabel("updates")
+        axes.set_ylabel(label)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=120)
+
+
+def plot_episode(
+    path: pathlib.Path,
+    game: dice_tf.games.CoinGame,
+    progress: Progress,
+    num_steps: int,
+) -> None:
+    """Draws the first steps of an episode as a filmstrip.
+
+    Squares are players, circles the coins of the same colour; below, what
+    each player earned by the step that follows.
+    """
+    episode = progress.episode
+    num_steps = min(num_steps, game.episode_length)
+    state = game.state_of(episode.observations[0][:num_steps, :1])
+    rows = -(-num_steps // _NUM_COLUMNS)
+    figure = Figure(figsize=(1.3 * _NUM_COLUMNS, 1.6 * rows))
+    grid = figure.subplots(rows, _NUM_COLUMNS, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for step, axes in enumerate(grid[:num_steps]):
+        _draw_cells(axes, game.grid_size)
+        for i in range(2):
+            coin = int(state.coins[i][step, 0])
+            if coin >= 0:
+                _draw(axes, game, coin, "o", i, 0.0)
+            # Players may share a cell.
+            _draw(axes, game, int(state.players[i][step, 0]), "s", i, 0.22)
+        earned = [int(own[step, 0]) for own in episode.rewards]
+        axes.set_title(f"{step}", fontsize=8)
+        if np.any(earned):
+            axes.text(1, 2.9, f"{earned[0]:+d} / {earned[1]:+d}", ha="center")
+    figure.savefig(path, dpi=120)
+
+
+def _draw_cells(axes: Axes, size: int) -> None:
+    axes.set_axis_on()
+    axes.set_xlim(-0.5, size - 0.5)
+    axes.set_ylim(size - 0.5, -0.5)
+    axes.set_aspect("equal")
+    axes.set_xticks(np.arange(size - 1) + 0.5, [""] * (size - 1))
+    axes.set_yticks(np.arange(size - 1) + 0.5, [""] * (size - 1))
+    axes.tick_params(length=0)
+    axes.grid(color="#c0c0c0")
+
+
+def _draw(
+    axes: Axes,
+    game: dice_tf.games.CoinGame,
+    cell: int,
+    marker: str,
+    player_id: int,
+    aside: float,
+) -> None:
+    row, column = divmod(cell, game.grid_size)
+    x = column + (2 * player_id - 1) * aside
+    size = 110 if marker == "o" else 55
+    edge = "black" if marker == "s" else "none"
+    axes.scatter(
+        x, row, s=size, c=_COLORS[player_id], marker=marker, edgecolors=edge
+    )

@@ -1,0 +1,157 @@
+"""Training in the Coin Game, and what players pick up meanwhile."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import dice_tf
+
+LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
+
+
+class Settings(NamedTuple):
+    """What config.json says of the run, beside the folder.
+
+    Attributes:
+      learner: of both players, one of `LEARNERS`.
+      num_seeds: number of runs.
+      seed: of the first run.
+      num_iterations: number of updates.
+      batch_size: episodes of each play.
+      episode_length: T.
+      discount: in [0, 1].
+      hidden_units: width of the two hidden layers.
+      learning_rate: of Adam, or of the outer steps of `pola`.
+      inner_learning_rate: of imagined steps.
+      num_outer_steps: of `pola`, in each update.
+      outer_penalty: of `pola`.
+      inner_penalty: of `pola`.
+      num_lookaheads: of `pola`.
+    """
+
+    learner: str
+    num_seeds: int
+    seed: int
+    num_iterations: int
+    batch_size: int
+    episode_length: int
+    discount: float
+    hidden_units: int
+    learning_rate: float
+    inner_learning_rate: float
+    num_outer_steps: int
+    outer_penalty: float
+    inner_penalty: float
+    num_lookaheads: int
+
+
+class Progress(NamedTuple):
+    """What was measured between updates.
+
+    Attributes:
+      iterations: `[M]`, how many updates came before.
+      shares: `[M, num_runs]`, of pick-ups that were the player's own coins,
+        mean over players.
+      returns: `[M, num_runs, 2]`, mean reward per step.
+      episode: the `Trajectory` of the first run at the end.
+    """
+
+    iterations: np.ndarray
+    shares: np.ndarray
+    returns: np.ndarray
+    episode: Any
+
+
+def build_trainer(
+    settings: Settings, jit_compile: bool = True
+) -> dice_tf.Trainer:
+    """Returns a compiled trainer of two networks of their own."""
+    game = dice_tf.games.CoinGame(settings.episode_length)
+    units = (settings.hidden_units,) * 2
+    objective = dice_tf.objectives.DiCEObjective(
+        game,
+        [dice_tf.policies.mlp(game, i, hidden_units=units) for i in range(2)],
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        baseline="leave_one_out",
+    )
+    learner = build_learner(settings)
+    trainer = dice_tf.Trainer(
+        objective,
+        [learner, learner],
+        num_seeds=settings.num_seeds,
+        seed=settings.seed,
+        initial_params="random",
+    )
+    optimizer = (
+        keras.optimizers.SGD(1.0)
+        if settings.learner == "pola"
+        else keras.optimizers.Adam(settings.learning_rate)
+    )
+    trainer.compile(optimizer=optimizer, jit_compile=jit_compile)
+    return trainer
+
+
+def build_learner(settings: Settings) -> dice_tf.learners.Learner:
+    """Returns how both players learn."""
+    if settings.learner == "naive":
+        return dice_tf.learners.Naive()
+    if settings.learner == "pola":
+        return dice_tf.learners.POLA(
+            settings.num_outer_steps,
+            settings.learning_rate,
+            settings.outer_penalty,
+            settings.num_lookaheads,
+            settings.inner_learning_rate,
+            settings.inner_penalty,
+        )
+    return dice_tf.learners.LOLADiCE(1, settings.inner_learning_rate)
+
+
+def train(
+    trainer: dice_tf.Trainer,
+    settings: Settings,
+    num_measurements: int,
+    say: Callable[[str], None],
+) -> Progress:
+    """Trains, and measures the players at the start and so often after it."""
+    player = _player(trainer.objective)
+    edges = np.linspace(0, settings.num_iterations, num_measurements + 1)
+    edges = np.unique(edges.astype(int))
+    shares, returns = [], []
+    for done, before in zip(edges, [0, *edges], strict=False):
+        if done > before:
+            trainer.fit(steps_per_epoch=int(done - before), verbose=0)
+        measured = []
+        for run in range(settings.num_seeds)[::-1]:
+            trainer.load_run(run)
+            seed = tf.constant([settings.seed + run, int(done)])
+            measured.append(player(trainer.objective.initial_params(), seed))
+        share, reward, episode = zip(*measured[::-1], strict=True)
+        shares.append(np.array(share))
+        returns.append(np.array(reward))
+        say(
+            f"  {done} updates: own-coin share {np.mean(share):.3f}, mean "
+            f"reward {np.mean(reward):.4f}"
+        )
+    return Progress(edges, np.array(shares), np.array(returns), episode[0])
+
+
+def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:
+    """Returns a function of parameters and a seed that plays and counts."""
+
+    @tf.function(autograph=False)
+    def play(params: list, seed: tf.Tensor) -> tuple:
+        trajectory = objective.play(params, seed).trajectory
+        counts = objective.game.statistics(trajectory)
+        rewards = [tf.reduce_mean(own) for own in trajectory.rewards]
+        return (
+            tf.reduce_mean(counts.own_coin_share),
+            tf.stack(rewards),
+            trajectory,
+        )
+
+    return play

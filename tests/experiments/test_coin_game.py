@@ -1,0 +1,78 @@
+"""The Coin Game experiment, at a tiny size."""
+
+import csv
+import functools
+import json
+
+import numpy as np
+import pytest
+
+import dice_tf
+from experiments import coin_game
+from experiments.coins import coin_training
+from experiments.results.outputs import OutputFolder
+
+TINY = coin_training.Settings(
+    learner="naive",
+    num_seeds=2,
+    seed=3,
+    num_iterations=2,
+    batch_size=4,
+    episode_length=5,
+    discount=0.96,
+    hidden_units=4,
+    learning_rate=0.01,
+    inner_learning_rate=0.02,
+    num_outer_steps=2,
+    outer_penalty=1.0,
+    inner_penalty=0.5,
+    num_lookaheads=1,
+)
+
+
+def test_a_run_writes_its_files(tmp_path, monkeypatch) -> None:
+    # XLA would take most of the time.
+    build = functools.partial(coin_training.build_trainer, jit_compile=False)
+    monkeypatch.setattr(coin_training, "build_trainer", build)
+    coin_game.run(TINY, OutputFolder(tmp_path / "out", False))
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "coins.csv",
+        "config.json",
+        "curves.png",
+        "episode.png",
+        "summary.json",
+    }
+    rows = list(csv.DictReader((out / "coins.csv").read_text().splitlines()))
+    assert [(own["iteration"], own["run"]) for own in rows] == [
+        (iteration, run) for iteration in "012" for run in "12"
+    ]
+    final = json.loads((out / "summary.json").read_text())["naive"]
+    rewards = [
+        (float(own["player_0_reward"]) + float(own["player_1_reward"])) / 2
+        for own in rows[-2:]
+    ]
+    np.testing.assert_allclose(
+        final["final_mean_reward_per_run"], rewards, rtol=1e-4, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("naive", dice_tf.learners.Naive),
+        ("lola_dice_1_lookahead", dice_tf.learners.LOLADiCE),
+        ("pola", dice_tf.learners.POLA),
+    ],
+)
+def test_learners_and_their_settings(name: str, kind: type) -> None:
+    learner = coin_training.build_learner(TINY._replace(learner=name))
+    assert isinstance(learner, kind)
+    if name == "pola":
+        assert learner.outer_learning_rate == 0.01
+        assert learner.inner_penalty == 0.5
+
+
+def test_words_without_a_flag_are_refused() -> None:
+    with pytest.raises(SystemExit, match="Flags start with --"):
+        coin_game.main(["coin_game", "runs"])
