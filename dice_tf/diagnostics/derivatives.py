@@ -15,12 +15,8 @@ from dice_tf.diagnostics.repetitions import (
 from dice_tf.games.finite import FiniteGame
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
-from dice_tf.objectives.objective import (
-    GameObjective,
-    Objective,
-    Params,
-    check_objective,
-)
+from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective, Params, check_objective
 
 
 class DerivativeStatistics(NamedTuple):

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.learners.learner import as_params
-from dice_tf.objectives.objective import GameObjective, Objective, Params
+from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import HoistedSeed, as_seed
 
 

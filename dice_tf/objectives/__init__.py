@@ -7,7 +7,8 @@ from dice_tf.objectives.first_order_baseline import (
     FirstOrderBaselineObjective,
 )
 from dice_tf.objectives.function import FunctionObjective
-from dice_tf.objectives.objective import GameState, Objective, Play
+from dice_tf.objectives.game_objective import GameState
+from dice_tf.objectives.objective import Objective, Play
 from dice_tf.objectives.sampled_tasks import SampledTasks
 from dice_tf.objectives.surrogate import SurrogateObjective
 from dice_tf.objectives.tasks import TaskFamily

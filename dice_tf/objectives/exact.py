@@ -13,12 +13,8 @@ from dice_tf.exact import (
     state_visits,
 )
 from dice_tf.games.finite import FiniteGame
-from dice_tf.objectives.objective import (
-    GameObjective,
-    GameState,
-    Params,
-    Play,
-)
+from dice_tf.objectives.game_objective import GameObjective, GameState
+from dice_tf.objectives.objective import Params, Play
 
 
 class ExactObjective(GameObjective):

@@ -19,12 +19,8 @@ from dice_tf.objectives.baselines import (
     seat_critics,
 )
 from dice_tf.objectives.divergences import mean_divergences
-from dice_tf.objectives.objective import (
-    GameObjective,
-    GameState,
-    Params,
-    Play,
-)
+from dice_tf.objectives.game_objective import GameObjective, GameState
+from dice_tf.objectives.objective import Params, Play
 from dice_tf.replicas import mean_over_replicas, num_replicas, to_replicas
 from dice_tf.returns import discount_weights, lambda_returns
 from dice_tf.rollout import sample_trajectory

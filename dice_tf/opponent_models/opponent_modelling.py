@@ -11,7 +11,8 @@ from dice_tf.inner_optimizers import Adam, InnerOptimizer
 from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
 from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import Learner, LearnerStep
-from dice_tf.objectives.objective import GameObjective, Objective, Params
+from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective, Params
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
 from dice_tf.replicas import mean_over_replicas
 from dice_tf.trajectory import Trajectory, player_divergences

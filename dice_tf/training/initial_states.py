@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from dice_tf.learners.learner import Learner
-from dice_tf.objectives.objective import GameObjective, Objective
+from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective
 from dice_tf.policies.initial import initial_params
 from dice_tf.training.steps import PlayerState
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.objectives import FunctionObjective
-from dice_tf.objectives.objective import GameObjective, check_objective
+from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import check_objective
 from tests.toys import (
     ASYMMETRIC,
     exact_objective,

@@ -1,0 +1,116 @@
+"""The values of policies in a game, whatever they are computed from."""
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_number, check_per_player
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
+from dice_tf.objectives.objective import Objective, Params
+from dice_tf.policies.actor import Actor
+
+
+class GameState(NamedTuple):
+    """What training changes beside the policies' parameters, per player.
+
+    Attributes:
+      non_trainable: values of each policy's non-trainable variables.
+      critics: `Weights` of each critic, or an empty tuple without critics.
+    """
+
+    non_trainable: tuple[list[tf.Tensor], ...]
+    critics: tuple[Weights, ...]
+
+
+class GameObjective(Objective):
+    """The values of policies in a game.
+
+    Args:
+      game: the game.
+      policies: one `keras.Model` per player.
+      discount: in [0, 1].
+
+    Attributes:
+      game: the game.
+      policies: the models.
+      actors: the models in their seats.
+      discount: the discount.
+    """
+
+    def __init__(
+        self, game: Game, policies: Sequence[keras.Model], discount: float
+    ):
+        if not isinstance(game, Game):
+            raise TypeError(
+                f"`game` must be a dice_tf.games.Game. Received: {game!r}."
+            )
+        self.game = game
+        self.num_players = game.num_players
+        self.policies = check_per_player("policies", policies, game.num_players)
+        self.actors = _seat_actors(self.policies, game)
+        self.discount = check_number("discount", discount, 0.0, 1.0)
+        self.return_scale = (
+            1.0 - self.discount
+            if self.discount < 1.0
+            else 1.0 / game.episode_length
+        )
+
+    @property
+    def has_memory(self) -> bool:
+        return any(actor.has_memory for actor in self.actors)
+
+    def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":
+        """Returns a copy in which other models play.
+
+        What is bound of `state` stays, but for the policies' own variables.
+
+        Args:
+          policies: one `keras.Model` per player.
+
+        Raises:
+          TypeError, ValueError: if they do not fit the game.
+        """
+        other = copy.copy(self)
+        other.policies = check_per_player(
+            "policies", policies, self.num_players
+        )
+        other.actors = _seat_actors(other.policies, self.game)
+        if self._played is not None:
+            other._played = {}
+        if self._bound_state is not None:
+            own = other.initial_state().non_trainable
+            other._bound_state = self._bound_state._replace(non_trainable=own)
+        return other
+
+    def initial_params(self) -> list[list[tf.Tensor]]:
+        """Returns current values of the policies' trainable variables."""
+        return [actor.model.weights().params for actor in self.actors]
+
+    def initial_state(self) -> GameState:
+        return GameState(
+            tuple(actor.model.weights().non_trainable for actor in self.actors),
+            (),
+        )
+
+    def player_weights(
+        self, params: Params, state: GameState | None = None
+    ) -> list[Weights]:
+        """Pairs parameters with the policies' other variables."""
+        state = self._resolve(state)
+        return [
+            Weights(list(own), list(fixed))
+            for own, fixed in zip(params, state.non_trainable, strict=True)
+        ]
+
+
+def _seat_actors(
+    policies: Sequence[keras.Model], game: Game
+) -> tuple[Actor, ...]:
+    return tuple(
+        Actor(policy, game, player_id)
+        for player_id, policy in enumerate(policies)
+    )
