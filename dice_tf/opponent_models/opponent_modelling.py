@@ -22,8 +22,7 @@ class OpponentModelState(NamedTuple):
     """What `OpponentModelling` remembers, with the learner it wraps.
 
     Attributes:
-      params: one list of tensors per player, of the models; empty where there
-        is no model.
+      params: one list of tensors per player, empty where there is no model.
       slots: one nest of tensors per player, of the models' optimiser.
       learner: state of the wrapped learner.
       metrics: two scalars, what the last step measured.
