@@ -12,10 +12,11 @@ import tensorflow as tf
 
 import dice_tf
 from experiments import ipd
-from experiments.building import training
+from experiments.building import builders, training
 from experiments.results.curves_csv import read_curves
 from experiments.results.outputs import OutputFolder
 from tests.experiments.parsed_flags import parsed_flags
+from tests.strategies import mirrored
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = {
@@ -221,7 +222,9 @@ def test_an_argument_that_is_no_flag_is_refused(tmp_path) -> None:
         ipd.main(["ipd", "naive"])
 
 
-def test_a_strategy_trains_the_same(finished, tmp_path) -> None:
+def test_a_strategy_trains_the_same(finished, tmp_path, monkeypatch) -> None:
+    # A second one on the same devices would take the keys of the first.
+    monkeypatch.setattr(builders, "build_strategy", lambda name: mirrored())
     folder = _run(tmp_path, "--strategy=mirrored")
     assert {path.name for path in folder.iterdir()} == FILES
     flags = json.loads((folder / "config.json").read_text())["flags"]
