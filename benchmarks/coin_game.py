@@ -11,12 +11,12 @@ programs do not play the same game. Needs JAX: pip install -e ".[benchmarks]".
 
 import importlib.util
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from absl import app, flags
 
+from benchmarks.timing import seconds_in_turns
 from experiments.results.outputs import SUMMARY, OutputFolder, write_json
 
 FLAGS = flags.FLAGS
@@ -31,31 +31,6 @@ flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
 _TOLERANCE = 4.5
 
 
-def time_in_turns(
-    programs: dict[str, Callable[[int], np.ndarray]], num_repetitions: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Runs programs turn by turn, after one run of each that does not count.
-
-    Args:
-      programs: by name a function of a seed.
-      num_repetitions: number of turns that count.
-
-    Returns:
-      Seconds of each turn, and what was returned in it, by name.
-    """
-    seconds = {name: [] for name in programs}
-    results = {name: [] for name in programs}
-    for seed in range(num_repetitions + 1):
-        for name, program in programs.items():
-            start = time.perf_counter()
-            results[name].append(program(seed))
-            seconds[name].append(time.perf_counter() - start)
-    return tuple(
-        {name: np.array(own[1:]) for name, own in measured.items()}
-        for measured in (seconds, results)
-    )
-
-
 def difference(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the difference of two means, in standard errors."""
     error = np.sqrt(sum(np.var(x, ddof=1) / len(x) for x in (first, second)))
@@ -63,14 +38,14 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def report(
-    seconds: dict[str, np.ndarray], results: dict[str, np.ndarray]
+    seconds: dict[str, np.ndarray], results: dict[str, list[np.ndarray]]
 ) -> list[dict]:
     """Prints the times, and returns the checks."""
     for name, own in seconds.items():
         microseconds = 1e6 * np.median(own) / FLAGS.episode_length
         print(
             f"{name:10} {microseconds:8.1f} us per step, "
-            f"{results[name].mean():.4f} absolute rewards per step"
+            f"{np.mean(results[name]):.4f} absolute rewards per step"
         )
     ratio = float(np.median(seconds["TensorFlow"] / seconds["JAX"]))
     gap = difference(results["TensorFlow"], results["JAX"])
@@ -103,7 +78,9 @@ def main(argv: Sequence[str]) -> None:
         "TensorFlow": tensorflow_program(*sizes),
         "JAX": jax_program(*sizes),
     }
-    checks = report(*time_in_turns(programs, FLAGS.num_repetitions))
+    for program in programs.values():
+        program(0)  # Compiles it.
+    checks = report(*seconds_in_turns(programs, FLAGS.num_repetitions))
     if FLAGS.output_dir is not None:
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
         with folder.collect() as stage:

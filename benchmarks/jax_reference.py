@@ -195,9 +195,7 @@ def value(
     return total / settings.batch_size
 
 
-def grouped_rollout(
-    settings: Settings, params: Any, uniforms: jax.Array
-) -> jax.Array:
+def grouped_rollout(params: Any, uniforms: jax.Array) -> jax.Array:
     """Plays all groups, from uniforms `[groups, T, 2, B / groups]`."""
     if uniforms.shape[0] == 1:
         return rollout(params, uniforms[0])[None]
@@ -220,7 +218,7 @@ def direction(
         imagined = [None, None]
         imagined[player], imagined[other] = own, params[other]
         for step in range(settings.num_lookaheads):
-            plays = grouped_rollout(settings, imagined, uniforms[step])
+            plays = grouped_rollout(imagined, uniforms[step])
             first_play = plays if first_play is None else first_play
 
             def opponent_value(theirs, plays=plays):
@@ -234,7 +232,7 @@ def direction(
                 imagined[other],
                 gradient,
             )
-        plays = grouped_rollout(settings, imagined, uniforms[-1])
+        plays = grouped_rollout(imagined, uniforms[-1])
         first_play = plays if first_play is None else first_play
         result = value(settings, player, imagined, critics[player], plays)
         return result, first_play

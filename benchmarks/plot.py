@@ -4,19 +4,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.programs import Size
+
 _PANELS = {
     "batch_size": "batch size",
     "episode_length": "episode length",
     "num_lookaheads": "look-aheads",
     "hidden_units": "hidden units",
     "num_seeds": "runs at once",
-}
-_BASE = {
-    "batch_size": 128,
-    "episode_length": 150,
-    "num_lookaheads": 1,
-    "hidden_units": 0,
-    "num_seeds": 1,
 }
 
 
@@ -44,12 +39,12 @@ def draw(entries: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
             median, low, high = ([1e3 * v for v in own] for own in y)
             panel.plot(x, median, "o-", label=program)
             panel.fill_between(x, low, high, alpha=0.2)
+            panel.legend()
         panel.set_xlabel(label)
         panel.set_yscale("log")
         if setting in ("batch_size", "episode_length"):
             panel.set_xscale("log")
     axes[0].set_ylabel("milliseconds per iteration")
-    axes[0].legend()
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -57,7 +52,7 @@ def draw(entries: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
 def _points(
     entries: Sequence[dict[str, Any]], setting: str, program: str
 ) -> list[tuple[float, ...]]:
-    base = dict(_BASE)
+    base = {name: Size._field_defaults[name] for name in _PANELS}
     # Many runs at once are those of the default batch.
     if setting == "num_seeds":
         base["batch_size"] = 64

@@ -114,12 +114,12 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
     from benchmarks.timing import alternate
 
     size = programs.Size(**case.size)
-    # Slow programs make one iteration a call, and less often than others.
     calls = {
         "ours": (programs.ours(size, num_turns), size.iterations),
         "jax": (programs.jax_reference(size), size.iterations),
     }
     timings = alternate(calls, num_turns)
+    # Slow programs make one iteration a call, and less often than others.
     slow = {name: (getattr(programs, name)(size), 1) for name in case.others}
     timings.update(alternate(slow, 3))
     jax = timings["jax"].median_seconds

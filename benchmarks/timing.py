@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,32 @@ class Timing(NamedTuple):
     max_seconds: float
 
 
+def seconds_in_turns(
+    programs: Mapping[str, Callable[[int], Any]], num_turns: int
+) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+    """Runs programs turn by turn, so that what disturbs one disturbs all.
+
+    Args:
+      programs: by name a function of the number of the turn.
+      num_turns: how often each is called.
+
+    Returns:
+      Seconds of each call, and what it returned, by name.
+    """
+    seconds = {name: np.zeros(num_turns) for name in programs}
+    results = {name: [] for name in programs}
+    for turn in range(num_turns):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            results[name].append(program(turn))
+            seconds[name][turn] = time.perf_counter() - start
+    return seconds, results
+
+
 def alternate(
     programs: Mapping[str, tuple[Callable[[], None], int]], num_turns: int
 ) -> dict[str, Timing]:
-    """Times programs in turns, so that what disturbs one disturbs all.
+    """Times programs in turns.
 
     Args:
       programs: by name a function that has been called before (compiled), and
@@ -32,16 +54,15 @@ def alternate(
     Returns:
       By name, the seconds of one iteration.
     """
-    seconds = {name: [] for name in programs}
-    for _ in range(num_turns):
-        for name, (call, num_iterations) in programs.items():
-            start = time.perf_counter()
-            call()
-            elapsed = time.perf_counter() - start
-            seconds[name].append(elapsed / num_iterations)
-    return {
-        name: Timing(
-            float(np.median(own)), float(np.min(own)), float(np.max(own))
-        )
-        for name, own in seconds.items()
+    calls = {
+        name: lambda _, call=call: call()
+        for name, (call, _) in programs.items()
     }
+    seconds, _ = seconds_in_turns(calls, num_turns)
+    timings = {}
+    for name, (_, num_iterations) in programs.items():
+        own = seconds[name] / num_iterations
+        timings[name] = Timing(
+            float(np.median(own)), float(own.min()), float(own.max())
+        )
+    return timings

@@ -11,10 +11,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_rank, check_same_shape
 from dice_tf.cumulative_sums import cumulative_sum
-from dice_tf.returns import (
-    discount_weights,
-    discounted_errors,
-)
+from dice_tf.returns import discount_weights, discounted_errors
 
 LEAVE_ONE_OUT = "leave_one_out"
 

@@ -25,10 +25,7 @@ from dice_tf.dice import (
     magic_box,
     mean_of_others,
 )
-from dice_tf.returns import (
-    discount_weights,
-    generalized_advantages,
-)
+from dice_tf.returns import discount_weights, generalized_advantages
 
 __all__ = [
     "first_order_baseline_objective",

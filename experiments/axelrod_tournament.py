@@ -14,7 +14,6 @@ others. The folder gets tournament.csv (the ranking), pair_payoffs.csv,
 payoffs.png, summary.json and config.json.
 """
 
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.requirements import require_matplotlib
+from experiments.command_line.requirements import require, require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.matches.axelrod_settings import Settings, resolve
 from experiments.matches.entrants import SYNTAX
@@ -62,10 +61,7 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
-        if importlib.util.find_spec("axelrod") is None:
-            raise ValueError(
-                "The strategies need axelrod: pip install -e '.[axelrod]'."
-            )
+        require("axelrod", "The strategies need", "axelrod")
         settings = resolve(FLAGS)
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:

@@ -12,7 +12,6 @@ picture of them, config.json, and summary.json with what was measured and
 required. The exit status is 1 if a check fails.
 """
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +25,7 @@ from experiments.command_line.flag_parsers import (
     whole_number,
 )
 from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.meta_learning.maml_settings import (
     ESTIMATORS,
@@ -91,10 +91,7 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise ValueError(
-                "The pictures need matplotlib: pip install -e '.[experiments]'."
-            )
+        require_matplotlib()
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:
         checks = run(folder, resolve(FLAGS))

@@ -13,7 +13,6 @@ config.json and cross_play.png; the terminal shows the ranking, and for each
 policy its name and how much a best responder takes out of it.
 """
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, optional, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.tournament_settings import Settings, resolve
@@ -64,10 +64,7 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise ValueError(
-                "The pictures need matplotlib: pip install -e '.[experiments]'."
-            )
+        require_matplotlib()
         settings = resolve(FLAGS)
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:

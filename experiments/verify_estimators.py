@@ -10,7 +10,6 @@ The folder gets a picture of each, config.json, and summary.json with what was
 measured and required. The exit status is 1 if a check fails.
 """
 
-import importlib.util
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.flag_parsers import define, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.estimators.verification_sizes import FULL, QUICK, Sizes
 from experiments.results.checks import Check, as_table, summary
@@ -65,10 +65,7 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise ValueError(
-                "The pictures need matplotlib: pip install -e '.[experiments]'."
-            )
+        require_matplotlib()
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     try:
         checks = verify(folder, FLAGS.seed, FLAGS.quick)

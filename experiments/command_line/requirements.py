@@ -4,12 +4,20 @@ import importlib.util
 
 
 def require_matplotlib() -> None:
-    """Raises if there is nothing to draw with.
+    """Raises if there is nothing to draw with."""
+    require("matplotlib", "The pictures need", "experiments")
+
+
+def require(module: str, need: str, extra: str) -> None:
+    """Raises if an optional library is missing.
+
+    Args:
+      module: what is imported.
+      need: start of the message, up to the module's name.
+      extra: of setup.py, which installs it.
 
     Raises:
       ValueError: with the command that installs it.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "The pictures need matplotlib: pip install -e '.[experiments]'."
-        )
+    if importlib.util.find_spec(module) is None:
+        raise ValueError(f"{need} {module}: pip install -e '.[{extra}]'.")
