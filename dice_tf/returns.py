@@ -38,6 +38,12 @@ def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
     return tf.math.cumprod(discount, axis=0, exclusive=True)
 
 
+def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
+    """Returns the mean over episodes of their discounted returns, a scalar."""
+    weights = discount_weights(discount, rewards)
+    return tf.reduce_mean(tf.reduce_sum(weights * rewards, axis=0))
+
+
 def discounted_errors(
     rewards: tf.Tensor, values: tf.Tensor, discount: Any
 ) -> tf.Tensor:

@@ -1,76 +1,51 @@
 """State values as baselines: of a critic, or from the batch itself."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_choice, check_per_player
-from dice_tf.dice import LEAVE_ONE_OUT
+from dice_tf.checks import check_choice
+from dice_tf.dice import LEAVE_ONE_OUT, is_leave_one_out, mean_of_others
 from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
-from dice_tf.recurrent_models import seat_model
 from dice_tf.replicas import num_replicas, sum_over_replicas
 from dice_tf.returns import discount_weights, returns_to_go
 from dice_tf.tables import lookup
 from dice_tf.trajectory import Trajectory
 
 
-class SeatCritic:
-    """A critic network in a seat of a game.
-
-    Args:
-      critic: a `keras.Model` from observations to one output, the value;
-        with memory from `[observations, *states]` to `[value, *states]`.
-      game: the game.
-      player_id: the seat.
+class CentringMeans(NamedTuple):
+    """A leave-one-out baseline that has been computed, see `dice_objective`.
 
     Attributes:
-      model: the network, as a `SeatModel`.
-
-    Raises:
-      TypeError: if the critic is no `keras.Model`.
-      ValueError: if its inputs or outputs do not fit the seat.
+      means: `[T, B]`, what centres the discounted rewards.
     """
 
-    def __init__(self, critic: keras.Model, game: Game, player_id: int):
-        name = f"critics[{player_id}]"
-        shape = game.observation_shapes[player_id]
-        self.model = seat_model(name, critic, shape, game.dtype)
-        if self.model.num_outputs != 1:
-            raise ValueError(
-                f"`{name}` must have 1 output, the value. "
-                f"Received {self.model.num_outputs}."
-            )
-        self._player_id = player_id
-        self._states = None
-        if isinstance(game, FiniteGame):
-            self._states = tf.constant(game.observations[player_id], game.dtype)
+    means: tf.Tensor
 
-    def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
-        """Returns the value before each step, `[T, B]`, differentiable."""
-        if trajectory.states is None or self.model.has_memory:
-            observations = trajectory.observations[self._player_id]
-            return tf.squeeze(self.model(weights, observations), axis=-1)
-        table = self.model(weights, self._states)
-        return lookup(tf.squeeze(table, axis=-1), trajectory.states)
+    def __call__(self, discounted: tf.Tensor) -> tf.Tensor:
+        return self.means
 
 
-def seat_critics(
-    critics: Sequence[keras.Model] | None, game: Game
-) -> tuple[SeatCritic, ...]:
-    """Returns the critics in their seats; empty if there are none."""
-    if critics is None:
-        return ()
-    return tuple(
-        SeatCritic(critic, game, player_id)
-        for player_id, critic in enumerate(
-            check_per_player("critics", critics, game.num_players)
-        )
-    )
+def by_episode(
+    baselines: Sequence[Any], rewards: Sequence[tf.Tensor], discount: Any
+) -> list[Any]:
+    """Returns baselines that hold tensors `[T, B]` (or are `None`).
+
+    Args:
+      baselines: of `dice_objective`, one per player, all of one kind.
+      rewards: one tensor `[T, B]` per player.
+      discount: of `dice_objective`.
+    """
+    if baselines[0] is None or not is_leave_one_out(baselines[0]):
+        return list(baselines)
+    means = []
+    for baseline, own in zip(baselines, rewards, strict=True):
+        discounted = discount_weights(discount, own) * own
+        means.append(CentringMeans(mean_of_others(baseline, discounted)))
+    return means
 
 
 def leave_one_out_over_replicas(x: tf.Tensor) -> tf.Tensor:
@@ -187,6 +162,34 @@ OF_THE_BATCH = {
     STATE_VALUES: leave_one_out_state_values,
     BELLMAN_VALUES: bellman_state_values,
 }
+
+
+def batch_baseline(
+    baseline: str | None,
+    game: Game,
+    trajectory: Trajectory,
+    discount: float,
+    player_id: int,
+) -> Any:
+    """Returns what `dice_objective` takes as the baseline of that name.
+
+    Args:
+      baseline: any but that of critics.
+      game: what was played.
+      trajectory: the play.
+      discount: in [0, 1].
+      player_id: whose baseline.
+    """
+    if baseline in OF_THE_BATCH:
+        return OF_THE_BATCH[baseline](
+            trajectory.states,
+            trajectory.rewards[player_id],
+            game.num_states,
+            discount,
+        )
+    if baseline == LEAVE_ONE_OUT and num_replicas() > 1:
+        return leave_one_out_over_replicas
+    return baseline
 
 
 def check_baseline(

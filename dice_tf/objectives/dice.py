@@ -51,6 +51,10 @@ class DiCEObjective(SampledObjective):
         two below 1 the baseline must be one of state values.
       critic_td_lambda: in [0, 1]: with 1, critics are trained on returns,
         below 1 on lambda-returns.
+      num_groups: number of groups of episodes whose log-probabilities and
+        their derivatives are computed one after the other. It changes no
+        result: memory falls, above all with networks, and time rises, since
+        derivatives compute their group again. Must divide `batch_size`.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -74,6 +78,7 @@ class DiCEObjective(SampledObjective):
         lambda_: float = 1.0,
         tau: float = 1.0,
         critic_td_lambda: float = 1.0,
+        num_groups: int = 1,
     ):
         super().__init__(
             game,
@@ -83,6 +88,7 @@ class DiCEObjective(SampledObjective):
             baseline,
             critics,
             critic_td_lambda,
+            num_groups,
         )
         self.lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
         self.tau = check_number("tau", tau, 0.0, 1.0)

@@ -8,21 +8,22 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
-from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.games.game import Game
 from dice_tf.models import Weights, weights_to_replicas
 from dice_tf.objectives.baselines import (
     CRITIC,
-    OF_THE_BATCH,
+    batch_baseline,
+    by_episode,
     check_baseline,
-    leave_one_out_over_replicas,
-    seat_critics,
 )
 from dice_tf.objectives.divergences import mean_divergences
+from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
-from dice_tf.replicas import mean_over_replicas, num_replicas, to_replicas
-from dice_tf.returns import discount_weights, lambda_returns
+from dice_tf.objectives.seat_critics import seat_critics
+from dice_tf.objectives.shared_plays import played_once
+from dice_tf.replicas import mean_over_replicas, to_replicas
+from dice_tf.returns import mean_return
 from dice_tf.rollout import sample_trajectory
 from dice_tf.trajectory import (
     Trajectory,
@@ -44,6 +45,7 @@ class SampledObjective(GameObjective):
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
       critic_td_lambda: in [0, 1], of the critics' targets.
+      num_groups: number of groups of episodes, one at a time differentiated.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -60,6 +62,7 @@ class SampledObjective(GameObjective):
         baseline: str | None,
         critics: Sequence[keras.Model] | None,
         critic_td_lambda: float,
+        num_groups: int,
     ):
         super().__init__(game, policies, discount)
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
@@ -68,6 +71,7 @@ class SampledObjective(GameObjective):
         self.critic_td_lambda = check_number(
             "critic_td_lambda", critic_td_lambda, 0.0, 1.0
         )
+        self.num_groups = check_groups(num_groups, batch_size)
 
     @property
     def has_memory(self) -> bool:
@@ -93,24 +97,16 @@ class SampledObjective(GameObjective):
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
         weights = weights_to_replicas(weights)
-        values = tuple(
-            tf.reduce_mean(
-                tf.reduce_sum(
-                    discount_weights(self._discounts(trajectory), rewards)
-                    * rewards,
-                    axis=0,
-                )
-            )
-            for rewards in trajectory.rewards
-        )
-        entropies = tuple(
+        discounts = self._discounts(trajectory)
+        values = [mean_return(own, discounts) for own in trajectory.rewards]
+        entropies = [
             tf.reduce_mean(
                 player_entropies(
                     actor, weights[player_id], trajectory, player_id
                 )
             )
             for player_id, actor in enumerate(self.actors)
-        )
+        ]
         means = mean_over_replicas([*values, *entropies])
         return Play(
             tuple(means[: self.num_players]),
@@ -140,20 +136,17 @@ class SampledObjective(GameObjective):
         if not self.critics:
             return super().critic_losses(critic_params, play, state)
         state = self._resolve(state)
-        trajectory = play.trajectory
-        losses = []
-        for player_id, params in enumerate(critic_params):
-            params = to_replicas(params)
-            own = state.critics[player_id]._replace(params=params)
-            values = self.critics[player_id](own, trajectory)
-            targets = lambda_returns(
-                trajectory.rewards[player_id],
-                values,
-                discount=self._discounts(trajectory),
-                lambda_=self.critic_td_lambda,
+        losses = [
+            critic.loss(
+                own._replace(params=to_replicas(params)),
+                play.trajectory,
+                self._discounts(play.trajectory),
+                self.critic_td_lambda,
             )
-            errors = values - tf.stop_gradient(targets)
-            losses.append(tf.reduce_mean(tf.square(errors)))
+            for critic, own, params in zip(
+                self.critics, state.critics, critic_params, strict=True
+            )
+        ]
         return tuple(mean_over_replicas(losses))
 
     def _values(
@@ -162,6 +155,31 @@ class SampledObjective(GameObjective):
         weights = self.player_weights(params, state)
         trajectory = self._sample(weights, seed)
         weights = weights_to_replicas(weights)
+        baselines = [
+            self._baseline(trajectory, state, player_id)
+            for player_id in range(self.num_players)
+        ]
+        if self.num_groups == 1:
+            values = self._estimates(weights, trajectory, baselines)
+        else:
+            values = grouped_estimates(
+                self._estimates,
+                self.num_groups,
+                weights,
+                trajectory,
+                by_episode(
+                    baselines, trajectory.rewards, self._discounts(trajectory)
+                ),
+            )
+        return tuple(mean_over_replicas(values))
+
+    def _estimates(
+        self,
+        weights: Sequence[Weights],
+        trajectory: Trajectory,
+        baselines: Sequence[Any],
+    ) -> list[tf.Tensor]:
+        """Returns each player's mean objective over the given episodes."""
         log_probs = tf.add_n(
             [
                 player_log_probs(
@@ -170,18 +188,15 @@ class SampledObjective(GameObjective):
                 for player_id, actor in enumerate(self.actors)
             ]
         )
-        values = [
+        discounts = self._discounts(trajectory)
+        return [
             tf.reduce_mean(
-                self._estimate(
-                    log_probs,
-                    trajectory.rewards[player_id],
-                    self._discounts(trajectory),
-                    self._baseline(trajectory, state, player_id),
-                )
+                self._estimate(log_probs, rewards, discounts, baseline)
             )
-            for player_id in range(self.num_players)
+            for rewards, baseline in zip(
+                trajectory.rewards, baselines, strict=True
+            )
         ]
-        return tuple(mean_over_replicas(values))
 
     def divergences(
         self,
@@ -208,22 +223,13 @@ class SampledObjective(GameObjective):
                 "`seed` must be an int32 tensor of shape [2]: a sampled "
                 "objective needs one. Received: None."
             )
-        if self._played is None:
-            return self._sample_anew(weights, seed)
-        # Identity, not equality; what is held here cannot lose its identity.
-        inputs = (seed, tf.nest.flatten([own.params for own in weights]))
-        key = (
-            id(tf.compat.v1.get_default_graph()),
-            id(seed),
-            *(id(param) for param in inputs[1]),
-        )
-        if key not in self._played:
-            self._played[key] = self._sample_anew(weights, seed), inputs
-        return self._played[key][0]
-
-    def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
-        return sample_trajectory(
-            self.game, self.actors, weights, self.batch_size, seed
+        inputs = [seed, *tf.nest.flatten([own.params for own in weights])]
+        return played_once(
+            self._played,
+            inputs,
+            lambda: sample_trajectory(
+                self.game, self.actors, weights, self.batch_size, seed
+            ),
         )
 
     def _discounts(self, trajectory: Trajectory) -> Any:
@@ -235,16 +241,9 @@ class SampledObjective(GameObjective):
     def _baseline(
         self, trajectory: Trajectory, state: GameState, player_id: int
     ) -> Any:
-        if self.baseline in OF_THE_BATCH:
-            return OF_THE_BATCH[self.baseline](
-                trajectory.states,
-                trajectory.rewards[player_id],
-                self.game.num_states,
-                self.discount,
-            )
         if self.baseline == CRITIC:
             critic = self.critics[player_id]
             return critic(state.critics[player_id], trajectory)
-        if self.baseline == LEAVE_ONE_OUT and num_replicas() > 1:
-            return leave_one_out_over_replicas
-        return self.baseline
+        return batch_baseline(
+            self.baseline, self.game, trajectory, self.discount, player_id
+        )

@@ -37,7 +37,7 @@ class SurrogateObjective(SampledObjective):
         needed by the baseline `"critic"`.
       tau: in [0, 1], of the generalised advantages; below 1 the baseline must
         be one of state values, whose errors then bias the derivatives.
-      critic_td_lambda: as of `DiCEObjective`.
+      critic_td_lambda, num_groups: as of `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -60,6 +60,7 @@ class SurrogateObjective(SampledObjective):
         *,
         tau: float = 1.0,
         critic_td_lambda: float = 1.0,
+        num_groups: int = 1,
     ):
         super().__init__(
             game,
@@ -69,6 +70,7 @@ class SurrogateObjective(SampledObjective):
             baseline,
             critics,
             critic_td_lambda,
+            num_groups,
         )
         self.tau = check_number("tau", tau, 0.0, 1.0)
         if self.tau < 1.0:

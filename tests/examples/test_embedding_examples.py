@@ -13,7 +13,7 @@ from examples import (
     trajectories_from_tf_data,
 )
 
-EXAMPLES = pathlib.Path(pretrained_trunk.__file__).parent.glob("*.py")
+EXAMPLES = sorted(pathlib.Path(pretrained_trunk.__file__).parent.glob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from dice_tf import exact
 from dice_tf.games import FiniteGame
 from dice_tf.models import Weights
 from dice_tf.objectives import baselines
+from dice_tf.objectives.seat_critics import SeatCritic
 from dice_tf.policies.actor import Actor
 from dice_tf.rollout import sample_trajectory
 from tests import oracles
@@ -245,7 +246,7 @@ def test_a_critic_values_what_its_player_sees(player_id):
         actors = [Actor(policy, kind, i) for i, policy in enumerate(policies)]
         weights = [actor.model.weights() for actor in actors]
         trajectory = sample_trajectory(kind, actors, weights, 3, [1, 2])
-        seat = baselines.SeatCritic(critic, kind, player_id)
+        seat = SeatCritic(critic, kind, player_id)
         values = seat(seat.model.weights(), trajectory)
         expected = trajectory.observations[player_id] @ table
         np.testing.assert_array_equal(values, expected[..., 0])

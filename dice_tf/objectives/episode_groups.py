@@ -1,0 +1,139 @@
+"""Means over groups of a batch's episodes, one group at a time.
+
+What a policy network computes for a batch, and what its derivatives keep of
+it, takes memory in proportion to the batch. Taken group by group, it takes
+that of one group; derivatives of any order are taken group by group, too, for
+which a group is computed again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.checks import check_whole_number
+from dice_tf.models import Weights
+from dice_tf.trajectory import Trajectory
+
+
+def mean_over_groups(
+    function: Callable[..., Sequence[tf.Tensor]],
+    num_groups: int,
+    args: Sequence[tf.Tensor],
+) -> list[tf.Tensor]:
+    """Returns `1/G sum_g function(g, *args)`, in a loop over `g`.
+
+    The vector-Jacobian product of such a mean is again one, of the products
+    of the groups, and is computed as such; so on for every order.
+
+    Args:
+      function: from the number of a group, an int32 scalar, and tensors to
+        scalars. It may use other tensors, through which no gradient flows.
+      num_groups: G.
+      args: floating tensors.
+
+    Returns:
+      One scalar for each that `function` returns, differentiable in `args` to
+      any order.
+    """
+    number = len(args)
+
+    @tf.custom_gradient
+    def mean(*args: tf.Tensor) -> Any:
+        def backward(*cotangents: tf.Tensor) -> list[tf.Tensor]:
+            def product(group: tf.Tensor, *both: tf.Tensor) -> list[tf.Tensor]:
+                own, upstream = both[:number], both[number:]
+                with tf.GradientTape() as tape:
+                    tape.watch(own)
+                    values = function(group, *own)
+                return tape.gradient(
+                    values,
+                    own,
+                    output_gradients=list(upstream),
+                    unconnected_gradients=tf.UnconnectedGradients.ZERO,
+                )
+
+            return mean_over_groups(product, num_groups, [*args, *cotangents])
+
+        # A loop that a tape has seen cannot be vectorised.
+        held = [tf.stop_gradient(x) for x in args]
+        return _loop(lambda group: function(group, *held), num_groups), backward
+
+    return list(mean(*args))
+
+
+def _loop(
+    function: Callable[[tf.Tensor], Sequence[tf.Tensor]], num_groups: int
+) -> list[tf.Tensor]:
+    first = [x / num_groups for x in function(tf.constant(0))]
+
+    def add(group: tf.Tensor, *sums: tf.Tensor) -> tuple:
+        own = function(group)
+        sums = [x + y / num_groups for x, y in zip(sums, own, strict=True)]
+        return group + 1, *sums
+
+    _, *sums = tf.while_loop(
+        lambda group, *_: group < num_groups,
+        add,
+        (tf.constant(1), *first),
+        maximum_iterations=num_groups - 1,
+    )
+    return sums
+
+
+def grouped_estimates(
+    estimates: Callable[..., Sequence[tf.Tensor]],
+    num_groups: int,
+    weights: Sequence[Weights],
+    trajectory: Trajectory,
+    baselines: Sequence[Any],
+) -> list[tf.Tensor]:
+    """Returns means over the episodes, from one group after the other.
+
+    Args:
+      estimates: from weights, a trajectory and baselines to scalars, means
+        over the trajectory's episodes.
+      num_groups: G, which divides B.
+      weights: the players' weights, in whose parameters the result is
+        differentiable to any order.
+      trajectory: what was played.
+      baselines: nest of tensors `[T, B]`, and `None`.
+
+    Returns:
+      What `estimates` returns of the whole trajectory.
+    """
+    params = [own.params for own in weights]
+
+    def of_group(group: tf.Tensor, *flat: tf.Tensor) -> Sequence[tf.Tensor]:
+        own = tf.nest.pack_sequence_as(params, flat)
+        own_weights = [
+            x._replace(params=y) for x, y in zip(weights, own, strict=True)
+        ]
+        play, values = _episodes(group, num_groups, (trajectory, baselines))
+        return estimates(own_weights, play, values)
+
+    return mean_over_groups(of_group, num_groups, tf.nest.flatten(params))
+
+
+def _episodes(group: tf.Tensor, num_groups: int, nest: Any) -> Any:
+    """Returns the episodes `[T, B / G, ...]` of what has `[T, B, ...]`."""
+
+    def take(x: tf.Tensor | None) -> tf.Tensor | None:
+        if x is None:
+            return None
+        length, batch_size, *rest = x.shape
+        shape = [length, num_groups, batch_size // num_groups, *rest]
+        return tf.reshape(x, shape)[:, group]
+
+    return tf.nest.map_structure(take, nest)
+
+
+def check_groups(num_groups: Any, batch_size: int) -> int:
+    """Returns the number of groups, or raises if they are not of one size."""
+    check_whole_number("num_groups", num_groups, 1)
+    if batch_size % num_groups:
+        raise ValueError(
+            "`num_groups` must divide `batch_size`. Received: "
+            f"num_groups={num_groups}, batch_size={batch_size}."
+        )
+    return num_groups

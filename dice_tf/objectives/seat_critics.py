@@ -1,0 +1,87 @@
+"""Critic networks in the seats of a game."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_per_player
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
+from dice_tf.recurrent_models import seat_model
+from dice_tf.returns import lambda_returns
+from dice_tf.tables import lookup
+from dice_tf.trajectory import Trajectory
+
+
+class SeatCritic:
+    """A critic network in a seat of a game.
+
+    Args:
+      critic: a `keras.Model` from observations to one output, the value;
+        with memory from `[observations, *states]` to `[value, *states]`.
+      game: the game.
+      player_id: the seat.
+
+    Attributes:
+      model: the network, as a `SeatModel`.
+
+    Raises:
+      TypeError: if the critic is no `keras.Model`.
+      ValueError: if its inputs or outputs do not fit the seat.
+    """
+
+    def __init__(self, critic: keras.Model, game: Game, player_id: int):
+        name = f"critics[{player_id}]"
+        shape = game.observation_shapes[player_id]
+        self.model = seat_model(name, critic, shape, game.dtype)
+        if self.model.num_outputs != 1:
+            raise ValueError(
+                f"`{name}` must have 1 output, the value. "
+                f"Received {self.model.num_outputs}."
+            )
+        self._player_id = player_id
+        self._states = None
+        if isinstance(game, FiniteGame):
+            self._states = tf.constant(game.observations[player_id], game.dtype)
+
+    def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
+        """Returns the value before each step, `[T, B]`, differentiable."""
+        if trajectory.states is None or self.model.has_memory:
+            observations = trajectory.observations[self._player_id]
+            return tf.squeeze(self.model(weights, observations), axis=-1)
+        table = self.model(weights, self._states)
+        return lookup(tf.squeeze(table, axis=-1), trajectory.states)
+
+    def loss(
+        self,
+        weights: Weights,
+        trajectory: Trajectory,
+        discount: Any,
+        td_lambda: float,
+    ) -> tf.Tensor:
+        """Returns the mean squared error against lambda-returns, a scalar."""
+        values = self(weights, trajectory)
+        targets = lambda_returns(
+            trajectory.rewards[self._player_id],
+            values,
+            discount=discount,
+            lambda_=td_lambda,
+        )
+        return tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))
+
+
+def seat_critics(
+    critics: Sequence[keras.Model] | None, game: Game
+) -> tuple[SeatCritic, ...]:
+    """Returns the critics in their seats; empty if there are none."""
+    if critics is None:
+        return ()
+    return tuple(
+        SeatCritic(critic, game, player_id)
+        for player_id, critic in enumerate(
+            check_per_player("critics", critics, game.num_players)
+        )
+    )
