@@ -31,7 +31,13 @@ from experiments.settings import run_flags
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
 
-_FACTS = ("matching_pennies", "naive_opponent", "defector", "public_goods")
+_FACTS = (
+    "matching_pennies",
+    "naive_opponent",
+    "defector",
+    "public_goods",
+    "mixed_public_goods",
+)
 # Every fact has a game of its own.
 _FIXED = ("game", "payoffs", "discount")
 
@@ -72,7 +78,8 @@ def _check_flags(values: flags.FlagValues) -> None:
 def _run(folder: OutputFolder) -> bool:
     """Measures, writes and prints; returns whether all checks passed."""
     import_tensorflow()
-    from experiments.comparisons.fact_trainings import FACTS, Record
+    from experiments.comparisons.fact_record import Record
+    from experiments.comparisons.fact_trainings import FACTS
     from experiments.results.provenance import config
 
     record = Record()

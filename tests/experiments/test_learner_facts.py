@@ -86,6 +86,20 @@ def test_the_return_of_a_constant_reward() -> None:
     assert facts.constant_return(-2.0, 0.96, 150) == pytest.approx(expected)
 
 
+def test_a_gain_is_measured_in_standard_errors() -> None:
+    generator = np.random.default_rng(5)
+    returns = generator.normal(0.5, 0.3, [40, 2])
+    others = generator.normal(0.1, 0.2, [30, 3])
+    first, second = returns.mean(axis=1), others.mean(axis=1)
+    variance = first.var(ddof=1) / 40 + second.var(ddof=1) / 30
+    np.testing.assert_allclose(
+        facts.gain_in_errors(returns, others),
+        (first.mean() - second.mean()) / np.sqrt(variance),
+    )
+    assert np.isnan(facts.gain_in_errors(returns[:1], others))
+    assert facts.gain_in_errors(np.ones([2, 1]), np.zeros([2, 1])) == np.inf
+
+
 def test_the_names_of_facts_are_those_of_the_flag() -> None:
     assert tuple(fact_trainings.FACTS) == learner_facts._FACTS
 
