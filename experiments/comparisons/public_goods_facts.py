@@ -14,6 +14,7 @@ chosen on exact values and on runs from seed 1000. What they share:
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -37,13 +38,28 @@ _MULTIPLIERS = {3: 1.5, 5: 2.5}
 # Who shapes, as seats: between the line-ups of a game every seat does.
 _SHAPING_SEATS = {3: ((0, 1), (1, 2)), 5: ((0, 1, 2), (2, 3, 4))}
 
-_AMONG_SHAPERS = Defaults(
-    inner_learning_rate=2.5, learning_rate=6.5, final_learning_rate=0.13
+
+class _Recipe(NamedTuple):
+    """How all players of a training learn where the flags say nothing."""
+
+    defaults: Defaults
+    batch_size: int
+    num_iterations: int
+
+
+_AMONG_SHAPERS = _Recipe(
+    Defaults(
+        inner_learning_rate=3.2, learning_rate=6.5, final_learning_rate=0.13
+    ),
+    batch_size=1000,
+    num_iterations=30,
 )
-_AMONG_OTHERS = _AMONG_SHAPERS
+_AMONG_OTHERS = _Recipe(
+    Defaults(inner_learning_rate=2.5, learning_rate=0.5),
+    batch_size=64,
+    num_iterations=60,
+)
 _DISCOUNT = 0.98
-# Where the flags say nothing.
-_SHARED = {"num_iterations": 40, "initial_logits": NEARLY_EVEN}
 
 
 def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
@@ -52,9 +68,7 @@ def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
     checks = []
     for method in (_SHAPING, _NAIVE):
         name = f"public goods, {method}"
-        settings = _settings(
-            values, [method] * num_players, _AMONG_SHAPERS, batch_size=1000
-        )
+        settings = _settings(values, [method] * num_players, _AMONG_SHAPERS)
         bounds = (
             facts.constant_return(
                 reward, settings.discount, settings.episode_length
@@ -106,7 +120,7 @@ def _mixed(
             _SHAPING if seat in shaping else _NAIVE
             for seat in range(num_players)
         ]
-        settings = _settings(values, learners, _AMONG_OTHERS, batch_size=64)
+        settings = _settings(values, learners, _AMONG_OTHERS)
         finals = record.final_returns(name, settings)
         means = ", ".join(f"{mean:.3f}" for mean in finals.mean(axis=0))
         record.say(f"mean returns {means}")
@@ -127,10 +141,7 @@ def _mixed(
 
 
 def _settings(
-    values: flags.FlagValues,
-    learners: Sequence[str],
-    defaults: Defaults,
-    batch_size: int,
+    values: flags.FlagValues, learners: Sequence[str], recipe: _Recipe
 ) -> Settings:
     """Returns settings of a game with as many players as learners."""
     num_players = len(learners)
@@ -140,16 +151,20 @@ def _settings(
     settings = resolve(
         values,
         parse_method("_vs_".join(learners)).line_up,
-        defaults=defaults,
+        defaults=recipe.defaults,
         game=_GAME,
         payoffs=game.rewards[:, 0].tolist(),
     )
-    shared = _SHARED | {"batch_size": batch_size}
+    chosen = {
+        "batch_size": recipe.batch_size,
+        "num_iterations": recipe.num_iterations,
+        "initial_logits": NEARLY_EVEN,
+    }
     return settings._replace(
         discount=_DISCOUNT,
         **{
             name: value
-            for name, value in shared.items()
+            for name, value in chosen.items()
             if not values[name].present
         },
     )

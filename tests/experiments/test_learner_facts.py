@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from experiments import learner_facts
-from experiments.comparisons import fact_trainings, facts
+from experiments.comparisons import (
+    fact_record,
+    fact_trainings,
+    facts,
+    public_goods_facts,
+)
 from tests.experiments.parsed_flags import parsed_flags
 
 
@@ -126,6 +131,53 @@ def test_a_fact_is_measured_and_written(tmp_path) -> None:
     for check in checks:
         assert set(check) == {"name", "measured", "required", "passed"}
         assert check["required"] == f">= {defection - 0.1:g}"
+
+
+def test_who_shapes_is_compared_with_those_who_do_not() -> None:
+    arguments = (
+        "--num_seeds=2",
+        "--num_iterations=2",
+        "--batch_size=4",
+        "--episode_length=3",
+        "--nojit_compile",
+    )
+    record = fact_record.Record()
+    with parsed_flags(*arguments) as values:
+        (check,) = public_goods_facts._mixed(values, record, 3, [(0, 2)])
+    assert check.required == "> 2" and np.isfinite(check.measured)
+    naive, mixed = record.settings.values()
+    assert naive.learner == ("naive",) * 3
+    assert mixed.learner == ("lola_dice", "naive", "lola_dice")
+    assert mixed.num_iterations == 2 and mixed.batch_size == 4
+
+
+@pytest.mark.parametrize("num_players", [3, 5])
+def test_a_contribution_returns_half_of_itself(num_players: int) -> None:
+    learners = ["naive"] * num_players
+    recipe = public_goods_facts._AMONG_OTHERS
+    with parsed_flags() as values:
+        settings = public_goods_facts._settings(values, learners, recipe)
+    payoffs = np.asarray(settings.payoffs)
+    assert payoffs.shape == (num_players,) + (2,) * num_players
+    nobody = (slice(None), *(1,) * num_players)
+    everybody = (slice(None), *(0,) * num_players)
+    only_the_first = (slice(None), 0, *(1,) * (num_players - 1))
+    np.testing.assert_allclose(payoffs[nobody], 0.0)
+    np.testing.assert_allclose(payoffs[everybody], num_players / 2 - 1.0)
+    np.testing.assert_allclose(
+        payoffs[only_the_first], [-0.5] + [0.5] * (num_players - 1)
+    )
+    assert settings.num_iterations == recipe.num_iterations
+    assert settings.batch_size == recipe.batch_size
+
+
+@pytest.mark.parametrize("num_players", [3, 5])
+def test_every_seat_shapes_in_some_line_up_of_several_kinds(
+    num_players: int,
+) -> None:
+    line_ups = public_goods_facts._SHAPING_SEATS[num_players]
+    assert set().union(*line_ups) == set(range(num_players))
+    assert all(0 < len(seats) < num_players for seats in line_ups)
 
 
 def test_policies_are_averaged_over_the_last_iterations() -> None:
