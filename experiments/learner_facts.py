@@ -5,8 +5,11 @@
 
 In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
 earns more than a naive learner that it meets in the prisoner's dilemma, and is
-not exploited by one that always defects, in both seats; and three LOLA-DiCE
-players contribute to a public good where naive ones do not.
+not exploited by one that always defects, in both seats; three LOLA-DiCE players
+contribute to a public good (multiplier 1.5) where naive ones do not; and those
+who shape earn more among naive players of a public good, of three and of five,
+than if all were naive. Rates, batches and starts of the public goods are in
+comparisons/public_goods_facts.py, with the reasons; flags override them.
 
 The folder gets summary.json, with one check per claim, and config.json.
 """

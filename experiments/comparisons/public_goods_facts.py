@@ -49,10 +49,10 @@ class _Recipe(NamedTuple):
 
 _AMONG_SHAPERS = _Recipe(
     Defaults(
-        inner_learning_rate=3.2, learning_rate=6.5, final_learning_rate=0.13
+        inner_learning_rate=3.0, learning_rate=6.5, final_learning_rate=0.13
     ),
-    batch_size=1000,
-    num_iterations=30,
+    batch_size=2000,
+    num_iterations=40,
 )
 _AMONG_OTHERS = _Recipe(
     Defaults(inner_learning_rate=2.5, learning_rate=0.5),
