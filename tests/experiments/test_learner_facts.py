@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from experiments import learner_facts
+from experiments.building.builders import build_game
 from experiments.comparisons import (
     fact_record,
     fact_trainings,
     facts,
     public_goods_facts,
 )
+from experiments.settings.settings import Settings
 from tests.experiments.parsed_flags import parsed_flags
 
 
@@ -133,22 +135,42 @@ def test_a_fact_is_measured_and_written(tmp_path) -> None:
         assert check["required"] == f">= {defection - 0.1:g}"
 
 
+class _Untrained(fact_record.Record):
+    """Keeps settings and makes returns up: near 1 for those who shape."""
+
+    def final_returns(self, name: str, settings: Settings) -> np.ndarray:
+        self.start(name, settings)
+        shaping = np.asarray(settings.learner) == "lola_dice"
+        noise = np.random.default_rng(7).normal(0.0, 0.2, [6, 1])
+        return shaping + noise
+
+
 def test_who_shapes_is_compared_with_those_who_do_not() -> None:
-    arguments = (
-        "--num_seeds=2",
-        "--num_iterations=2",
-        "--batch_size=4",
-        "--episode_length=3",
-        "--nojit_compile",
-    )
-    record = fact_record.Record()
-    with parsed_flags(*arguments) as values:
+    record = _Untrained()
+    with parsed_flags("--num_iterations=2", "--batch_size=4") as values:
         (check,) = public_goods_facts._mixed(values, record, 3, [(0, 2)])
-    assert check.required == "> 2" and np.isfinite(check.measured)
+    noise = np.random.default_rng(7).normal(0.0, 0.2, 6)
+    error = np.sqrt(2.0 * noise.var(ddof=1) / 6)
+    np.testing.assert_allclose(check.measured, 1.0 / error)
+    assert check.required == "> 2" and check.passed
     naive, mixed = record.settings.values()
     assert naive.learner == ("naive",) * 3
     assert mixed.learner == ("lola_dice", "naive", "lola_dice")
     assert mixed.num_iterations == 2 and mixed.batch_size == 4
+
+
+def test_shapers_are_to_contribute_and_naive_players_to_keep() -> None:
+    with parsed_flags("--num_iterations=2") as values:
+        cooperates, keeps = public_goods_facts.public_goods(
+            values, _Untrained()
+        )
+    assert cooperates.required == ">= 6" and cooperates.measured == 6
+    # A return of x is 2 x of what contributing gains, nearly, over 150 rounds.
+    largest = np.random.default_rng(7).normal(0.0, 0.2, 6).max()
+    assert keeps.required == "<= 0.1" and not keeps.passed
+    np.testing.assert_allclose(
+        keeps.measured, 2.0 * largest / (1.0 - 0.98**150), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("num_players", [3, 5])
@@ -157,6 +179,7 @@ def test_a_contribution_returns_half_of_itself(num_players: int) -> None:
     recipe = public_goods_facts._AMONG_OTHERS
     with parsed_flags() as values:
         settings = public_goods_facts._settings(values, learners, recipe)
+    assert build_game(settings).num_players == num_players
     payoffs = np.asarray(settings.payoffs)
     assert payoffs.shape == (num_players,) + (2,) * num_players
     nobody = (slice(None), *(1,) * num_players)
