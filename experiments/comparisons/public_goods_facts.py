@@ -1,14 +1,18 @@
 """What shaping does to a public good: among shapers, and among others.
 
-The rates, of plain SGD on discounted returns that are not normalised, were
-chosen on exact values and on runs from seed 1000. What they share:
+All seats have tables, one look-ahead and plain SGD on discounted returns that
+are not normalised. Rates were chosen on exact values, and on runs from seed
+1000:
 
-- A public good is worth half of what the prisoner's dilemma is, and has more
-  states; with the discount 0.98 what is played in the end counts more than how
-  it begins.
-- Real steps are large and become small. Small constant ones find cooperation,
-  too, but lose it again: the players teach one another to let them get away
-  with more and more.
+- With the discount 0.98 what is played in the end counts more than how it
+  begins, and what is at stake is about that of the prisoner's dilemma at 0.96.
+- Among shapers real steps are large and become small. Small constant ones find
+  cooperation, too, but lose it again: the players teach one another to let
+  them get away with more and more. Large ones need large batches: whom noise
+  throws into mutual defection sees nothing else any more.
+- Among naive players real steps are small: else those have settled on
+  defection before they can be shaped. One shaper of three gains nothing, since
+  nobody else would answer the others; two make the third contribute.
 - Players start close to tossing a coin in every state. Those who start further
   apart often answer one another out of step.
 """
