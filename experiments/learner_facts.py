@@ -5,8 +5,11 @@
 
 In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
 earns more than a naive learner that it meets in the prisoner's dilemma, and is
-not exploited by one that always defects, in both seats; and three LOLA-DiCE
-players contribute to a public good where naive ones do not.
+not exploited by one that always defects, in both seats; three LOLA-DiCE players
+contribute to a public good (multiplier 1.5) where naive ones do not; and those
+who shape earn more among naive players of a public good, of three and of five,
+than if all were naive. Rates, batches and starts of the public goods are in
+comparisons/public_goods_facts.py, with the reasons; flags override them.
 
 The folder gets summary.json, with one check per claim, and config.json.
 """
@@ -31,7 +34,13 @@ from experiments.settings import run_flags
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
 
-_FACTS = ("matching_pennies", "naive_opponent", "defector", "public_goods")
+_FACTS = (
+    "matching_pennies",
+    "naive_opponent",
+    "defector",
+    "public_goods",
+    "mixed_public_goods",
+)
 # Every fact has a game of its own.
 _FIXED = ("game", "payoffs", "discount")
 
@@ -72,7 +81,8 @@ def _check_flags(values: flags.FlagValues) -> None:
 def _run(folder: OutputFolder) -> bool:
     """Measures, writes and prints; returns whether all checks passed."""
     import_tensorflow()
-    from experiments.comparisons.fact_trainings import FACTS, Record
+    from experiments.comparisons.fact_record import Record
+    from experiments.comparisons.fact_trainings import FACTS
     from experiments.results.provenance import config
 
     record = Record()

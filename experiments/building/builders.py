@@ -19,6 +19,7 @@ from experiments.settings.named_games import TANDEM
 from experiments.settings.player_flags import (
     CRITIC,
     MLP,
+    NEARLY_EVEN,
     NO_BASELINE,
     NORMAL,
     TABULAR,
@@ -28,6 +29,8 @@ from experiments.settings.shared_settings import EXACT, SURROGATE
 
 # Of the game, where values have an infinite horizon.
 _SOME_LENGTH = 150
+# Largest logit that players start with who are next to undecided.
+_NEARLY_EVEN = 0.3
 
 
 def build_game(settings: Settings) -> dice_tf.games.FiniteGame:
@@ -54,15 +57,22 @@ def build_policy(
             )
         if settings.policy[player_id] != TABULAR:
             return keras.models.load_model(settings.policy[player_id])
-        initializer = None
-        if settings.initial_logits == NORMAL:
-            initializer = keras.initializers.RandomNormal(0.0, 1.0)
         return dice_tf.policies.tabular(
-            game, player_id, initializer=initializer
+            game,
+            player_id,
+            initializer=_initializer(settings.initial_logits),
         )
     if is_saved_model(learner):
         return dice_tf.policies.from_saved_model(learner)
     return getattr(dice_tf.policies, learner)(game, player_id)
+
+
+def _initializer(name: str) -> keras.initializers.Initializer:
+    """Returns what the logits of a table start from."""
+    if name == NORMAL:
+        return keras.initializers.RandomNormal(0.0, 1.0)
+    bound = _NEARLY_EVEN if name == NEARLY_EVEN else 1.0
+    return keras.initializers.RandomUniform(-bound, bound)
 
 
 def build_critic(

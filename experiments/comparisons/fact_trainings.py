@@ -6,8 +6,12 @@ import numpy as np
 from absl import flags
 
 from experiments.building.builders import build_trainer, compile_trainer
-from experiments.building.training import train
 from experiments.comparisons import facts
+from experiments.comparisons.fact_record import Record
+from experiments.comparisons.public_goods_facts import (
+    mixed_public_goods,
+    public_goods,
+)
 from experiments.results.checks import Check, at_least, at_most
 from experiments.results.policy_tables import policy_tables
 from experiments.results.summary import FINAL_ITERATIONS
@@ -21,30 +25,6 @@ PENNIES_DISCOUNT = 0.9
 # that always defects.
 _DEFECTION = -2.0
 _LOSS = 0.1
-
-# What everyone gets in a round of the public goods game.
-_ALL_CONTRIBUTE = 0.5
-_ALL_KEEP = 0.0
-
-
-class Record:
-    """Tells what is going on, and keeps what was trained.
-
-    Attributes:
-      settings: by name, the settings of every training so far.
-    """
-
-    def __init__(self) -> None:
-        self.settings: dict[str, Settings] = {}
-
-    def start(self, name: str, settings: Settings) -> None:
-        """Notes that a training starts."""
-        self.settings[name] = settings
-        print(f"{name}: {settings.num_seeds} runs", flush=True)
-
-    def say(self, text: str) -> None:
-        """Prints a finding."""
-        print(f"  {text}", flush=True)
 
 
 def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
@@ -112,41 +92,6 @@ def defector(values: flags.FlagValues, record: Record) -> list[Check]:
     return checks
 
 
-def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
-    """Three LOLA-DiCE players contribute to a pot, naive ones do not."""
-    checks = []
-    for method in ("lola_dice_2_lookaheads", "naive"):
-        name = f"public goods, {method}"
-        settings = resolve(
-            values,
-            parse_method(method).line_up,
-            game="public_goods",
-            defaults=_PUBLIC_GOODS,
-        )
-        record.start(name, settings)
-        shares = facts.cooperation(
-            facts.final_returns(_curves(settings)),
-            *(
-                facts.constant_return(
-                    reward, settings.discount, settings.episode_length
-                )
-                for reward in (_ALL_KEEP, _ALL_CONTRIBUTE)
-            ),
-        )
-        record.say(
-            f"cooperation: mean {shares.mean():.3f}, from "
-            f"{shares.min():.3f} to {shares.max():.3f}"
-        )
-        if method == "naive":
-            name = f"{name}: cooperation, best run"
-            checks.append(at_most(name, float(shares.max()), 0.1))
-        else:
-            checks.append(
-                facts.enough_runs(f"{name}: cooperates", shares >= 0.9, 0.9)
-            )
-    return checks
-
-
 def final_tables(settings: Settings) -> list[np.ndarray]:
     """Trains, and returns policies averaged over the last iterations.
 
@@ -190,12 +135,6 @@ def _pennies_settings(
 # Small real steps for both: at those of self-play a naive learner has settled
 # on defection before it can be shaped.
 _AGAINST_OTHERS = defaults_for(1)._replace(learning_rate=0.3)
-# Less is at stake in a round, and there are more states: larger imagined steps
-# keep the others cooperating on exact values more often than those of the
-# prisoner's dilemma.
-_PUBLIC_GOODS = defaults_for(2)._replace(
-    inner_learning_rate=2.0, learning_rate=2.0
-)
 _PENNIES = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
 
 
@@ -211,16 +150,16 @@ def _dilemma_settings(values: flags.FlagValues, method: str) -> Settings:
 def _finals(
     values: flags.FlagValues, method: str, record: Record
 ) -> np.ndarray:
-    settings = _dilemma_settings(values, method)
-    record.start(method, settings)
-    return facts.final_returns(_curves(settings))
-
-
-def _curves(settings: Settings) -> np.ndarray:
-    return train(build_trainer(settings), settings).curves
+    return record.final_returns(method, _dilemma_settings(values, method))
 
 
 FACTS: dict[str, Callable[[flags.FlagValues, Record], list[Check]]] = {
     own.__name__: own
-    for own in (matching_pennies, naive_opponent, defector, public_goods)
+    for own in (
+        matching_pennies,
+        naive_opponent,
+        defector,
+        public_goods,
+        mixed_public_goods,
+    )
 }

@@ -113,6 +113,25 @@ def cooperation(
     return (joint - defection) / (cooperation - defection)
 
 
+def gain_in_errors(returns: np.ndarray, others: np.ndarray) -> float:
+    """Returns how much more is earned, in standard errors of the difference.
+
+    Args:
+      returns: `[num_runs, num_players]`, final returns.
+      others: the same, of runs to compare with.
+
+    Returns:
+      The difference of the mean returns of the players over its standard
+      error, that of independent runs; NaN where there are too few to tell.
+    """
+    joint = [own.mean(axis=1, dtype=np.float64) for own in (returns, others)]
+    if min(map(len, joint)) < 2:
+        return np.nan
+    error = np.sqrt(sum(np.var(own, ddof=1) / len(own) for own in joint))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float((joint[0].mean() - joint[1].mean()) / error)
+
+
 def constant_return(reward: float, discount: float, length: int) -> float:
     """Returns the reported return of the same reward in every round."""
     return reward * (1.0 - discount**length)

@@ -25,7 +25,8 @@ BASELINES = (
 )
 UNIFORM = "uniform"
 NORMAL = "normal"
-INITIAL_LOGITS = (UNIFORM, NORMAL)
+NEARLY_EVEN = "nearly_even"
+INITIAL_LOGITS = (UNIFORM, NORMAL, NEARLY_EVEN)
 TABULAR = "tabular"
 MLP = "mlp"
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
@@ -56,8 +57,8 @@ define(
     "initial_logits",
     UNIFORM,
     choice(INITIAL_LOGITS),
-    "tabular: distribution that logits start from, uniform on (-1, 1) or "
-    "standard normal.",
+    "tabular: distribution that logits start from, uniform on (-1, 1), "
+    "standard normal, or uniform on (-0.3, 0.3).",
 )
 define(
     "baseline",

@@ -109,6 +109,7 @@ def resolve(
     batch_size: int | None = None,
     defaults: Defaults | None = None,
     game: str | None = None,
+    payoffs: list | None = None,
 ) -> Settings:
     """Reads all flags of a training and fills in the defaults.
 
@@ -120,11 +121,11 @@ def resolve(
       defaults: where they are not those of `defaults_for`, nor with exact
         values those of the literature.
       game: name of a game that is played whatever the flags say.
+      payoffs: of that game, where they are not those of its name.
 
     Raises:
       ValueError: if they do not fit each other.
     """
-    payoffs = None
     if game is None:
         game, payoffs = read_game(values, is_exact)
     num_players = count_players(game, payoffs)

@@ -113,6 +113,27 @@ def test_policies_have_the_hidden_units_of_their_seat() -> None:
     assert shapes[2] == shapes[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "std"), [("uniform", 3**-0.5), ("nearly_even", 0.3 * 3**-0.5)]
+)
+def test_tables_start_from_what_is_asked_for(name: str, std: float) -> None:
+    settings = settings_of(f"--initial_logits={name}", "--game=public_goods")
+    game = builders.build_game(settings)
+    logits = np.concatenate(
+        [
+            dice_tf.policies.initial_params(
+                builders.build_policy(settings, game, 0), seed
+            )[0].ravel()
+            for seed in range(10)
+        ]
+    )
+    # Of 90 draws; the standard error of their mean square is 0.894 / 90**0.5
+    # times its expectation.
+    ratio = np.mean(logits**2) / std**2
+    assert abs(ratio - 1.0) < 3.0 * 0.894 / 90**0.5
+    assert np.abs(logits).max() <= std * 3**0.5
+
+
 def test_a_keras_model_of_the_users_own_is_a_policy(tmp_path) -> None:
     inputs = keras.Input([5])
     hidden = keras.layers.Dense(3, activation="silu")(inputs)

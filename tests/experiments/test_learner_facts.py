@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from experiments import learner_facts
-from experiments.comparisons import fact_trainings, facts
+from experiments.building.builders import build_game
+from experiments.comparisons import (
+    fact_record,
+    fact_trainings,
+    facts,
+    public_goods_facts,
+)
+from experiments.settings.settings import Settings
 from tests.experiments.parsed_flags import parsed_flags
 
 
@@ -86,6 +93,20 @@ def test_the_return_of_a_constant_reward() -> None:
     assert facts.constant_return(-2.0, 0.96, 150) == pytest.approx(expected)
 
 
+def test_a_gain_is_measured_in_standard_errors() -> None:
+    generator = np.random.default_rng(5)
+    returns = generator.normal(0.5, 0.3, [40, 2])
+    others = generator.normal(0.1, 0.2, [30, 3])
+    first, second = returns.mean(axis=1), others.mean(axis=1)
+    variance = first.var(ddof=1) / 40 + second.var(ddof=1) / 30
+    np.testing.assert_allclose(
+        facts.gain_in_errors(returns, others),
+        (first.mean() - second.mean()) / np.sqrt(variance),
+    )
+    assert np.isnan(facts.gain_in_errors(returns[:1], others))
+    assert facts.gain_in_errors(np.ones([2, 1]), np.zeros([2, 1])) == np.inf
+
+
 def test_the_names_of_facts_are_those_of_the_flag() -> None:
     assert tuple(fact_trainings.FACTS) == learner_facts._FACTS
 
@@ -112,6 +133,74 @@ def test_a_fact_is_measured_and_written(tmp_path) -> None:
     for check in checks:
         assert set(check) == {"name", "measured", "required", "passed"}
         assert check["required"] == f">= {defection - 0.1:g}"
+
+
+class _Untrained(fact_record.Record):
+    """Keeps settings and makes returns up: near 1 for those who shape."""
+
+    def final_returns(self, name: str, settings: Settings) -> np.ndarray:
+        self.start(name, settings)
+        shaping = np.asarray(settings.learner) == "lola_dice"
+        noise = np.random.default_rng(7).normal(0.0, 0.2, [6, 1])
+        return shaping + noise
+
+
+def test_who_shapes_is_compared_with_those_who_do_not() -> None:
+    record = _Untrained()
+    with parsed_flags("--num_iterations=2", "--batch_size=4") as values:
+        (check,) = public_goods_facts._mixed(values, record, 3, [(0, 2)])
+    noise = np.random.default_rng(7).normal(0.0, 0.2, 6)
+    error = np.sqrt(2.0 * noise.var(ddof=1) / 6)
+    np.testing.assert_allclose(check.measured, 1.0 / error)
+    assert check.required == "> 2" and check.passed
+    naive, mixed = record.settings.values()
+    assert naive.learner == ("naive",) * 3
+    assert mixed.learner == ("lola_dice", "naive", "lola_dice")
+    assert mixed.num_iterations == 2 and mixed.batch_size == 4
+
+
+def test_shapers_are_to_contribute_and_naive_players_to_keep() -> None:
+    with parsed_flags("--num_iterations=2") as values:
+        cooperates, keeps = public_goods_facts.public_goods(
+            values, _Untrained()
+        )
+    assert cooperates.required == ">= 6" and cooperates.measured == 6
+    # A return of x is 2 x of what contributing gains, nearly, over 150 rounds.
+    largest = np.random.default_rng(7).normal(0.0, 0.2, 6).max()
+    assert keeps.required == "<= 0.1" and not keeps.passed
+    np.testing.assert_allclose(
+        keeps.measured, 2.0 * largest / (1.0 - 0.98**150), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("num_players", [3, 5])
+def test_a_contribution_returns_half_of_itself(num_players: int) -> None:
+    learners = ["naive"] * num_players
+    recipe = public_goods_facts._AMONG_OTHERS
+    with parsed_flags() as values:
+        settings = public_goods_facts._settings(values, learners, recipe)
+    assert build_game(settings).num_players == num_players
+    payoffs = np.asarray(settings.payoffs)
+    assert payoffs.shape == (num_players,) + (2,) * num_players
+    nobody = (slice(None), *(1,) * num_players)
+    everybody = (slice(None), *(0,) * num_players)
+    only_the_first = (slice(None), 0, *(1,) * (num_players - 1))
+    np.testing.assert_allclose(payoffs[nobody], 0.0)
+    np.testing.assert_allclose(payoffs[everybody], num_players / 2 - 1.0)
+    np.testing.assert_allclose(
+        payoffs[only_the_first], [-0.5] + [0.5] * (num_players - 1)
+    )
+    assert settings.num_iterations == recipe.num_iterations
+    assert settings.batch_size == recipe.batch_size
+
+
+@pytest.mark.parametrize("num_players", [3, 5])
+def test_every_seat_shapes_in_some_line_up_of_several_kinds(
+    num_players: int,
+) -> None:
+    line_ups = public_goods_facts._SHAPING_SEATS[num_players]
+    assert set().union(*line_ups) == set(range(num_players))
+    assert all(0 < len(seats) < num_players for seats in line_ups)
 
 
 def test_policies_are_averaged_over_the_last_iterations() -> None:
