@@ -108,6 +108,25 @@ def test_what_is_measured_of_play_is_finite_and_right(wrap):
         )
 
 
+def test_policies_with_memory_have_finite_derivatives():
+    game = masked_game(4)
+    actors = actors_of(game, recurrent(game))
+    weights = [actor.model.weights() for actor in actors]
+    trajectory = sample_trajectory(game, actors, weights, 5, [3, 4])
+    for i, actor in enumerate(actors):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights[i].params)
+            log_probs = player_log_probs(actor, weights[i], trajectory, i)
+            entropies = player_entropies(actor, weights[i], trajectory, i)
+            total = tf.reduce_sum(log_probs + entropies)
+        assert np.all(log_probs > -20.0)
+        state = trajectory.states.numpy()
+        is_free = game.action_masks[i].sum(axis=1)[state] > 1
+        np.testing.assert_array_equal(entropies.numpy() > 0.0, is_free)
+        for own in tape.gradient(total, weights[i].params):
+            assert np.all(np.isfinite(own)) and np.any(own != 0.0)
+
+
 def masked_softmax(theta, legal):
     """Probabilities of a table; one column is the log-odds of action 0."""
     logits = np.asarray(theta)

@@ -73,7 +73,8 @@ def logits_of(
 def with_head(policy: keras.Model, head: Head) -> keras.Model:
     """Attaches a head to a policy network.
 
-    The head is a Python function and is not saved in a `.keras` file.
+    The head is a Python function and is not saved in a `.keras` file. Illegal
+    actions need not concern it: a seat takes them out of what it returns.
 
     Args:
       policy: a `keras.Model` from observations to `[..., num_outputs]`.
