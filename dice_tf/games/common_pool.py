@@ -29,7 +29,7 @@ class CommonPool(FiniteGame):
     for ever (the most is 3 between them). Two that take all they may get 6
     each in two steps, and nothing after: the last unit does not grow. Against
     such a player nothing is better than to take all, too, and naive learners
-    that start from random play end there.
+    that start from random play end there (at discount .96).
 
     Args:
       episode_length: T.

@@ -136,6 +136,24 @@ def test_restraint_pays_if_all_show_it_and_greed_ruins_the_pool():
     assert restrained < greedy
 
 
+def test_no_more_than_three_units_a_step_last():
+    """By dynamic programming over how much is taken together."""
+    game, values = CommonPool(dtype="float64"), np.zeros(13)
+    for _ in range(500):
+        values = np.array(
+            [
+                max(
+                    units + 0.96 * values[game.growth[stock - units]]
+                    for units in range(2 * GREEDY[stock] + 1)
+                )
+                for stock in range(13)
+            ]
+        )
+    together = value(game, [0] * 12 + [2], RESTRAINED).sum()
+    np.testing.assert_allclose(0.04 * values[12], together)
+    np.testing.assert_allclose(together, 3.0)
+
+
 def test_against_a_greedy_player_greed_is_a_best_response():
     game = CommonPool(dtype="float64")
     greedy = [policy_of(game, i, GREEDY) for i in range(2)]
