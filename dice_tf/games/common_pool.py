@@ -26,10 +26,10 @@ class CommonPool(FiniteGame):
 
     It is a dilemma: what one leaves, all may harvest. With the defaults two
     players that take a unit each at capacity, and nothing below, get 1 a step
-    for ever (the most is 3 between them). Two that take all they may get 6
-    each in two steps, and nothing after: the last unit does not grow. Against
-    such a player nothing is better than to take all, too, and naive learners
-    that start from random play end there (at discount .96).
+    for ever. Two that take all they may get 6 each in two steps, and nothing
+    after: the last unit does not grow. Against such a player nothing is
+    better than to take all, too, and there naive learners end that start from
+    random play (at discount 0.96).
 
     Args:
       episode_length: T.
@@ -59,7 +59,7 @@ class CommonPool(FiniteGame):
         num_players: int = 2,
         capacity: int = 12,
         max_harvest: int = 4,
-        growth_factor: float = 4 / 3,
+        growth_factor: float = 1.25,
         dtype: str = "float32",
     ):
         num_players = check_whole_number("num_players", num_players, 1)

@@ -136,7 +136,7 @@ def test_restraint_pays_if_all_show_it_and_greed_ruins_the_pool():
     assert restrained < greedy
 
 
-def test_no_more_than_three_units_a_step_last():
+def test_two_units_a_step_are_the_most_that_lasts():
     """By dynamic programming over how much is taken together."""
     game, values = CommonPool(dtype="float64"), np.zeros(13)
     for _ in range(500):
@@ -149,9 +149,10 @@ def test_no_more_than_three_units_a_step_last():
                 for stock in range(13)
             ]
         )
-    together = value(game, [0] * 12 + [2], RESTRAINED).sum()
-    np.testing.assert_allclose(0.04 * values[12], together)
-    np.testing.assert_allclose(together, 3.0)
+    # At once what lets 8 units grow to 10, then 2 a step.
+    best = value(game, *[[0] * 10 + [1, 1, 2]] * 2)
+    np.testing.assert_allclose(best, 0.04 * 2 + 0.96 * 1)
+    np.testing.assert_allclose(0.04 * values[12], best.sum())
 
 
 def test_against_a_greedy_player_greed_is_a_best_response():
@@ -164,7 +165,7 @@ def test_against_a_greedy_player_greed_is_a_best_response():
 
 
 def test_naive_learners_ruin_the_pool():
-    """On exact values, to less than a third of what restraint gets."""
+    """On exact values, to a quarter of what restraint gets."""
     game = CommonPool(dtype="float64")
     policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
     objective = dice_tf.objectives.ExactObjective(game, policies, 0.96, None)
@@ -175,7 +176,7 @@ def test_naive_learners_ruin_the_pool():
     trainer.compile(keras.optimizers.SGD(1.0), jit_compile=False)
     trainer.fit(epochs=1, steps_per_epoch=100, verbose=0)
     assert np.all(trainer.curves[-1] < trainer.curves[0])
-    assert np.all(trainer.curves[-1] < 0.3)
+    assert np.all(trainer.curves[-1] < 0.26)
 
 
 @pytest.mark.parametrize(
