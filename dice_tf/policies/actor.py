@@ -16,6 +16,9 @@ from dice_tf.recurrent_models import seat_model
 class Actor:
     """Binds a policy network, its head and a seat of a game.
 
+    Actions that are illegal in the seat have probability 0. For exports, the
+    policy carries the rule of the first seat that it takes.
+
     Args:
       policy: a `keras.Model` from observations to logits; with memory from
         `[observations, *states]` to `[logits, *states]`.
