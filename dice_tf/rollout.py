@@ -15,7 +15,8 @@ from dice_tf.checks import check_whole_number
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor, all_log_probs
+from dice_tf.policies.actor import Actor
+from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import invert, sample_actions, thresholds
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import (
@@ -93,7 +94,12 @@ def _sample_finite(
     length = game.episode_length
     reset_seed, action_seed, game_seed = split_seed(seed, 3)
     tables = [
-        tf.unstack(tf.cast(thresholds(actor.log_prob_table(own)), game.dtype))
+        tf.unstack(
+            tf.cast(
+                thresholds(actor.log_prob_table(own), actor.is_masked),
+                game.dtype,
+            )
+        )
         for actor, own in zip(actors, weights, strict=True)
     ]
     # Numbers are made of bits in the loop, which saves a pass over memory.
@@ -184,7 +190,7 @@ def _sample_general(
             return distribution.sample(seed=own_seed(key)), memory
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        return sample_actions(log_probs, noise), memory
+        return sample_actions(log_probs, noise, actor.is_masked), memory
 
     def act_all(observations, memories, step: tf.Tensor):
         acts = [

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from dice_tf.dice import magic_box
 from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor, all_log_probs
+from dice_tf.policies.actor import Actor
+from dice_tf.policies.heads import all_log_probs
 from dice_tf.tables import lookup
 
 

@@ -99,6 +99,7 @@ PUBLIC_NAMES = {
         "CoinGame",
         "CoinState",
         "CoinStatistics",
+        "CommonPool",
         "FiniteGame",
         "Game",
         "PointNavigation",

@@ -124,3 +124,24 @@ def normal_policy(seed=0, head=normal_head):
         2, kernel_initializer=initializer, dtype="float64"
     )(inputs)
     return dice_tf.policies.with_head(keras.Model(inputs, outputs), head)
+
+
+def masked_game(episode_length=2, dtype="float64", **changes):
+    """Two players, three and two actions, some of them illegal; by chance.
+
+    Of the actions of player 0 the first, the second and the last is illegal
+    in one state each.
+    """
+    rng = np.random.default_rng(11)
+    tables = {
+        "rewards": rng.normal(size=(2, 3, 3, 2)),
+        "transitions": rng.dirichlet(np.ones(3), size=(3, 3, 2)),
+        "initial": [0.5, 0.2, 0.3],
+        "action_masks": [
+            ~np.eye(3, dtype=bool),
+            np.array([[True, True], [True, False], [False, True]]),
+        ],
+    } | changes
+    return dice_tf.games.FiniteGame(
+        **tables, episode_length=episode_length, dtype=dtype
+    )

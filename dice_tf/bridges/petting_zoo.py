@@ -64,7 +64,9 @@ def to_pettingzoo(game: Game) -> Any:
 
     It plays one episode at a time, of `game.episode_length` steps, after
     which all agents are truncated; they terminate where the game ends before.
-    Agents are `player_0`, `player_1` and so on.
+    Agents are `player_0`, `player_1` and so on. In a game with illegal actions
+    the `infos` of each hold an `action_mask`, int8 `[num_actions]`, 1 where an
+    action is legal.
 
     Args:
       game: the game.

@@ -69,7 +69,7 @@ class GameEnvironment(ParallelEnv):
         self._state, first = self._reset(self._draw_seed())
         self._num_steps = 0
         self.agents = list(self.possible_agents)
-        return self._observations(first), self._infos()
+        return self._observations(first), self._infos(first)
 
     def step(self, actions: dict) -> tuple[dict, dict, dict, dict, dict]:
         agents = self.agents
@@ -87,7 +87,7 @@ class GameEnvironment(ParallelEnv):
         is_over = bool(after.discounts[0] == 0)
         is_cut = not is_over and self._num_steps == self.game.episode_length
         rewards = self._by_agent([float(own[0]) for own in after.rewards])
-        infos = self._infos()
+        infos = self._infos(after)
         if is_over or is_cut:
             self.agents = []
         return (
@@ -107,8 +107,16 @@ class GameEnvironment(ParallelEnv):
             [own[0].numpy() for own in time_step.observations]
         )
 
-    def _infos(self) -> dict[str, dict]:
-        return {agent: {} for agent in self.possible_agents}
+    def _infos(self, time_step: TimeStep) -> dict[str, dict]:
+        infos: dict[str, dict] = {agent: {} for agent in self.possible_agents}
+        for player_id, (own, seen) in enumerate(
+            zip(infos.values(), time_step.observations, strict=True)
+        ):
+            legal = self.game.legal_actions(seen, player_id)
+            if legal is not None:
+                # As gymnasium's Discrete.sample takes it.
+                own["action_mask"] = legal[0].numpy().astype(np.int8)
+        return infos
 
     def _by_agent(self, values: list) -> dict[str, Any]:
         return dict(zip(self.possible_agents, values, strict=True))

@@ -8,7 +8,7 @@ all policies, of any memory.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -50,11 +50,13 @@ class DecisionProcess(NamedTuple):
       rewards: expected, `[S, A]`.
       transitions: probabilities, `[S, A, S]`.
       initial: probabilities, `[S]`.
+      legal: which actions are legal, bool `[S, A]`.
     """
 
     rewards: np.ndarray
     transitions: np.ndarray
     initial: np.ndarray
+    legal: np.ndarray
 
 
 def best_response(
@@ -148,10 +150,12 @@ def decision_process(
                 )
         return table
 
+    rewards = average(game.rewards[player_id])
+    legal = np.ones(rewards.shape, bool)
+    if game.action_masks is not None:
+        legal = game.action_masks[player_id]
     return DecisionProcess(
-        average(game.rewards[player_id]),
-        average(game.transitions),
-        game.initial,
+        rewards, average(game.transitions), game.initial, legal
     )
 
 
@@ -168,7 +172,7 @@ def iterate_policies(
       Values `[S]`, discounted sums of rewards, and actions int `[S]`.
     """
     states = np.arange(len(process.rewards))
-    actions = np.argmax(process.rewards, axis=1)
+    actions, _ = _best(process.rewards, process.legal)
     while True:
         chain = process.transitions[states, actions]
         values = np.linalg.solve(
@@ -176,7 +180,7 @@ def iterate_policies(
             process.rewards[states, actions],
         )
         worth = process.rewards + discount * process.transitions @ values
-        best, good = _best(worth)
+        best, good = _best(worth, process.legal)
         # An action as good as the best one stays, or rounding makes a circle.
         if np.all(good[states, actions]):
             return values, best
@@ -201,13 +205,15 @@ def induce_backwards(
     actions = np.empty((episode_length, len(values)), int)
     for step in reversed(range(episode_length)):
         worth = process.rewards + discount * process.transitions @ values
-        actions[step], _ = _best(worth)
-        values = worth.max(axis=1)
+        actions[step], _ = _best(worth, process.legal)
+        values = worth.max(axis=1, where=process.legal, initial=-np.inf)
     return values, actions
 
 
-def _best(worth: Any) -> tuple[np.ndarray, np.ndarray]:
+def _best(
+    worth: np.ndarray, legal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the first best action `[S]`, and which are as good `[S, A]`."""
-    least = worth.max(axis=1, keepdims=True) - _TOLERANCE * np.abs(worth).max()
-    good = worth >= least
+    most = worth.max(axis=1, keepdims=True, where=legal, initial=-np.inf)
+    good = legal & (worth >= most - _TOLERANCE * np.abs(worth[legal]).max())
     return np.argmax(good, axis=1), good

@@ -13,6 +13,7 @@ from dice_tf.evaluation.tables import log_prob_table, seat_actors
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
+from dice_tf.policies.action_masks import seat_mask
 from dice_tf.returns import discount_weights
 from dice_tf.rollout import sample_trajectory
 from dice_tf.seeds import as_seed
@@ -132,6 +133,9 @@ class _TableActor:
 
     has_memory = False
 
+    def __init__(self, game: FiniteGame, player_id: int):
+        self.is_masked = seat_mask(game, player_id) is not None
+
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         return weights.params[0]
 
@@ -152,8 +156,9 @@ def compiled_play(
       returns `[B, num_players]`, whether each step belongs to an episode
       `[T, B]`, and actions per player.
     """
-    actors = [_TableActor()] * game.num_players
-    if policies is not None:
+    if policies is None:
+        actors = [_TableActor(game, seat) for seat in range(game.num_players)]
+    else:
         actors = seat_actors(game, policies)
 
     @tf.function(autograph=False)

@@ -5,8 +5,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.export.readings import Reading
-from dice_tf.policies.action_sets import finite_actions
-from dice_tf.policies.actor import all_log_probs
+from dice_tf.policies.action_sets import finite_actions, is_masked
+from dice_tf.policies.heads import logits_of
 from dice_tf.policies.signatures import (
     Signature,
     choose,
@@ -40,16 +40,18 @@ def portable_signatures(
             "dice_tf.export.export_policy."
         )
 
+    masked = is_masked(distribution, observation)
+
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
         return _log_probs(distribution(observation), num_actions)
 
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
-        return choose(log_probs, tf.cast(noise, log_probs.dtype))
+        return choose(log_probs, tf.cast(noise, log_probs.dtype), masked)
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, observation),
+        **finite_signatures(log_probs_of, observation, masked),
         "act": Signature(act, [observation, noise]),
     }
 
@@ -57,11 +59,9 @@ def portable_signatures(
 def _log_probs(
     distribution: tfp.distributions.Distribution, num_actions: int
 ) -> tf.Tensor:
-    # The same as tfp's own, without operations that other runtimes lack.
-    if isinstance(distribution, tfp.distributions.Categorical):
-        return tf.nn.log_softmax(distribution.logits_parameter())
-    if isinstance(distribution, tfp.distributions.Bernoulli):
-        log_odds = distribution.logits_parameter()
-        logits = tf.stack([tf.zeros_like(log_odds), log_odds], axis=-1)
-        return tf.nn.log_softmax(logits)
-    return all_log_probs(distribution, num_actions)
+    log_probs = logits_of(distribution, num_actions)
+    known = tfp.distributions.Categorical, tfp.distributions.Bernoulli
+    if isinstance(distribution, known):
+        # The same as tfp's own, without operations that other runtimes lack.
+        return tf.nn.log_softmax(log_probs)
+    return log_probs

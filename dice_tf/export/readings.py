@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
 from dice_tf.models import SeatModel, observation_spec
+from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED, Policy
 from dice_tf.policies.heads import head_of
 from dice_tf.recurrent_models import has_memory
@@ -51,12 +52,13 @@ def read_policy(
         # Without an attached head, one output means two actions.
         seat_actions = max(model.num_outputs, 2)
     head = head_of(policy, model.num_outputs, seat_actions)
+    read = masked_head(head, carried_mask(policy))
 
     def distribution(observation: tf.Tensor) -> tfp.distributions.Distribution:
         outputs = policy(observation)
         # In half precision no uniform noise is fine enough.
         if outputs.dtype.size < 4:
             outputs = tf.cast(outputs, tf.float32)
-        return head(outputs)
+        return read(outputs, observation)
 
     return Reading(distribution, observation)

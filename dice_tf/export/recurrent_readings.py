@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
 from dice_tf.models import observation_spec
+from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.heads import head_of
 from dice_tf.policies.step_signatures import RecurrentPolicy
@@ -56,6 +57,7 @@ def read_recurrent_policy(
         # Without an attached head, one output means two actions.
         seat_actions = max(model.num_outputs, 2)
     head = head_of(policy, model.num_outputs, seat_actions)
+    read = masked_head(head, carried_mask(policy))
 
     def step(
         observed: tf.Tensor, before: tf.Tensor
@@ -77,6 +79,6 @@ def read_recurrent_policy(
             tf.reshape(own, [-1, size])
             for own, size in zip(after, sizes, strict=True)
         ]
-        return head(outputs), tf.concat(flat, axis=1)
+        return read(outputs, observed), tf.concat(flat, axis=1)
 
     return RecurrentReading(step, observation, state)

@@ -44,6 +44,10 @@ def export_policy(
     the head's distribution samples, the greedy one is its mode, and there are
     no `probabilities`. Observations of another shape are refused.
 
+    Once a policy has had a seat in a game with illegal actions, these have
+    probability 0 and a `log_prob` of about -1e9; what is legal is computed
+    from the observation, as `Game.legal_actions` does.
+
     A policy with memory has other signatures, with an explicit state:
 
     - `initial_state(batch_size) -> {state}`: what is remembered before the

@@ -1,6 +1,7 @@
-"""Games: the protocol, iterated matrix games, grids, continuous ones."""
+"""Games: the protocol, iterated and finite ones, grids, continuous ones."""
 
 from dice_tf.games.coin_game import CoinGame, CoinState, CoinStatistics
+from dice_tf.games.common_pool import CommonPool
 from dice_tf.games.continuous import RepeatedCournot
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game, TimeStep
@@ -19,6 +20,7 @@ __all__ = [
     "CoinGame",
     "CoinState",
     "CoinStatistics",
+    "CommonPool",
     "FiniteGame",
     "Game",
     "PointNavigation",

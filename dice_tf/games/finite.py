@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.seeds import uniform
 from dice_tf.tables import select
@@ -25,15 +26,20 @@ class FiniteGame(Game):
       episode_length: T.
       observations: for each player what it sees in each state, `[S, ...]`.
         Default: the state, one-hot.
+      action_masks: for each player which of its actions are legal in each
+        state, bool `[S, A_i]`. Default: all. What the other tables say of
+        illegal ones does not count.
       dtype: floating dtype, "float32" or "float64".
 
     Attributes:
       num_states: S.
       rewards, transitions, initial, observations: the tables, NumPy float64.
+      action_masks: the masks, `None` where all actions are legal.
 
     Raises:
       ValueError: if a table has the wrong shape, is not finite, or
-        probabilities do not sum to 1.
+        probabilities do not sum to 1; if a player has no legal action in a
+        state, or cannot see which are.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class FiniteGame(Game):
         episode_length: int,
         *,
         observations: Any = None,
+        action_masks: Any = None,
         dtype: str = "float32",
     ):
         self.rewards = np.asarray(rewards, np.float64)
@@ -73,6 +80,9 @@ class FiniteGame(Game):
         self.observations = self._as_observations(observations)
         self.observation_shapes = tuple(
             table.shape[1:] for table in self.observations
+        )
+        self.action_masks = check_action_masks(
+            action_masks, self.observations, self.num_actions
         )
 
     def _as_observations(self, observations: Any) -> tuple[np.ndarray, ...]:
@@ -111,6 +121,14 @@ class FiniteGame(Game):
             for player_id in range(self.num_players)
         )
         return next_state, self._time_step(next_state, rewards)
+
+    def legal_actions(
+        self, observations: Any, player_id: int
+    ) -> tf.Tensor | None:
+        if self.action_masks is None:
+            return None
+        tables = self.observations[player_id], self.action_masks[player_id]
+        return mask_of_nearest(observations, *tables)
 
     @property
     def has_random_start(self) -> bool:

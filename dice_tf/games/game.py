@@ -52,6 +52,25 @@ class Game(abc.ABC):
         """Numbers by default; games with other actions override this."""
         return ((),) * self.num_players
 
+    def legal_actions(
+        self, observations: Any, player_id: int
+    ) -> tf.Tensor | None:
+        """Returns which actions are legal, as a player sees it.
+
+        Policies give the others probability 0. What is legal follows from
+        what the player sees, so that stored play and exported policies need
+        nothing else to know it.
+
+        Args:
+          observations: `[..., *observation_shape]`, a tensor or an array.
+          player_id: the seat.
+
+        Returns:
+          bool `[..., num_actions]`, at least one of each row True; or `None`,
+          for any observations, if all actions always are, as by default.
+        """
+        return None
+
     @abc.abstractmethod
     def reset(self, seed: Any, batch_size: int) -> tuple[Any, TimeStep]:
         """Starts `batch_size` episodes.

@@ -7,13 +7,17 @@ import tensorflow_probability as tfp
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
-from dice_tf.policies.heads import head_of
+from dice_tf.policies.action_masks import masked_head, seat_mask, seated
+from dice_tf.policies.heads import all_log_probs, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
 from dice_tf.recurrent_models import seat_model
 
 
 class Actor:
     """Binds a policy network, its head and a seat of a game.
+
+    Actions that are illegal in the seat have probability 0. For exports, the
+    policy carries the rule of the first seat that it takes.
 
     Args:
       policy: a `keras.Model` from observations to logits; with memory from
@@ -24,8 +28,8 @@ class Actor:
     Attributes:
       model: the network, as a `SeatModel`.
       has_memory: whether it carries a state from step to step.
-      head: the head that reads its outputs.
       num_actions: of the seat, `None` where not finite.
+      is_masked: whether some actions may be illegal.
 
     Raises:
       TypeError: if the policy is not a `keras.Model`.
@@ -43,7 +47,11 @@ class Actor:
         )
         self.has_memory = self.model.has_memory
         self.num_actions = game.num_actions[player_id]
-        self.head = head_of(policy, self.model.num_outputs, self.num_actions)
+        head = head_of(policy, self.model.num_outputs, self.num_actions)
+        mask = seat_mask(game, player_id)
+        seated(policy, game, player_id)
+        self.is_masked = mask is not None
+        self._read = masked_head(head, mask)
         self._states = None
         if isinstance(game, FiniteGame):
             self._states = tf.constant(game.observations[player_id], game.dtype)
@@ -68,7 +76,7 @@ class Actor:
           A tfp distribution over the leading axes, differentiable in the
           parameters.
         """
-        return self.head(self.model(weights, observations))
+        return self._read(self.model(weights, observations), observations)
 
     def step(
         self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
@@ -84,7 +92,7 @@ class Actor:
           A tfp distribution over B, and the state that follows.
         """
         outputs, state = self.model.step(weights, observations, state)
-        return self.head(outputs), state
+        return self._read(outputs, observations), state
 
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         """Evaluates the policy once per state of a finite game.
@@ -120,13 +128,3 @@ class Actor:
     def num_states(self) -> int:
         """Number of states of the finite game in whose seat it is."""
         return self._states.shape[0]
-
-
-def all_log_probs(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> tf.Tensor:
-    """Returns the log-probability of every action, `[..., num_actions]`."""
-    rank = distribution.batch_shape.rank
-    actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
-    log_probs = distribution.log_prob(actions)
-    return tf.transpose(log_probs, [*range(1, rank + 1), 0])

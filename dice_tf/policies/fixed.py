@@ -11,6 +11,7 @@ import numpy as np
 
 from dice_tf.checks import check_player_id
 from dice_tf.games.game import Game
+from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import observation_input
 
 # The logit of an action that is never taken: exp(-100) is 0 beside 1 in
@@ -76,7 +77,7 @@ def fixed_policy(
     )
     policy = keras.Model(inputs, layer(inputs), name=name)
     layer.set_weights([logits])
-    return policy
+    return seated(policy, game, player_id)
 
 
 def always_cooperate(game: Game, player_id: int) -> keras.Model:

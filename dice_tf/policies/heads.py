@@ -44,10 +44,37 @@ def bernoulli(outputs: tf.Tensor) -> tfp.distributions.Bernoulli:
     return tfp.distributions.Bernoulli(logits=-outputs[..., 0])
 
 
+def all_log_probs(
+    distribution: tfp.distributions.Distribution, num_actions: int
+) -> tf.Tensor:
+    """Returns the log-probability of every action, `[..., num_actions]`."""
+    rank = distribution.batch_shape.rank
+    actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
+    log_probs = distribution.log_prob(actions)
+    return tf.transpose(log_probs, [*range(1, rank + 1), 0])
+
+
+def logits_of(
+    distribution: tfp.distributions.Distribution, num_actions: int
+) -> tf.Tensor:
+    """Returns logits of every action, `[..., num_actions]`.
+
+    Those that the distribution holds where it holds some, else its
+    log-probabilities.
+    """
+    if isinstance(distribution, tfp.distributions.Categorical):
+        return distribution.logits_parameter()
+    if isinstance(distribution, tfp.distributions.Bernoulli):
+        log_odds = distribution.logits_parameter()
+        return tf.stack([tf.zeros_like(log_odds), log_odds], axis=-1)
+    return all_log_probs(distribution, num_actions)
+
+
 def with_head(policy: keras.Model, head: Head) -> keras.Model:
     """Attaches a head to a policy network.
 
-    The head is a Python function and is not saved in a `.keras` file.
+    The head is a Python function and is not saved in a `.keras` file. Illegal
+    actions need not concern it: a seat takes them out of what it returns.
 
     Args:
       policy: a `keras.Model` from observations to `[..., num_outputs]`.

@@ -6,6 +6,7 @@ import keras
 
 from dice_tf.checks import check_whole_number
 from dice_tf.games.game import Game
+from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import dense_stack, seat_input
 
 
@@ -69,4 +70,5 @@ def convolutional(
         )(x)
     outputs = dense_stack(x, hidden_units, activation, num_outputs)
     name = name or f"convolutional_policy_{player_id}"
-    return keras.Model(inputs, outputs, name=name)
+    policy = keras.Model(inputs, outputs, name=name)
+    return seated(policy, game, player_id)

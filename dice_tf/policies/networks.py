@@ -7,6 +7,7 @@ import keras
 
 from dice_tf.checks import check_player_id, check_whole_number
 from dice_tf.games.game import Game
+from dice_tf.policies.action_masks import seated
 
 
 def tabular(
@@ -46,7 +47,8 @@ def tabular(
         name="logits",
     )(inputs)
     name = name or f"tabular_policy_{player_id}"
-    return keras.Model(inputs, outputs, name=name)
+    policy = keras.Model(inputs, outputs, name=name)
+    return seated(policy, game, player_id)
 
 
 def mlp(
@@ -76,7 +78,9 @@ def mlp(
     """
     inputs, num_outputs = seat_input(game, player_id)
     outputs = dense_stack(inputs, hidden_units, activation, num_outputs)
-    return keras.Model(inputs, outputs, name=name or f"mlp_policy_{player_id}")
+    name = name or f"mlp_policy_{player_id}"
+    policy = keras.Model(inputs, outputs, name=name)
+    return seated(policy, game, player_id)
 
 
 def dense_stack(

@@ -4,6 +4,7 @@ import keras
 
 from dice_tf.checks import check_whole_number
 from dice_tf.games.game import Game
+from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import dense_stack, seat_input
 
 
@@ -44,7 +45,8 @@ def gru(
         check_whole_number("units", units, 1), dtype=game.dtype.name
     )
     name = name or f"gru_policy_{player_id}"
-    return cell_network(observation, cell, num_outputs, name)
+    policy = cell_network(observation, cell, num_outputs, name)
+    return seated(policy, game, player_id)
 
 
 def lstm(
@@ -77,7 +79,8 @@ def lstm(
         check_whole_number("units", units, 1), dtype=game.dtype.name
     )
     name = name or f"lstm_policy_{player_id}"
-    return cell_network(observation, cell, num_outputs, name)
+    policy = cell_network(observation, cell, num_outputs, name)
+    return seated(policy, game, player_id)
 
 
 def cell_network(

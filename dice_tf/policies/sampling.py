@@ -4,23 +4,40 @@ TensorFlow's own samplers draw other actions for one seed under XLA than in
 graph mode. Uniforms from `dice_tf.seeds.uniform` do not, nor do comparisons.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def thresholds(log_probs: tf.Tensor) -> tf.Tensor:
+def thresholds(log_probs: tf.Tensor, masked: bool = False) -> tf.Tensor:
     """Returns the cumulative probabilities of all actions but the last.
 
     Args:
       log_probs: `[..., num_actions]`.
+      masked: whether some have probability 0, which no noise may choose.
 
     Returns:
       `[num_actions - 1, ...]`.
     """
+    if masked and log_probs.shape[-1] > 1:
+        return _masked_thresholds(tf.unstack(tf.exp(log_probs), axis=-1))
     cumulative = tf.cumsum(tf.exp(log_probs), axis=-1)[..., :-1]
     rank = cumulative.shape.rank
     return tf.transpose(cumulative, [rank - 1, *range(rank - 1)])
+
+
+def _masked_thresholds(probabilities: list[tf.Tensor]) -> tf.Tensor:
+    # Sums are made in turn, so that probability 0 adds nothing to them.
+    cumulative = list(itertools.accumulate(probabilities[:-1]))
+    later = list(itertools.accumulate(reversed(probabilities[1:])))[::-1]
+    # Rounded, they may stay below 1 after the last action that is possible.
+    return tf.stack(
+        [
+            tf.where(rest > 0.0, own, tf.ones_like(own))
+            for own, rest in zip(cumulative, later, strict=True)
+        ]
+    )
 
 
 def invert(cumulative: Sequence[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
@@ -39,14 +56,17 @@ def invert(cumulative: Sequence[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
     return action
 
 
-def sample_actions(log_probs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+def sample_actions(
+    log_probs: tf.Tensor, noise: tf.Tensor, masked: bool = False
+) -> tf.Tensor:
     """Samples one action per distribution.
 
     Args:
       log_probs: `[..., num_actions]`.
       noise: `[...]`, uniform on [0, 1).
+      masked: as of `thresholds`.
 
     Returns:
       int32 `[...]`.
     """
-    return invert(tf.unstack(thresholds(log_probs)), noise)
+    return invert(tf.unstack(thresholds(log_probs, masked)), noise)

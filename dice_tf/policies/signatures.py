@@ -9,8 +9,9 @@ from dice_tf.policies.action_sets import (
     Policy,
     example_distribution,
     finite_actions,
+    is_masked,
 )
-from dice_tf.policies.actor import all_log_probs
+from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from dice_tf.seeds import uniform
 
@@ -59,9 +60,11 @@ def signature_builder(
     """
     num_actions = finite_actions(policy, observation, num_actions)
     if num_actions is not None:
+        masked = is_masked(policy, observation)
         return lambda own: finite_signatures(
             lambda observed: all_log_probs(own(observed), num_actions),
             observation,
+            masked,
         )
     example = example_distribution(policy, observation)
     try:
@@ -77,22 +80,27 @@ def signature_builder(
     return lambda own: general_signatures(own, observation, action)
 
 
-def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+def choose(
+    log_probs: tf.Tensor, noise: tf.Tensor, masked: bool
+) -> dict[str, tf.Tensor]:
     """Returns the actions that uniform noise chooses.
 
     Args:
       log_probs: `[B, A]`.
       noise: `[B]`, uniform on [0, 1).
+      masked: whether some actions may be illegal.
 
     Returns:
       `action`, int32 `[B]`, and its `log_prob`, `[B]`.
     """
-    action = sample_actions(log_probs, noise)
+    action = sample_actions(log_probs, noise, masked)
     return {"action": action, "log_prob": _entry(log_probs, action)}
 
 
 def finite_signatures(
-    log_probs_of: Callable[[tf.Tensor], tf.Tensor], observation: tf.TensorSpec
+    log_probs_of: Callable[[tf.Tensor], tf.Tensor],
+    observation: tf.TensorSpec,
+    masked: bool,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
@@ -102,6 +110,7 @@ def finite_signatures(
       log_probs_of: from observations to the log-probability of each action,
         `[B, A]`.
       observation: `[None, ...]`, named.
+      masked: whether some actions may be illegal.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -113,7 +122,7 @@ def finite_signatures(
         # Negative seeds give other bits under XLA than in graph mode.
         seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
         noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
-        return choose(log_probs, noise)
+        return choose(log_probs, noise, masked)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)

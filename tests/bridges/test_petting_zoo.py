@@ -18,6 +18,7 @@ LENGTH = 6
 OURS = {
     "coin_game": lambda: games.CoinGame(LENGTH),
     "two_coins": lambda: games.CoinGame(LENGTH, num_coins=2, can_stay=True),
+    "common_pool": lambda: games.CommonPool(LENGTH, num_players=3),
     "cournot": lambda: games.RepeatedCournot(LENGTH, num_players=3),
     "navigation": lambda: games.PointNavigation([0.1, 0.2], LENGTH),
     "finite": lambda: games.FiniteGame(
@@ -44,6 +45,22 @@ def test_our_games_pass_the_tests_of_pettingzoo(name):
     environment = bridges.to_pettingzoo(OURS[name]())
     parallel_api_test(environment, num_cycles=50)
     parallel_seed_test(lambda: bridges.to_pettingzoo(OURS[name]()), 15)
+
+
+def test_infos_tell_which_actions_are_legal():
+    environment = bridges.to_pettingzoo(games.CommonPool(3))
+    _, infos = environment.reset(seed=1)
+    agents, moves = environment.possible_agents, [(4, 3), (1, 0), (1, 1)]
+    for legal, actions in zip([5, 4, 4], moves, strict=True):
+        for agent in agents:
+            mask = infos[agent]["action_mask"]
+            assert mask.dtype == np.int8
+            np.testing.assert_array_equal(mask, np.arange(5) < legal)
+            sampled = environment.action_space(agent).sample(mask)
+            assert sampled < legal
+        *_, infos = environment.step(dict(zip(agents, actions, strict=True)))
+    _, infos = bridges.to_pettingzoo(games.CoinGame(2)).reset(seed=1)
+    assert infos == {"player_0": {}, "player_1": {}}
 
 
 def test_an_environment_of_a_game_plays_that_game():

@@ -27,6 +27,15 @@ def tables(seed=0, by_state=True):
     }
 
 
+# Which actions are legal; of player 0 by what it sees in `ALIKE`, too, but for
+# the last state.
+MASKS = [
+    np.array([[True, True], [True, False], [False, True], [True, True]]),
+    np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1], [1, 1, 1]]) > 0,
+]
+ALIKE = np.array([[2.0, -1.0], [0.5, 0.5], [0.0, 3.0], [0.5, 0.5]])
+
+
 def finite_game(dtype="float64", **changes):
     return FiniteGame(**{**tables(), **changes}, dtype=dtype)
 
@@ -58,6 +67,28 @@ def test_steps_follow_the_transition_probabilities(by_state, dtype):
     np.add.at(counts, (state, *actions, following.numpy()), 1)
     assert_frequencies(counts, game.transitions, num_errors=4.5)
     assert following.dtype == tf.int32
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_seen_tells_what_is_legal(dtype, jit_compile):
+    """By any encoding of states, with any leading axes."""
+    same = [MASKS[0][[0, 1, 2, 1]], MASKS[1]]
+    encodings = [ALIKE, np.random.default_rng(3).normal(size=(4, 2, 3))]
+    game = finite_game(dtype, action_masks=same, observations=encodings)
+    states = np.random.default_rng(4).integers(4, size=(5, 2, 3))
+    for player_id in range(2):
+        read = tf.function(
+            lambda seen, i=player_id: game.legal_actions(seen, i),
+            jit_compile=jit_compile,
+        )
+        seen = tf.constant(game.observations[player_id][states], game.dtype)
+        np.testing.assert_array_equal(read(seen), same[player_id][states])
+    state, step = game.reset([1, 2], 30)
+    np.testing.assert_array_equal(
+        game.legal_actions(step.observations[1], 1), MASKS[1][state]
+    )
+    assert finite_game().legal_actions(seen, 0) is None
 
 
 def test_first_states_follow_their_probabilities():
@@ -168,6 +199,23 @@ def test_what_a_game_says_of_itself():
         ({"observations": [np.eye(4)]}, "`observations` must hold one table"),
         ({"observations": [np.eye(4), np.eye(3)]}, r"\(2 tables of 4 rows\)"),
         ({"episode_length": 0}, "`episode_length` must be at least 1"),
+        ({"action_masks": MASKS[:1]}, "entry for each of 2 players. Receiv"),
+        (
+            {"action_masks": MASKS[::-1]},
+            r"`action_masks\[0\]` must be bool of shape \(4, 2\).*shape \(4, 3",
+        ),
+        (
+            {"action_masks": [MASKS[0], MASKS[1].astype(int)]},
+            r"`action_masks\[1\]` must be bool .* Received: int64",
+        ),
+        (
+            {"action_masks": [MASKS[0], MASKS[1] & (MASKS[1] != MASKS[1][2])]},
+            "Player 1 has no legal action in state 2",
+        ),
+        (
+            {"action_masks": MASKS, "observations": [ALIKE, np.eye(4)]},
+            "Player 0 sees the same in states 1 and 3, but `action_masks",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

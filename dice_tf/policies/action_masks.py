@@ -1,0 +1,123 @@
+"""Action masks: what the rules forbid, a policy never does.
+
+Here alone the rules of a game (`Game.legal_actions`) meet the distributions of
+policies, on their way from outputs to play, values, divergences and files.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from dice_tf.games.game import Game
+from dice_tf.policies.heads import Head, logits_of
+
+# From observations `[..., *observation_shape]` to bool `[..., num_actions]`.
+ActionMask = Callable[[tf.Tensor], tf.Tensor]
+
+# From outputs and the observations that they belong to.
+MaskedHead = Callable[[tf.Tensor, tf.Tensor], tfp.distributions.Distribution]
+
+# The logit of what is illegal. Its exponential is 0 in every precision, and
+# unlike -inf it has finite products and derivatives.
+ILLEGAL = -1e9
+
+_ATTRIBUTE = "action_mask"
+
+
+class MaskedCategorical(tfp.distributions.Categorical):
+    """A categorical distribution in which actions may have probability 0."""
+
+
+def seat_mask(game: Game, player_id: int) -> ActionMask | None:
+    """Returns what tells a seat's legal actions, `None` where all are.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+
+    Raises:
+      ValueError: if the game returns no mask of the seat's actions; also when
+        the mask is called.
+    """
+    shape = game.observation_shapes[player_id]
+    num_actions = game.num_actions[player_id]
+
+    def mask(observations: tf.Tensor) -> tf.Tensor:
+        legal = game.legal_actions(observations, player_id)
+        leading = observations.shape[: observations.shape.rank - len(shape)]
+        expected = [*leading, num_actions]
+        legal = tf.convert_to_tensor(legal)
+        if legal.dtype != tf.bool or not legal.shape.is_compatible_with(
+            expected
+        ):
+            raise ValueError(
+                f"`legal_actions` of {type(game).__name__} must return bool "
+                f"of shape {tuple(expected)} for player {player_id} and "
+                f"observations of shape {tuple(observations.shape)}. "
+                f"Received: {legal.dtype.name} of shape {tuple(legal.shape)}."
+            )
+        return legal
+
+    # An array: where there is no mask, a graph is left as it is.
+    example = np.zeros([1, *shape], game.dtype.as_numpy_dtype)
+    if game.legal_actions(example, player_id) is None:
+        return None
+    if num_actions is None:
+        raise ValueError(
+            f"`legal_actions` of {type(game).__name__} must return None for "
+            f"player {player_id}, whose actions are not a finite set."
+        )
+    mask(tf.constant(example))
+    return mask
+
+
+def seated(policy: keras.Model, game: Game, player_id: int) -> keras.Model:
+    """Returns the policy, which carries the mask of its first seat.
+
+    That tells exports, which know no game, what is legal. As an attached
+    head, it is no part of a `.keras` file.
+
+    Args:
+      policy: a `keras.Model`.
+      game: the game.
+      player_id: the seat.
+    """
+    mask = seat_mask(game, player_id)
+    if mask is not None and carried_mask(policy) is None:
+        # Keras would track what the game holds as a part of the policy.
+        object.__setattr__(policy, _ATTRIBUTE, mask)
+    return policy
+
+
+def carried_mask(policy: keras.Model) -> ActionMask | None:
+    """Returns the mask of the first seat that a policy took, if it has one."""
+    return getattr(policy, _ATTRIBUTE, None)
+
+
+def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:
+    """Returns a head that gives illegal actions probability 0.
+
+    The probabilities of the others are those of the head, divided by their
+    sum. Log-probabilities of illegal actions are about -1e9; nothing depends
+    on the logits of illegal actions, and derivatives are finite at any order.
+
+    Args:
+      head: any head over finitely many actions.
+      mask: which actions are legal; `None` leaves the head as it is.
+    """
+    if mask is None:
+        return lambda outputs, observations: head(outputs)
+
+    def read(
+        outputs: tf.Tensor, observations: tf.Tensor
+    ) -> tfp.distributions.Distribution:
+        legal = mask(observations)
+        logits = logits_of(head(outputs), legal.shape[-1])
+        # Half precision has no such number.
+        never = max(ILLEGAL, float(logits.dtype.min) / 2)
+        return MaskedCategorical(logits=tf.where(legal, logits, never))
+
+    return read
