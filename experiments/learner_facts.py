@@ -2,13 +2,17 @@
 
   python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts
   python -m experiments.learner_facts --facts=defector --output_dir=runs/one
+  python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts \\
+    --resume
 
 In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
 earns more than a naive learner that it meets in the prisoner's dilemma, and is
 not exploited by one that always defects, in both seats; and three LOLA-DiCE
 players contribute to a public good where naive ones do not.
 
-The folder gets summary.json, with one check per claim, and config.json.
+The last continues a run that was interrupted, given its flags: what was trained
+is not trained again. The folder gets summary.json, with one check per claim,
+and config.json. The exit status is 1 if a check fails.
 """
 
 import sys
@@ -19,17 +23,25 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
-from experiments.results.checks import as_table, summary
+from experiments.results.checks import (
+    Check,
+    as_table,
+    read_checks,
+    summary,
+)
 from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
     OutputFolder,
+    finished,
+    interrupted,
     write_json,
 )
-from experiments.settings import run_flags
+from experiments.settings import resume_flags, run_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 
 _FACTS = ("matching_pennies", "naive_opponent", "defector", "public_goods")
 # Every fact has a game of its own.
@@ -45,12 +57,17 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         _check_flags(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    try:
-        passed = _run(folder)
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-    if not passed:
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        checks = read_checks(folder.path / SUMMARY)
+    else:
+        try:
+            checks = _run(folder)
+        except KeyboardInterrupt:
+            sys.exit(interrupted(folder))
+    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
+    if not all(check.passed for check in checks):
         sys.exit(1)
 
 
@@ -69,13 +86,14 @@ def _check_flags(values: flags.FlagValues) -> None:
             )
 
 
-def _run(folder: OutputFolder) -> bool:
-    """Measures, writes and prints; returns whether all checks passed."""
+def _run(folder: OutputFolder) -> list[Check]:
+    """Measures and writes the files."""
     import_tensorflow()
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.comparisons.fact_trainings import FACTS, Record
     from experiments.results.provenance import config
 
-    record = Record()
+    record = Record(CheckpointPlan(folder, FLAGS.checkpoint_every))
     checks = []
     for name in FLAGS.facts:
         with user_errors():
@@ -83,8 +101,7 @@ def _run(folder: OutputFolder) -> bool:
     with folder.collect() as stage:
         write_json(stage / CONFIG, config(record.settings, folder.path))
         write_json(stage / SUMMARY, summary(checks))
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    return all(check.passed for check in checks)
+    return checks
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from experiments.building.builders import build_trainer, compile_trainer
+import dice_tf
+from experiments.building.builders import build_trainer
+from experiments.building.checkpoints import CheckpointPlan
 from experiments.building.training import train
 from experiments.comparisons import facts
+from experiments.comparisons.averaged_policies import final_tables
 from experiments.results.checks import Check, at_least, at_most
-from experiments.results.policy_tables import policy_tables
-from experiments.results.summary import FINAL_ITERATIONS
 from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
 from experiments.settings.line_up import parse_method
 from experiments.settings.settings import Settings, resolve
@@ -30,16 +31,24 @@ _ALL_KEEP = 0.0
 class Record:
     """Tells what is going on, and keeps what was trained.
 
+    Args:
+      plan: where trainings leave checkpoints.
+
     Attributes:
       settings: by name, the settings of every training so far.
+      checkpoint: of the training that was started last.
+      tables: where its final policies are kept, if they are measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: CheckpointPlan) -> None:
         self.settings: dict[str, Settings] = {}
+        self._plan = plan
 
     def start(self, name: str, settings: Settings) -> None:
         """Notes that a training starts."""
         self.settings[name] = settings
+        self.checkpoint = self._plan.of(name, settings)
+        self.tables = self._plan.partial_results(name, settings)
         print(f"{name}: {settings.num_seeds} runs", flush=True)
 
     def say(self, text: str) -> None:
@@ -60,7 +69,8 @@ def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
         settings = _pennies_settings(values, method, kind == "exact")
         record.start(name, settings)
         mixing = facts.mixing(
-            final_tables(settings), discount=settings.discount
+            final_tables(settings, record.checkpoint, record.tables),
+            discount=settings.discount,
         )
         mixed = facts.is_mixed(mixing)
         record.say(
@@ -125,7 +135,7 @@ def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
         )
         record.start(name, settings)
         shares = facts.cooperation(
-            facts.final_returns(_curves(settings)),
+            facts.final_returns(_curves(settings, record.checkpoint)),
             *(
                 facts.constant_return(
                     reward, settings.discount, settings.episode_length
@@ -145,28 +155,6 @@ def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
                 facts.enough_runs(f"{name}: cooperates", shares >= 0.9, 0.9)
             )
     return checks
-
-
-def final_tables(settings: Settings) -> list[np.ndarray]:
-    """Trains, and returns policies averaged over the last iterations.
-
-    Args:
-      settings: of a game with one-hot observations.
-
-    Returns:
-      Per player `[num_runs, num_observations, num_actions]`.
-    """
-    trainer = build_trainer(settings)
-    compile_trainer(trainer, settings, steps_per_execution=1)
-    num_last = min(FINAL_ITERATIONS, settings.num_iterations)
-    first = settings.num_iterations - num_last
-    if first:
-        trainer.fit(epochs=1, steps_per_epoch=first, verbose=0)
-    seen = []
-    for _ in range(num_last):
-        trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)
-        seen.append(policy_tables(trainer))
-    return [np.mean(own, axis=0) for own in zip(*seen, strict=True)]
 
 
 def _pennies_settings(
@@ -213,11 +201,13 @@ def _finals(
 ) -> np.ndarray:
     settings = _dilemma_settings(values, method)
     record.start(method, settings)
-    return facts.final_returns(_curves(settings))
+    return facts.final_returns(_curves(settings, record.checkpoint))
 
 
-def _curves(settings: Settings) -> np.ndarray:
-    return train(build_trainer(settings), settings).curves
+def _curves(
+    settings: Settings, checkpoint: dice_tf.callbacks.Checkpoint | None = None
+) -> np.ndarray:
+    return train(build_trainer(settings), settings, checkpoint).curves
 
 
 FACTS: dict[str, Callable[[flags.FlagValues, Record], list[Check]]] = {
