@@ -19,7 +19,7 @@ from tests.experiments.parsed_flags import parsed_flags
 
 TINY = (
     "--facts=defector",
-    "--num_seeds=2",
+    "--num_seeds=1",
     "--num_iterations=3",
     "--batch_size=4",
     "--episode_length=3",
@@ -162,11 +162,13 @@ def test_killed_measurements_are_resumed_and_end_as_if_they_had_not_been(
     assert "has finished" in told and "worst run" in told
 
 
-def _pennies(num_iterations: int) -> Settings:
+def _pennies(num_seeds: int, num_iterations: int) -> Settings:
     with parsed_flags(
-        "--num_seeds=2", f"--num_iterations={num_iterations}", "--nojit_compile"
+        f"--num_seeds={num_seeds}",
+        f"--num_iterations={num_iterations}",
+        "--nojit_compile",
     ) as values:
-        return fact_trainings._pennies_settings(values, "lola", True)
+        return fact_trainings._pennies_settings(values, "naive", True)
 
 
 def _final_tables(folder: pathlib.Path, settings: Settings) -> list[np.ndarray]:
@@ -179,7 +181,7 @@ def _final_tables(folder: pathlib.Path, settings: Settings) -> list[np.ndarray]:
 
 
 def test_policies_are_averaged_over_the_last_iterations(tmp_path) -> None:
-    settings = _pennies(3)
+    settings = _pennies(2, 3)
     assert settings.game == "matching_pennies" and settings.discount == 0.9
     tables = _final_tables(tmp_path / "own", settings)
     assert [own.shape for own in tables] == [(2, 5, 2)] * 2
@@ -192,7 +194,7 @@ def test_policies_are_averaged_over_the_last_iterations(tmp_path) -> None:
 
 def test_averages_are_resumed_and_kept(tmp_path, monkeypatch) -> None:
     """After a kill before the last iterations, and one among them."""
-    settings = _pennies(14)
+    settings = _pennies(1, 14)
     expected = _final_tables(tmp_path / "peaceful", settings)
     folder = tmp_path / "killed"
     for owner, name, call in (
