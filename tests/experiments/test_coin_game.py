@@ -11,7 +11,6 @@ import dice_tf
 from experiments import coin_game
 from experiments.coins import coin_training
 from experiments.results.outputs import OutputFolder
-from experiments.results.partial_results import PartialResults
 from tests.experiments.kills import Killed, calls_of, kill_at
 
 TINY = coin_training.Settings(
@@ -69,9 +68,9 @@ def test_a_run_writes_its_files(tmp_path) -> None:
 def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
     tmp_path, monkeypatch
 ) -> None:
-    """While it trains, measures, and writes its results."""
+    """While it trains, after a measurement, and while it writes results."""
     monkeypatch.setattr(coin_game, "_NUM_MEASUREMENTS", 2)
-    settings = TINY._replace(num_iterations=4)
+    settings = TINY._replace(num_iterations=4, num_seeds=1, episode_length=2)
 
     def run(name: str, settings: coin_training.Settings) -> None:
         folder = OutputFolder(tmp_path / name, resume=True)
@@ -79,8 +78,7 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
 
     run("peaceful", settings)
     for owner, name, call in (
-        (dice_tf.callbacks.Checkpoint, "save", 2),
-        (PartialResults, "save", 2),
+        (dice_tf.callbacks.Checkpoint, "save", 4),
         (OutputFolder, "collect", 1),
     ):
         with monkeypatch.context() as patch:
