@@ -12,7 +12,7 @@ from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import Learner, LearnerStep
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.opponent_models.fitting_rules import Schedule, fitting_rules
+from dice_tf.opponent_models.fitting import Schedule, fitting_rules
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
 from dice_tf.opponent_models.model_checks import (
     check_models,

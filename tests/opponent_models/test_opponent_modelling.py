@@ -12,7 +12,7 @@ from dice_tf.objectives import DiCEObjective
 from dice_tf.opponent_models import OpponentModelling
 from dice_tf.seeds import split_seed
 from tests import oracles
-from tests.opponent_models.fitting import (
+from tests.opponent_models.settings import (
     DISCOUNT,
     LENGTH,
     SEED,

@@ -8,7 +8,7 @@ import dice_tf
 from dice_tf.inner_optimizers import SGD, Adam
 from dice_tf.learners import Naive
 from dice_tf.opponent_models import OpponentModelling
-from tests.opponent_models.fitting import (
+from tests.opponent_models.settings import (
     SEED,
     fitted_by_hand,
     models_of,
