@@ -18,22 +18,23 @@ class FittingRule(NamedTuple):
     """How one model is fitted.
 
     Attributes:
-      learning_rate: of each step, or a schedule over iterations.
+      learning_rate: of each step, or a schedule over iterations; a scalar
+        tensor once the iteration is known.
       optimizer: the rule of a step.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | tf.Tensor | Schedule
     optimizer: InnerOptimizer
 
-    def rate_at(self, iteration: tf.Tensor) -> Any:
-        """Returns the rate of an iteration.
+    def at(self, iteration: tf.Tensor) -> "FittingRule":
+        """Returns the rule of one iteration, without a schedule.
 
         Args:
           iteration: int32 scalar, number of those before it.
         """
         if isinstance(self.learning_rate, Schedule):
-            return self.learning_rate(iteration)
-        return self.learning_rate
+            return self._replace(learning_rate=self.learning_rate(iteration))
+        return self
 
 
 def fitting_rules(

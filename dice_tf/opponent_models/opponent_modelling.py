@@ -1,5 +1,6 @@
 """A learner against models of its opponents, fitted to what they do."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -141,6 +142,15 @@ class OpponentModelling(Learner):
     def metrics(self, state: OpponentModelState) -> tuple[tf.Tensor, ...]:
         return (*state.metrics, *self.learner.metrics(state.learner))
 
+    def hoisted(self, states: OpponentModelState) -> "OpponentModelling":
+        own = copy.copy(self)
+        own.learner = self.learner.hoisted(states.learner)
+        own.rules = tuple(
+            None if rule is None else rule.at(states.count[0])
+            for rule in self.rules
+        )
+        return own
+
     def step(
         self,
         objective: Objective,
@@ -164,7 +174,7 @@ class OpponentModelling(Learner):
                 weights[j],
                 slots[j],
                 rule.optimizer,
-                rule.rate_at(state.count),
+                rule.at(state.count).learning_rate,
                 self.num_steps,
             )
             seats = (objective.actors[j], real_weights[j], actor, weights[j])

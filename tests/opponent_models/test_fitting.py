@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import dice_tf
+from dice_tf.diagnostics import MeasuredShaping
 from dice_tf.inner_optimizers import SGD, Adam
 from dice_tf.learners import Naive
 from dice_tf.opponent_models import OpponentModelling
@@ -68,6 +70,42 @@ def test_models_are_fitted_with_the_rates_of_their_iteration(
     for tables, own in zip(found, rates, strict=True):
         expected = fitted_by_hand(objective, params, expected, 2, own)
         assert_tables(tables, expected)
+
+
+class Inner(Naive):
+    """Is replaced where a trainer vectorises a step over runs."""
+
+    replacement = Naive()
+
+    def hoisted(self, states):
+        return self.replacement
+
+
+def test_many_runs_share_the_rate_of_an_iteration():
+    """It is computed before the step is vectorised: schedules may branch."""
+    objective, params = setting()
+    learner = OpponentModelling(
+        MeasuredShaping(Inner()),
+        models_of(objective, 0),
+        learning_rate=schedule(),
+        num_steps=1,
+    )
+    state = learner.init(params)
+    for _ in range(2):
+        state = learner.step(objective, params, 0, SEED, state).state
+    runs = tf.nest.map_structure(lambda x: tf.stack([x, x]), state)
+    hoisted = learner.hoisted(runs)
+    found = hoisted.step(objective, params, 0, SEED, state)
+    expected = learner.step(objective, params, 0, SEED, state)
+    for own, other in zip(
+        tf.nest.flatten(found), tf.nest.flatten(expected), strict=True
+    ):
+        np.testing.assert_array_equal(own, other)
+    assert float(hoisted.rules[1].learning_rate) == RATES[2]
+    assert hoisted.learner.learner is Inner.replacement
+    # The learner itself is as it was.
+    assert not tf.is_tensor(learner.rules[1].learning_rate)
+    assert isinstance(learner.learner.learner, Inner)
 
 
 def test_each_seat_may_have_an_optimizer_of_its_own():
