@@ -118,10 +118,14 @@ class Trainer(Runs):
     ) -> None:
         """Configures the trainer for training.
 
+        Models of opponents belong to their learner: their optimisers and
+        rates are arguments of `dice_tf.opponent_models.OpponentModelling`.
+
         Args:
           optimizer: a Keras optimiser, or its name, for all players; or a
-            list with one per player (`None` for a frozen one). It ascends:
-            it is handed the negative of each direction.
+            list with one per player (`None` for a frozen one), each with a
+            rate or a schedule. It ascends: it is handed the negative of each
+            direction.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
           critic_passes: number of steps of the critics on each play.

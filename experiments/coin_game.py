@@ -3,12 +3,14 @@
   python -m experiments.coin_game --output_dir=runs/coins
   python -m experiments.coin_game --learner=pola --learning_rate=0.02 \\
     --num_iterations=20 --output_dir=runs/coins_pola
+  python -m experiments.coin_game --output_dir=runs/coins --resume
 
 Whoever takes any coin has an own-coin share of .5 and earns nothing on average;
-who leaves the other's coins alone has 1. The folder gets coins.csv (own-coin
-share and mean reward per step of every run, measured on fresh episodes),
-curves.png, episode.png (the first steps of an episode of the first run),
-summary.json and config.json.
+who leaves the other's coins alone has 1. The last command continues a run that
+was interrupted, given its flags, as if nothing had happened. The folder gets
+coins.csv (own-coin share and mean reward per step of every run, measured on
+fresh episodes), curves.png, episode.png (the first steps of an episode of the
+first run), summary.json and config.json.
 """
 
 import csv
@@ -28,9 +30,14 @@ from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
     OutputFolder,
+    finished,
+    interrupted,
     write_json,
 )
-from experiments.settings.common_flags import define_output_flags
+from experiments.settings.common_flags import (
+    define_output_flags,
+    define_resume_flags,
+)
 
 FLAGS = flags.FLAGS
 _NUM_MEASUREMENTS = 20
@@ -40,6 +47,7 @@ _NUM_DRAWN = 24
 def define_flags() -> None:
     """Defines the flags; other experiments have some of the same names."""
     define_output_flags()
+    define_resume_flags()
     flags.DEFINE_enum(
         "learner",
         "naive",
@@ -72,17 +80,27 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        return
     try:
-        run(FLAGS, folder)
+        run(FLAGS, folder, FLAGS.checkpoint_every)
     except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        sys.exit(interrupted(folder))
     print(f"\nFiles: {folder.path}")
 
 
-def run(values: Any, folder: OutputFolder) -> None:
-    """Trains and writes the files."""
+def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
+    """Trains and writes the files.
+
+    Args:
+      values: flags.
+      folder: where to.
+      checkpoint_every: seconds, see --checkpoint_every.
+    """
     import_tensorflow()
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.coins import coin_plot, coin_training
     from experiments.results.provenance import config
 
@@ -99,6 +117,7 @@ def run(values: Any, folder: OutputFolder) -> None:
         settings,
         _NUM_MEASUREMENTS,
         lambda text: print(text, flush=True),
+        CheckpointPlan(folder, checkpoint_every),
     )
     with folder.collect() as stage:
         name = settings.learner

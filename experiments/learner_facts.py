@@ -2,6 +2,8 @@
 
   python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts
   python -m experiments.learner_facts --facts=defector --output_dir=runs/one
+  python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts \\
+    --resume
 
 In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
 earns more than a naive learner that it meets in the prisoner's dilemma, and is
@@ -11,7 +13,9 @@ who shape earn more among naive players of a public good, of three and of five,
 than if all were naive. Rates, batches and starts of the public goods are in
 comparisons/public_goods_facts.py, with the reasons; flags override them.
 
-The folder gets summary.json, with one check per claim, and config.json.
+The last continues a run that was interrupted, given its flags: what was trained
+is not trained again. The folder gets summary.json, with one check per claim,
+and config.json. The exit status is 1 if a check fails.
 """
 
 import sys
@@ -22,17 +26,25 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
-from experiments.results.checks import as_table, summary
+from experiments.results.checks import (
+    Check,
+    as_table,
+    read_checks,
+    summary,
+)
 from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
     OutputFolder,
+    finished,
+    interrupted,
     write_json,
 )
-from experiments.settings import run_flags
+from experiments.settings import resume_flags, run_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(run_flags)
+flags.adopt_module_key_flags(resume_flags)
 
 _FACTS = (
     "matching_pennies",
@@ -54,12 +66,17 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         _check_flags(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    try:
-        passed = _run(folder)
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-    if not passed:
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        checks = read_checks(folder.path / SUMMARY)
+    else:
+        try:
+            checks = _run(folder)
+        except KeyboardInterrupt:
+            sys.exit(interrupted(folder))
+    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
+    if not all(check.passed for check in checks):
         sys.exit(1)
 
 
@@ -78,14 +95,15 @@ def _check_flags(values: flags.FlagValues) -> None:
             )
 
 
-def _run(folder: OutputFolder) -> bool:
-    """Measures, writes and prints; returns whether all checks passed."""
+def _run(folder: OutputFolder) -> list[Check]:
+    """Measures and writes the files."""
     import_tensorflow()
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.comparisons.fact_record import Record
     from experiments.comparisons.fact_trainings import FACTS
     from experiments.results.provenance import config
 
-    record = Record()
+    record = Record(CheckpointPlan(folder, FLAGS.checkpoint_every))
     checks = []
     for name in FLAGS.facts:
         with user_errors():
@@ -93,8 +111,7 @@ def _run(folder: OutputFolder) -> bool:
     with folder.collect() as stage:
         write_json(stage / CONFIG, config(record.settings, folder.path))
         write_json(stage / SUMMARY, summary(checks))
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    return all(check.passed for check in checks)
+    return checks
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
   python -m experiments.maml --output_dir=runs/maml
   python -m experiments.maml --output_dir=runs/mdps --task=tabular_mdp
   python -m experiments.maml --output_dir=runs/first --estimator=surrogate
+  python -m experiments.maml --output_dir=runs/maml --resume
 
 Tasks are goals in the plane that the policy does not see (Finn et al. 2017),
 or random tabular decision processes, on which the sampled meta-gradients of
-DiCE and of the surrogate are also compared with the exact one. The folder gets
-curves.csv (returns before and after adaptation, by run and iteration), a
-picture of them, config.json, and summary.json with what was measured and
-required. The exit status is 1 if a check fails.
+DiCE and of the surrogate are also compared with the exact one. The last command
+continues a run that was interrupted, given its flags, as if nothing had
+happened. The folder gets curves.csv (returns before and after adaptation, by
+run and iteration), a picture of them, config.json, and summary.json with what
+was measured and required. The exit status is 1 if a check fails.
 """
 
 import sys
@@ -33,13 +35,24 @@ from experiments.meta_learning.maml_settings import (
     Settings,
     resolve,
 )
-from experiments.results.checks import Check, as_table, summary
+from experiments.results.checks import (
+    Check,
+    as_table,
+    read_checks,
+    summary,
+)
 from experiments.results.outputs import (
     CONFIG,
     CURVES,
     SUMMARY,
     OutputFolder,
+    finished,
+    interrupted,
     write_json,
+)
+from experiments.settings.common_flags import (
+    define_output_flags,
+    define_resume_flags,
 )
 
 FLAGS = flags.FLAGS
@@ -48,18 +61,8 @@ _BY_TASK = "Default: by --task."
 
 def define_flags() -> None:
     """Defines the flags; other experiments have some of the same names."""
-    flags.DEFINE_string(
-        "output_dir",
-        None,
-        "Folder for the results; made if it is not there. A folder that "
-        "holds an earlier run is refused, see --overwrite.",
-        required=True,
-    )
-    flags.DEFINE_boolean(
-        "overwrite",
-        False,
-        "Replace the earlier run in --output_dir, once this one has finished.",
-    )
+    define_output_flags()
+    define_resume_flags()
     define("task", next(iter(TASKS)), choice(TASKS), "Family of tasks.")
     define(
         "estimator",
@@ -92,11 +95,15 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    try:
-        checks = run(folder, resolve(FLAGS))
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
+    if folder.has_finished:
+        print(finished(folder))
+        checks = read_checks(folder.path / SUMMARY)
+    else:
+        try:
+            checks = run(folder, resolve(FLAGS), FLAGS.checkpoint_every)
+        except KeyboardInterrupt:
+            sys.exit(interrupted(folder))
     print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
     failed = sum(not check.passed for check in checks)
     if failed:
@@ -104,23 +111,27 @@ def main(argv: Sequence[str]) -> None:
         sys.exit(1)
 
 
-def run(folder: OutputFolder, settings: Settings) -> list[Check]:
+def run(
+    folder: OutputFolder, settings: Settings, checkpoint_every: float
+) -> list[Check]:
     """Meta-trains, measures and writes the files.
 
     Args:
       folder: where to.
       settings: all that determines the results.
+      checkpoint_every: seconds, see --checkpoint_every.
 
     Returns:
       The checks.
     """
     import_tensorflow()
     # What imports TensorFlow or Matplotlib takes its time.
+    from experiments.building.checkpoints import CheckpointPlan
     from experiments.meta_learning import maml_runs
     from experiments.results import curve_plot, provenance
     from experiments.results.curves_csv import write_curves
 
-    results = maml_runs.run(settings)
+    results = maml_runs.run(settings, CheckpointPlan(folder, checkpoint_every))
     method = f"maml_{settings.estimator}"
     curves = {
         f"{method}_unadapted": results.training.curves[..., :1],

@@ -1,5 +1,6 @@
 """A learner that logs, step by step, how much of its direction shapes."""
 
+import copy
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -65,6 +66,11 @@ class MeasuredShaping(Learner):
 
     def metrics(self, state: MeasuredShapingState) -> tuple[tf.Tensor, ...]:
         return (state.share, *self.learner.metrics(state.learner))
+
+    def hoisted(self, states: MeasuredShapingState) -> "MeasuredShaping":
+        own = copy.copy(self)
+        own.learner = self.learner.hoisted(states.learner)
+        return own
 
     def step(
         self,

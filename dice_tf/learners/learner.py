@@ -74,6 +74,18 @@ class Learner(abc.ABC):
         del state
         return ()
 
+    def hoisted(self, states: Any) -> "Learner":
+        """Returns the learner for one step, with what all runs share computed.
+
+        A trainer asks for it before it vectorises a step over runs. What has
+        a branch, such as some schedules of rates, belongs here.
+
+        Args:
+          states: what the runs remember, with a leading axis of runs.
+        """
+        del states
+        return self
+
     def gradient(
         self,
         objective: Objective,

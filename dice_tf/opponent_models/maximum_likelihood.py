@@ -58,7 +58,7 @@ def ascend(
     weights: Weights,
     slots: Any,
     optimizer: InnerOptimizer,
-    learning_rate: float,
+    learning_rate: Any,
     num_steps: int,
 ) -> tuple[Weights, Any]:
     """Makes steps of ascent on a function of the trainable weights.
@@ -68,7 +68,7 @@ def ascend(
       weights: where to start.
       slots: what the optimiser remembers.
       optimizer: the rule of a step.
-      learning_rate: of each step.
+      learning_rate: of each step, a number or a scalar tensor.
       num_steps: how many.
 
     Returns:

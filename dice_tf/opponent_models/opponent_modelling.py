@@ -1,19 +1,25 @@
 """A learner against models of its opponents, fitted to what they do."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
-from dice_tf.inner_optimizers import Adam, InnerOptimizer
-from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
+from dice_tf.checks import check_whole_number
+from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import Learner, LearnerStep
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.opponent_models.fitting import Schedule, fitting_rules
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
+from dice_tf.opponent_models.model_checks import (
+    check_models,
+    check_seats,
+    with_models,
+)
 from dice_tf.replicas import mean_over_replicas
 from dice_tf.trajectory import Trajectory, player_divergences
 
@@ -23,15 +29,17 @@ class OpponentModelState(NamedTuple):
 
     Attributes:
       params: one list of tensors per player, empty where there is no model.
-      slots: one nest of tensors per player, of the models' optimiser.
+      slots: one nest of tensors per player, of the models' optimisers.
       learner: state of the wrapped learner.
       metrics: two scalars, what the last step measured.
+      count: int32 scalar, number of iterations made, for schedules.
     """
 
     params: list[list[tf.Tensor]]
     slots: list[Any]
     learner: Any
     metrics: list[tf.Tensor]
+    count: tf.Tensor
 
 
 class OpponentModelling(Learner):
@@ -60,13 +68,19 @@ class OpponentModelling(Learner):
         a policy, of any architecture; `None` for the learner's own seat, and
         for opponents whose parameters it may read. The models start from
         their current weights, in every run, and are not changed themselves.
-      learning_rate: of the fit.
+      learning_rate: of the fit: a number, or a schedule of
+        `keras.optimizers.schedules` over iterations, from 0; the steps within
+        one have the same rate. One for all models, or a list with one per
+        seat (`None` where there is no model).
       num_steps: steps of the fit in each iteration.
-      optimizer: of the fit, carried from one iteration to the next.
+      optimizer: of the fit, each model with slots of its own that are carried
+        from one iteration to the next; one for all models, or a list with
+        one per seat. Default: `Adam`.
 
     Raises:
       TypeError: if an argument is of another type.
-      ValueError: if a model has no weights yet, or there is none.
+      ValueError: if a model has no weights yet, or there is none, or a list
+        is not of one entry per seat.
 
     References:
       Foerster et al. 2018 (Learning with Opponent-Learning Awareness), section
@@ -75,7 +89,9 @@ class OpponentModelling(Learner):
     Example:
       >>> model = dice_tf.policies.tabular(game, 1)
       >>> learner = dice_tf.opponent_models.OpponentModelling(
-      ...     dice_tf.learners.LOLADiCE(1, 1.5), models=[None, model]
+      ...     dice_tf.learners.LOLADiCE(1, 1.5),
+      ...     models=[None, model],
+      ...     learning_rate=keras.optimizers.schedules.CosineDecay(0.1, 200),
       ... )
     """
 
@@ -86,9 +102,9 @@ class OpponentModelling(Learner):
         learner: Learner,
         models: Sequence[keras.Model | None],
         *,
-        learning_rate: float = 0.1,
+        learning_rate: float | Schedule | Sequence[Any] = 0.1,
         num_steps: int = 10,
-        optimizer: InnerOptimizer | None = None,
+        optimizer: InnerOptimizer | Sequence[Any] | None = None,
     ):
         if not isinstance(learner, Learner):
             raise TypeError(
@@ -96,30 +112,44 @@ class OpponentModelling(Learner):
                 f"{learner!r}."
             )
         self.learner = learner
-        self.models = _check_models(models)
-        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.models = check_models(models)
+        self.rules = fitting_rules(self.models, learning_rate, optimizer)
         self.num_steps = check_whole_number("num_steps", num_steps, 1)
-        self.optimizer = check_inner_optimizer(
-            "optimizer", Adam() if optimizer is None else optimizer
-        )
         self.metric_names = (*type(self).metric_names, *learner.metric_names)
 
     def init(self, params: Params) -> OpponentModelState:
+        check_seats(self.models, len(params))
         own = [
             []
             if model is None
             else [tf.convert_to_tensor(v) for v in model.trainable_variables]
-            for model in self._models_of(len(params))
+            for model in self.models
         ]
-        slots = [self.optimizer.init(values) for values in own]
+        slots = [
+            [] if rule is None else rule.optimizer.init(values)
+            for rule, values in zip(self.rules, own, strict=True)
+        ]
         believed = _replace(params, own)
         nothing = tf.zeros([], next(x for x in own if x)[0].dtype)
         return OpponentModelState(
-            own, slots, self.learner.init(believed), [nothing, nothing]
+            own,
+            slots,
+            self.learner.init(believed),
+            [nothing, nothing],
+            tf.zeros([], tf.int32),
         )
 
     def metrics(self, state: OpponentModelState) -> tuple[tf.Tensor, ...]:
         return (*state.metrics, *self.learner.metrics(state.learner))
+
+    def hoisted(self, states: OpponentModelState) -> "OpponentModelling":
+        own = copy.copy(self)
+        own.learner = self.learner.hoisted(states.learner)
+        own.rules = tuple(
+            None if rule is None else rule.at(states.count[0])
+            for rule in self.rules
+        )
+        return own
 
     def step(
         self,
@@ -129,41 +159,22 @@ class OpponentModelling(Learner):
         seed: Any,
         state: OpponentModelState,
     ) -> LearnerStep:
-        models = self._models_of(objective.num_players)
-        if models[player_id] is not None:
-            raise ValueError(
-                f"`models[{player_id}]` must be None: player {player_id} "
-                f"does not model itself. Received: {models[player_id]!r}."
-            )
+        check_seats(self.models, objective.num_players, player_id)
         trajectory = _check_play(objective, params, seed)
-        believed = objective.with_policies(
-            [
-                policy if model is None else model
-                for model, policy in zip(
-                    models, objective.policies, strict=True
-                )
-            ]
-        )
-        if believed.has_memory and not objective.has_memory:
-            # The trainer has compiled for the objective that it knows.
-            raise ValueError(
-                "`models` may have memory only where a policy or critic has "
-                "some, too: else XLA compiles the step, which a pass over "
-                "time does not bear. Use models of observations alone."
-            )
+        believed = with_models(objective, self.models)
         real_weights = objective.player_weights(params)
         weights = believed.player_weights(_replace(params, state.params))
         slots, divergences = list(state.slots), []
-        for j, model in enumerate(models):
-            if model is None:
+        for j, rule in enumerate(self.rules):
+            if rule is None:
                 continue
             actor = believed.actors[j]
             weights[j], slots[j] = ascend(
                 log_likelihood(actor, trajectory, j),
                 weights[j],
                 slots[j],
-                self.optimizer,
-                self.learning_rate,
+                rule.optimizer,
+                rule.at(state.count).learning_rate,
                 self.num_steps,
             )
             seats = (objective.actors[j], real_weights[j], actor, weights[j])
@@ -179,7 +190,7 @@ class OpponentModelling(Learner):
         value = believed.play(believed_params, believed_seed).values[player_id]
         fitted = [
             [] if model is None else own
-            for model, own in zip(models, believed_params, strict=True)
+            for model, own in zip(self.models, believed_params, strict=True)
         ]
         return LearnerStep(
             direction,
@@ -188,42 +199,9 @@ class OpponentModelling(Learner):
                 slots,
                 learner_state,
                 [objective.return_scale * value, divergence],
+                state.count + 1,
             ),
         )
-
-    def _models_of(self, num_players: int) -> Sequence[keras.Model | None]:
-        if len(self.models) != num_players:
-            raise ValueError(
-                f"`models` must hold one entry for each of {num_players} "
-                f"players, or None. Received {len(self.models)}."
-            )
-        return self.models
-
-
-def _check_models(
-    models: Sequence[keras.Model | None],
-) -> tuple[keras.Model | None, ...]:
-    if not isinstance(models, (list, tuple)):
-        raise TypeError(
-            "`models` must be a list with one keras.Model, or None, per "
-            f"player. Received: {models!r}."
-        )
-    for model in models:
-        if model is None:
-            continue
-        if not isinstance(model, keras.Model):
-            raise TypeError(
-                "`models` must hold keras.Model objects, or None. Received: "
-                f"{model!r}."
-            )
-        if not model.trainable_variables:
-            raise ValueError(
-                f"`models` holds {model.name!r}, which has no weights to fit. "
-                "If it has layers, call it once on a batch of observations."
-            )
-    if all(model is None for model in models):
-        raise ValueError("`models` must hold at least one model.")
-    return tuple(models)
 
 
 def _check_play(objective: Objective, params: Params, seed: Any) -> Trajectory:

@@ -114,6 +114,12 @@ def step_runs(
       An `Iteration` of tensors with a leading axis of runs.
     """
     eager = tf.executing_eagerly()
+    rules = [
+        rule
+        if rule.learner is None
+        else rule._replace(learner=rule.learner.hoisted(state.learner_state))
+        for rule, state in zip(rules, states, strict=True)
+    ]
 
     def step_run(inputs: tuple[list[PlayerState], Any]) -> Iteration:
         own, run = inputs

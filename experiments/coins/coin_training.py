@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
+from experiments.building.checkpoints import CheckpointPlan
+from experiments.command_line.user_errors import user_errors
 
 LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
 
@@ -116,27 +118,52 @@ def train(
     settings: Settings,
     num_measurements: int,
     say: Callable[[str], None],
+    plan: CheckpointPlan,
 ) -> Progress:
-    """Trains, and measures the players at the start and so often after it."""
+    """Trains, and measures the players at the start and so often after it.
+
+    Args:
+      trainer: what `build_trainer(settings)` returned.
+      settings: all that determines the training.
+      num_measurements: after the first one.
+      say: called with a line about each measurement.
+      plan: from where to go on, and where to leave checkpoints.
+    """
     player = _player(trainer.objective)
     edges = np.linspace(0, settings.num_iterations, num_measurements + 1)
     edges = np.unique(edges.astype(int))
-    shares, returns = [], []
-    for done, before in zip(edges, [0, *edges], strict=False):
-        if done > before:
-            trainer.fit(steps_per_epoch=int(done - before), verbose=0)
+    checkpoint = plan.of("trainer", settings)
+    kept = plan.partial_results("measurements", settings)
+    with user_errors():
+        if checkpoint.restore(trainer):
+            say(f"Continued after {trainer.iterations} updates.")
+        found = kept.load()
+    # The players of an earlier measurement are gone, those of now are there.
+    num_measured = int(np.searchsorted(edges, trainer.iterations))
+    shares = list(found.get("shares", ())[:num_measured])
+    returns = list(found.get("returns", ())[:num_measured])
+    for done in map(int, edges[num_measured:]):
+        if trainer.iterations < done:
+            trainer.fit(
+                epochs=done,
+                initial_epoch=trainer.iterations,
+                verbose=0,
+                callbacks=[checkpoint],
+            )
         measured = []
         for run in range(settings.num_seeds)[::-1]:
             trainer.load_run(run)
-            seed = tf.constant([settings.seed + run, int(done)])
+            seed = tf.constant([settings.seed + run, done])
             measured.append(player(trainer.objective.initial_params(), seed))
         share, reward, episode = zip(*measured[::-1], strict=True)
         shares.append(np.array(share))
         returns.append(np.array(reward))
+        kept.save({"shares": np.array(shares), "returns": np.array(returns)})
         say(
             f"  {done} updates: own-coin share {np.mean(share):.3f}, mean "
             f"reward {np.mean(reward):.4f}"
         )
+    checkpoint.save(trainer, trainer.iterations)
     return Progress(edges, np.array(shares), np.array(returns), episode[0])
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from experiments.building.builders import build_trainer
+from experiments.building.checkpoints import CheckpointPlan
 from experiments.building.training import train
 from experiments.comparisons import facts
 from experiments.settings.settings import Settings
@@ -11,16 +12,24 @@ from experiments.settings.settings import Settings
 class Record:
     """Trains, tells what is going on, and keeps what was trained.
 
+    Args:
+      plan: where trainings leave checkpoints.
+
     Attributes:
       settings: by name, the settings of every training so far.
+      checkpoint: of the training that was started last.
+      tables: where its final policies are kept, if they are measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: CheckpointPlan) -> None:
         self.settings: dict[str, Settings] = {}
+        self._plan = plan
 
     def start(self, name: str, settings: Settings) -> None:
         """Notes that a training starts."""
         self.settings[name] = settings
+        self.checkpoint = self._plan.of(name, settings)
+        self.tables = self._plan.partial_results(name, settings)
         print(f"{name}: {settings.num_seeds} runs", flush=True)
 
     def say(self, text: str) -> None:
@@ -28,11 +37,12 @@ class Record:
         print(f"  {text}", flush=True)
 
     def final_returns(self, name: str, settings: Settings) -> np.ndarray:
-        """Trains all players.
+        """Trains all players, from the checkpoint on.
 
         Returns:
           `[num_runs, num_players]`, returns over the last iterations.
         """
         self.start(name, settings)
-        curves = train(build_trainer(settings), settings).curves
+        trainer = build_trainer(settings)
+        curves = train(trainer, settings, self.checkpoint).curves
         return facts.final_returns(curves)

@@ -5,16 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from experiments.building.builders import build_trainer, compile_trainer
 from experiments.comparisons import facts
+from experiments.comparisons.averaged_policies import final_tables
 from experiments.comparisons.fact_record import Record
 from experiments.comparisons.public_goods_facts import (
     mixed_public_goods,
     public_goods,
 )
 from experiments.results.checks import Check, at_least, at_most
-from experiments.results.policy_tables import policy_tables
-from experiments.results.summary import FINAL_ITERATIONS
 from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
 from experiments.settings.line_up import parse_method
 from experiments.settings.settings import Settings, resolve
@@ -40,7 +38,8 @@ def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
         settings = _pennies_settings(values, method, kind == "exact")
         record.start(name, settings)
         mixing = facts.mixing(
-            final_tables(settings), discount=settings.discount
+            final_tables(settings, record.checkpoint, record.tables),
+            discount=settings.discount,
         )
         mixed = facts.is_mixed(mixing)
         record.say(
@@ -90,28 +89,6 @@ def defector(values: flags.FlagValues, record: Record) -> list[Check]:
             at_least(name, float(finals[:, seat].min()), bound - _LOSS)
         )
     return checks
-
-
-def final_tables(settings: Settings) -> list[np.ndarray]:
-    """Trains, and returns policies averaged over the last iterations.
-
-    Args:
-      settings: of a game with one-hot observations.
-
-    Returns:
-      Per player `[num_runs, num_observations, num_actions]`.
-    """
-    trainer = build_trainer(settings)
-    compile_trainer(trainer, settings, steps_per_execution=1)
-    num_last = min(FINAL_ITERATIONS, settings.num_iterations)
-    first = settings.num_iterations - num_last
-    if first:
-        trainer.fit(epochs=1, steps_per_epoch=first, verbose=0)
-    seen = []
-    for _ in range(num_last):
-        trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)
-        seen.append(policy_tables(trainer))
-    return [np.mean(own, axis=0) for own in zip(*seen, strict=True)]
 
 
 def _pennies_settings(

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 import dice_tf
+from experiments.building.checkpoints import CheckpointPlan
+from experiments.command_line.user_errors import user_errors
 from experiments.meta_learning.maml_settings import Settings
 from experiments.meta_learning.meta_training import (
     MetaProblem,
@@ -25,6 +27,7 @@ _OBJECTIVES = {
 }
 _NUM_TESTS = 5
 _NUM_COSINES = 30
+_ERROR = "difference_error"
 
 
 class Results(NamedTuple):
@@ -39,20 +42,20 @@ class Results(NamedTuple):
     checks: list[Check]
 
 
-def run(settings: Settings) -> Results:
-    """Runs all that the settings ask for, telling how it goes."""
+def run(settings: Settings, plan: CheckpointPlan) -> Results:
+    """Runs all that the settings ask for, telling how it goes.
+
+    Args:
+      settings: all that determines the results.
+      plan: where they are kept as they come.
+    """
     learner = dice_tf.learners.MAML(
         settings.num_steps, settings.inner_learning_rate
     )
     seeds = [settings.seed + i for i in range(settings.num_seeds)]
     checks = []
     if settings.task == "tabular_mdp":
-        cosines = meta_gradient_cosines(
-            {name: _problem(settings, name) for name in _OBJECTIVES},
-            learner,
-            [settings.seed + i for i in range(_NUM_COSINES)],
-        )
-        checks += check_cosines(cosines)
+        checks += check_cosines(_cosines(settings, learner, plan))
     print("Compiling takes a while.", flush=True)
     training = meta_train(
         _problem(settings, settings.estimator),
@@ -63,8 +66,28 @@ def run(settings: Settings) -> Results:
         _NUM_TESTS,
         settings.jit_compile,
         show,
+        plan.partial_results("runs", settings),
     )
     return Results(training, [*checks, *check_adaptation(training.adapted)])
+
+
+def _cosines(
+    settings: Settings, learner: dice_tf.learners.MAML, plan: CheckpointPlan
+) -> Cosines:
+    """Measures the cosines, unless that has been done."""
+    kept = plan.partial_results("cosines", settings)
+    with user_errors():
+        found = kept.load()
+    if found:
+        error = float(found.pop(_ERROR))
+        return Cosines(found, error)
+    cosines = meta_gradient_cosines(
+        {name: _problem(settings, name) for name in _OBJECTIVES},
+        learner,
+        [settings.seed + i for i in range(_NUM_COSINES)],
+    )
+    kept.save({_ERROR: np.array(cosines.difference_error), **cosines.sampled})
+    return cosines
 
 
 def show(number: int, returns: np.ndarray) -> None:

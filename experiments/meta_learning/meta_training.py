@@ -1,17 +1,20 @@
 """Meta-training: one policy from which few steps of learning lead far."""
 
-import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 import dice_tf
+from experiments.command_line.user_errors import user_errors
+from experiments.results.partial_results import PartialResults
 
 # Iterations count up from 0, so that no training meets these numbers.
 _TEST = 2**30
-_MAX_GRADIENT_NORM = 10.0
+_OPTIMIZER = dice_tf.inner_optimizers.ClipByGlobalNorm(
+    10.0, dice_tf.inner_optimizers.Adam()
+)
 
 
 class MetaProblem(NamedTuple):
@@ -55,8 +58,12 @@ def meta_train(
     num_tests: int,
     jit_compile: bool,
     show: Callable[[int, np.ndarray], None],
+    kept: PartialResults,
 ) -> MetaTraining:
     """Ascends the meta-gradient with Adam, from fresh parameters, by run.
+
+    Runs that are kept are not trained again, and one that was interrupted
+    continues bit by bit.
 
     Args:
       problem: what is to be learned.
@@ -68,43 +75,92 @@ def meta_train(
       jit_compile: whether to compile the update with XLA.
       show: called with the number of runs done, and returns after 0, ... K
         steps of the last.
+      kept: where the runs so far are kept, and how far the last has come.
     """
-    started = time.perf_counter()
-    optimizer = dice_tf.inner_optimizers.ClipByGlobalNorm(
-        _MAX_GRADIENT_NORM, dice_tf.inner_optimizers.Adam()
-    )
-
-    @tf.function(jit_compile=jit_compile, autograph=False)
-    def update(params: list, slots: object, seed: tf.Tensor) -> tuple:
-        direction = learner.gradient(problem.family, [params], 0, seed)
-        returns = _returns(problem, learner, (0, learner.num_steps))
-        moved = optimizer.step(params, direction, slots, meta_learning_rate)
-        return moved.params, moved.slots, returns(params, seed)
-
+    update = _update(problem, learner, meta_learning_rate, jit_compile)
     steps = range(learner.num_steps + 2)
     test = tf.function(_returns(problem, learner, steps), autograph=False)
-    curves, adapted = [], []
-    for seed in seeds:
+    with user_errors():
+        found = kept.load()
+    curves = list(found.get("curves", ()))
+    adapted = list(found.get("adapted", ()))
+    for number, returns in enumerate(adapted, 1):
+        show(number, returns)
+    for seed in seeds[len(adapted) :]:
         initial = dice_tf.policies.initial_params(problem.policy, [seed, 0])
         params = [tf.constant(value) for value in initial]
-        slots = optimizer.init(params)
-        curve = []
-        for iteration in range(num_iterations):
+        run = _Run([], params, _OPTIMIZER.init(params)).continued(found)
+        # What was kept in the middle of a run is that of this one alone.
+        found = {}
+        done = {"curves": np.array(curves), "adapted": np.array(adapted)}
+        for iteration in range(len(run.curve), num_iterations):
             key = tf.constant([seed, iteration])
-            params, slots, returns = update(params, slots, key)
-            curve.append(returns)
-        curves.append(np.array(curve))
-        found = [
-            test(params, tf.constant([seed, _TEST + number])).numpy()
+            params, slots, returns = update(run.params, run.slots, key)
+            run = _Run([*run.curve, returns.numpy()], params, slots)
+            if kept.is_due:
+                kept.save(done | run.arrays())
+        tests = [
+            test(run.params, tf.constant([seed, _TEST + number])).numpy()
             for number in range(num_tests)
         ]
-        adapted.append(np.mean(found, axis=0))
+        curves.append(np.array(run.curve))
+        adapted.append(np.mean(tests, axis=0))
+        kept.save({"curves": np.array(curves), "adapted": np.array(adapted)})
         show(len(adapted), adapted[-1])
     return MetaTraining(
-        np.stack(curves, axis=1),
-        np.array(adapted),
-        time.perf_counter() - started,
+        np.stack(curves, axis=1), np.array(adapted), kept.seconds
     )
+
+
+class _Run(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+      curve: reported returns `[2]` of each iteration so far.
+      params: list of tensors.
+      slots: what the optimiser remembers.
+    """
+
+    curve: list[np.ndarray]
+    params: list[tf.Tensor]
+    slots: Any
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns all of it by names, for a file."""
+        memory = tf.nest.flatten([self.params, self.slots])
+        return {"curve": np.array(self.curve)} | {
+            f"memory_{i}": value.numpy() for i, value in enumerate(memory)
+        }
+
+    def continued(self, found: Mapping[str, np.ndarray]) -> "_Run":
+        """Returns the run of a file, or this one if there is none in it."""
+        if "curve" not in found:
+            return self
+        memory = [self.params, self.slots]
+        values = [
+            tf.constant(found[f"memory_{i}"])
+            for i in range(len(tf.nest.flatten(memory)))
+        ]
+        params, slots = tf.nest.pack_sequence_as(memory, values)
+        return _Run(list(found["curve"]), params, slots)
+
+
+def _update(
+    problem: MetaProblem,
+    learner: dice_tf.learners.MAML,
+    meta_learning_rate: float,
+    jit_compile: bool,
+) -> Callable[[list, Any, tf.Tensor], tuple[list, Any, tf.Tensor]]:
+    """Returns a compiled step, which also returns what was before it."""
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def update(params: list, slots: Any, seed: tf.Tensor) -> tuple:
+        direction = learner.gradient(problem.family, [params], 0, seed)
+        returns = _returns(problem, learner, (0, learner.num_steps))
+        moved = _OPTIMIZER.step(params, direction, slots, meta_learning_rate)
+        return moved.params, moved.slots, returns(params, seed)
+
+    return update
 
 
 def _returns(

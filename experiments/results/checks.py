@@ -1,5 +1,7 @@
 """Checks: what was measured against what is required."""
 
+import json
+import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -56,6 +58,17 @@ def at_most(name: str, measured: float, bound: float) -> Check:
 def summary(checks: Sequence[Check]) -> dict[str, Any]:
     """Returns what summary.json holds."""
     return {"checks": [check._asdict() for check in checks]}
+
+
+def read_checks(path: pathlib.Path) -> list[Check]:
+    """Returns the checks of a summary.json, with NaN for what is null."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Check(**{**own, "measured": np.nan})
+        if own["measured"] is None
+        else Check(**own)
+        for own in content["checks"]
+    ]
 
 
 def as_table(checks: Sequence[Check]) -> str:

@@ -70,7 +70,12 @@ def build_sampled_trainer():
         critics=[dice_tf.critics.tabular_critic(game, i) for i in range(2)],
     )
     model = dice_tf.policies.tabular(game, 1, initializer="zeros")
-    modelling = OpponentModelling(Naive(), [None, model], num_steps=1)
+    modelling = OpponentModelling(
+        Naive(),
+        [None, model],
+        num_steps=1,
+        learning_rate=keras.optimizers.schedules.InverseTimeDecay(0.1, 1, 1.0),
+    )
     trainer = dice_tf.Trainer(objective, [modelling, Naive()])
     trainer.compile(keras.optimizers.Adam(0.1), jit_compile=False)
     return trainer

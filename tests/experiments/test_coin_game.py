@@ -11,6 +11,7 @@ import dice_tf
 from experiments import coin_game
 from experiments.coins import coin_training
 from experiments.results.outputs import OutputFolder
+from tests.experiments.kills import Killed, calls_of, kill_at
 
 TINY = coin_training.Settings(
     learner="naive",
@@ -30,19 +31,26 @@ TINY = coin_training.Settings(
 )
 
 
-def test_a_run_writes_its_files(tmp_path, monkeypatch) -> None:
-    # XLA would take most of the time.
+FILES = {
+    "coins.csv",
+    "config.json",
+    "curves.png",
+    "episode.png",
+    "summary.json",
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_xla(monkeypatch) -> None:
+    # It would take most of the time.
     build = functools.partial(coin_training.build_trainer, jit_compile=False)
     monkeypatch.setattr(coin_training, "build_trainer", build)
-    coin_game.run(TINY, OutputFolder(tmp_path / "out", False))
+
+
+def test_a_run_writes_its_files(tmp_path) -> None:
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == {
-        "coins.csv",
-        "config.json",
-        "curves.png",
-        "episode.png",
-        "summary.json",
-    }
+    coin_game.run(TINY, OutputFolder(out), 10.0)
+    assert {path.name for path in out.iterdir()} == FILES
     rows = list(csv.DictReader((out / "coins.csv").read_text().splitlines()))
     assert [(own["iteration"], own["run"]) for own in rows] == [
         (iteration, run) for iteration in "012" for run in "12"
@@ -55,6 +63,40 @@ def test_a_run_writes_its_files(tmp_path, monkeypatch) -> None:
     np.testing.assert_allclose(
         final["final_mean_reward_per_run"], rewards, rtol=1e-4, atol=1e-7
     )
+
+
+def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
+    tmp_path, monkeypatch
+) -> None:
+    """While it trains, after a measurement, and while it writes results."""
+    monkeypatch.setattr(coin_game, "_NUM_MEASUREMENTS", 2)
+    settings = TINY._replace(num_iterations=4, num_seeds=1, episode_length=2)
+
+    def run(name: str, settings: coin_training.Settings) -> None:
+        folder = OutputFolder(tmp_path / name, resume=True)
+        coin_game.run(settings, folder, 0.0)
+
+    run("peaceful", settings)
+    for owner, name, call in (
+        (dice_tf.callbacks.Checkpoint, "save", 4),
+        (OutputFolder, "collect", 1),
+    ):
+        with monkeypatch.context() as patch:
+            kill_at(patch, owner, name, call)
+            with pytest.raises(Killed):
+                run("killed", settings)
+    with pytest.raises(SystemExit, match="`configuration.discount` is 0.96"):
+        run("killed", settings._replace(discount=0.5))
+    trainings = calls_of(monkeypatch, dice_tf.Trainer, "fit")
+    run("killed", settings)
+    assert trainings == []
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == FILES
+    for name in ("coins.csv", "summary.json", "episode.png"):
+        found, expected = (
+            (tmp_path / kind / name).read_bytes()
+            for kind in ("killed", "peaceful")
+        )
+        assert found == expected
 
 
 @pytest.mark.parametrize(

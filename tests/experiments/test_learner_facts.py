@@ -2,20 +2,36 @@
 
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
 
+import dice_tf
 from experiments import learner_facts
+from experiments.building import training
 from experiments.building.builders import build_game
+from experiments.building.checkpoints import CheckpointPlan
 from experiments.comparisons import (
+    averaged_policies,
     fact_record,
     fact_trainings,
     facts,
     public_goods_facts,
 )
+from experiments.results.outputs import OutputFolder
 from experiments.settings.settings import Settings
+from tests.experiments.kills import Killed, calls_of, kill_at
 from tests.experiments.parsed_flags import parsed_flags
+
+TINY = (
+    "--facts=defector",
+    "--num_seeds=1",
+    "--num_iterations=3",
+    "--batch_size=4",
+    "--episode_length=3",
+    "--nojit_compile",
+)
 
 
 def _tables(first: list[float], second: list[float]) -> list[np.ndarray]:
@@ -111,23 +127,28 @@ def test_the_names_of_facts_are_those_of_the_flag() -> None:
     assert tuple(fact_trainings.FACTS) == learner_facts._FACTS
 
 
-def test_a_fact_is_measured_and_written(tmp_path) -> None:
-    arguments = (
-        f"--output_dir={tmp_path}",
-        "--facts=defector",
-        "--num_seeds=2",
-        "--num_iterations=2",
-        "--batch_size=4",
-        "--episode_length=3",
-        "--nojit_compile",
-    )
-    with parsed_flags(*arguments):
+def _measure(folder: pathlib.Path, *arguments: str) -> int:
+    """Returns the exit status: 1 if a check failed."""
+    with parsed_flags(*TINY, f"--output_dir={folder}", *arguments):
         try:
             learner_facts.main(["learner_facts"])
         except SystemExit as end:
-            assert end.code == 1  # A check failed.
-    assert set(os.listdir(tmp_path)) == {"config.json", "summary.json"}
-    checks = json.loads((tmp_path / "summary.json").read_text())["checks"]
+            if end.code != 1:
+                raise
+            return 1
+    return 0
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("measured")
+    _measure(folder)
+    return folder
+
+
+def test_a_fact_is_measured_and_written(measured) -> None:
+    assert set(os.listdir(measured)) == {"config.json", "summary.json"}
+    checks = json.loads((measured / "summary.json").read_text())["checks"]
     assert len(checks) == 2
     defection = facts.constant_return(-2.0, 0.96, 3)
     for check in checks:
@@ -138,8 +159,11 @@ def test_a_fact_is_measured_and_written(tmp_path) -> None:
 class _Untrained(fact_record.Record):
     """Keeps settings and makes returns up: near 1 for those who shape."""
 
+    def __init__(self) -> None:
+        self.settings = {}
+
     def final_returns(self, name: str, settings: Settings) -> np.ndarray:
-        self.start(name, settings)
+        self.settings[name] = settings
         shaping = np.asarray(settings.learner) == "lola_dice"
         noise = np.random.default_rng(7).normal(0.0, 0.2, [6, 1])
         return shaping + noise
@@ -203,18 +227,85 @@ def test_every_seat_shapes_in_some_line_up_of_several_kinds(
     assert all(0 < len(seats) < num_players for seats in line_ups)
 
 
-def test_policies_are_averaged_over_the_last_iterations() -> None:
+def test_killed_measurements_are_resumed_and_end_as_if_they_had_not_been(
+    measured, tmp_path, monkeypatch, capsys
+) -> None:
+    """In the second training, whose first epoch has a checkpoint."""
+    again = ("--resume", "--checkpoint_every=0")
+    with monkeypatch.context() as patch:
+        kill_at(patch, training.ProgressBar, "on_epoch_end", 5)
+        with pytest.raises(Killed):
+            _measure(tmp_path, *again)
+    with pytest.raises(SystemExit, match="Continue it with --resume"):
+        _measure(tmp_path)
+    with pytest.raises(SystemExit, match="`configuration.learning_rate` is"):
+        _measure(tmp_path, *again, "--learning_rate=0.5")
+    epochs = calls_of(monkeypatch, training.ProgressBar, "on_epoch_end")
+    status = _measure(tmp_path, *again)
+    assert len(epochs) == 2
+    assert set(os.listdir(tmp_path)) == {"config.json", "summary.json"}
+    expected = (measured / "summary.json").read_bytes()
+    assert (tmp_path / "summary.json").read_bytes() == expected
+    # Nothing is left to do, and it is told again.
+    capsys.readouterr()
+    assert _measure(tmp_path, *again) == status
+    assert len(epochs) == 2
+    told = capsys.readouterr().out
+    assert "has finished" in told and "worst run" in told
+
+
+def _pennies(num_seeds: int, num_iterations: int) -> Settings:
     with parsed_flags(
-        "--num_seeds=2", "--num_iterations=3", "--nojit_compile"
+        f"--num_seeds={num_seeds}",
+        f"--num_iterations={num_iterations}",
+        "--nojit_compile",
     ) as values:
-        settings = fact_trainings._pennies_settings(values, "lola", True)
+        return fact_trainings._pennies_settings(values, "naive", True)
+
+
+def _final_tables(folder: pathlib.Path, settings: Settings) -> list[np.ndarray]:
+    plan = CheckpointPlan(OutputFolder(folder, resume=True), 0.0)
+    record = fact_record.Record(plan)
+    record.start("pennies", settings)
+    return averaged_policies.final_tables(
+        settings, record.checkpoint, record.tables
+    )
+
+
+def test_policies_are_averaged_over_the_last_iterations(tmp_path) -> None:
+    settings = _pennies(2, 3)
     assert settings.game == "matching_pennies" and settings.discount == 0.9
-    tables = fact_trainings.final_tables(settings)
+    tables = _final_tables(tmp_path / "own", settings)
     assert [own.shape for own in tables] == [(2, 5, 2)] * 2
-    frozen = fact_trainings.final_tables(
-        settings._replace(learning_rate=(0.0, 0.0), num_iterations=1)
+    frozen = _final_tables(
+        tmp_path / "frozen",
+        settings._replace(learning_rate=(0.0, 0.0), num_iterations=1),
     )
     assert not np.allclose(tables[0], frozen[0])
+
+
+def test_averages_are_resumed_and_kept(tmp_path, monkeypatch) -> None:
+    """After a kill before the last iterations, and one among them."""
+    settings = _pennies(1, 14)
+    expected = _final_tables(tmp_path / "peaceful", settings)
+    folder = tmp_path / "killed"
+    for owner, name, call in (
+        (dice_tf.callbacks.Checkpoint, "save", 2),
+        (averaged_policies, "policy_tables", 3),
+    ):
+        with monkeypatch.context() as patch:
+            kill_at(patch, owner, name, call)
+            with pytest.raises(Killed):
+                _final_tables(folder, settings)
+    for found, own in zip(
+        _final_tables(folder, settings), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, own)
+    monkeypatch.delattr(dice_tf.Trainer, "fit")
+    for found, own in zip(
+        _final_tables(folder, settings), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, own)
 
 
 @pytest.mark.parametrize(

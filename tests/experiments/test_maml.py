@@ -12,6 +12,7 @@ import pytest
 
 import dice_tf
 from experiments import maml
+from experiments.building.checkpoints import CheckpointPlan
 from experiments.meta_learning import maml_runs
 from experiments.meta_learning.maml_settings import TASKS, Settings, resolve
 from experiments.meta_learning.meta_training import meta_train
@@ -23,6 +24,9 @@ from experiments.meta_learning.tabular_tasks import (
     tabular_problem,
 )
 from experiments.results.curves_csv import read_curves
+from experiments.results.outputs import OutputFolder
+from experiments.results.partial_results import PartialResults
+from tests.experiments.kills import Killed, kill_at
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -115,9 +119,10 @@ def test_an_argument_without_dashes_is_refused() -> None:
         maml.main(["maml", "tabular_mdp"])
 
 
-def test_navigation_runs_with_the_surrogate() -> None:
+def test_navigation_runs_with_the_surrogate(tmp_path) -> None:
     results = maml_runs.run(
-        settings("point_navigation", estimator="surrogate", num_tasks=1)
+        settings("point_navigation", estimator="surrogate", num_tasks=1),
+        CheckpointPlan(OutputFolder(tmp_path), 10.0),
     )
     assert results.training.curves.shape == (2, 2, 2)
     assert results.training.adapted.shape == (2, 3)
@@ -125,19 +130,66 @@ def test_navigation_runs_with_the_surrogate() -> None:
     assert len(results.checks) == 1
 
 
-def test_a_run_depends_on_its_own_seed_alone() -> None:
+def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
     problem = tabular_problem(dice_tf.objectives.DiCEObjective, 1, 4, 2)
 
     def train(seeds: list[int]):
         learner = dice_tf.learners.MAML(1, 0.5)
+        kept = PartialResults(tmp_path / str(seeds), {})
         return meta_train(
-            problem, learner, 0.1, 2, seeds, 1, False, lambda *_: None
+            problem, learner, 0.1, 2, seeds, 1, False, lambda *_: None, kept
         )
 
     both, second = train([3, 4]), train([4])
     assert not np.array_equal(both.adapted[0], both.adapted[1])
     np.testing.assert_allclose(second.curves[:, 0], both.curves[:, 1])
     np.testing.assert_allclose(second.adapted[0], both.adapted[1])
+
+
+def test_killed_runs_are_resumed_and_end_as_if_they_had_not_been(
+    tmp_path, monkeypatch
+) -> None:
+    """In the middle of the first run, and of the second."""
+    measured = []
+
+    def cosines(*_) -> Cosines:
+        measured.append(None)
+        rng = np.random.default_rng(len(measured))
+        sampled = {"dice": rng.normal(size=4), "surrogate": rng.normal(size=4)}
+        return Cosines(sampled, 1e-9)
+
+    monkeypatch.setattr(maml_runs, "meta_gradient_cosines", cosines)
+    own = settings("tabular_mdp", num_tasks=1)
+
+    def run(folder: pathlib.Path, own: Settings) -> None:
+        maml.run(OutputFolder(folder, resume=True), own, 0.0)
+
+    run(tmp_path / "peaceful", own)
+    measured.clear()
+    folder = tmp_path / "killed"
+    # One for the cosines; two for the updates of a run, one for its end.
+    for saves in (3, 4):
+        with monkeypatch.context() as patch:
+            kill_at(patch, PartialResults, "save", saves)
+            with pytest.raises(Killed):
+                run(folder, own)
+    assert os.listdir(folder) == [".checkpoints"]
+    with pytest.raises(
+        SystemExit, match="`configuration.num_steps` is 1 there"
+    ):
+        run(folder, own._replace(num_steps=2))
+    run(folder, own)
+    assert len(measured) == 1
+    assert set(os.listdir(folder)) == set(os.listdir(tmp_path / "peaceful"))
+    for name in ("curves.csv", "summary.json"):
+        found, expected = (
+            (tmp_path / kind / name).read_text()
+            for kind in ("killed", "peaceful")
+        )
+        if name == "summary.json":
+            found, expected = json.loads(found), json.loads(expected)
+            assert found.pop("seconds") > 0 and expected.pop("seconds") > 0
+        assert found == expected
 
 
 def test_one_run_has_no_standard_error() -> None:

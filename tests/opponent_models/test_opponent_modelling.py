@@ -12,6 +12,15 @@ from dice_tf.objectives import DiCEObjective
 from dice_tf.opponent_models import OpponentModelling
 from dice_tf.seeds import split_seed
 from tests import oracles
+from tests.opponent_models.settings import (
+    DISCOUNT,
+    LENGTH,
+    SEED,
+    fitted_by_hand,
+    models_of,
+    setting,
+    tables_of,
+)
 from tests.toys import (
     ASYMMETRIC,
     THREE_PLAYERS,
@@ -23,53 +32,7 @@ from tests.toys import (
     tabular_policies,
 )
 
-DISCOUNT, LENGTH, BATCH_SIZE = 0.9, 6, 16
-SEED = tf.constant([3, 4])
 RATE = 0.7
-
-
-def setting(payoffs=ASYMMETRIC, wrap=lambda game: game):
-    """A sampled objective in float64, and parameters of its players."""
-    game = dice_tf.games.iterated_matrix_game(payoffs, LENGTH, dtype="float64")
-    policies = tabular_policies(game)
-    objective = DiCEObjective(wrap(game), policies, DISCOUNT, BATCH_SIZE)
-    params = [
-        [tf.constant(x) for x in own] for own in random_params(policies, 0)
-    ]
-    return objective, params
-
-
-def models_of(objective, player_id, seed=7):
-    """Models of all others, with random weights."""
-    models = tabular_policies(objective.game)
-    for model, own in zip(models, random_params(models, seed), strict=True):
-        model.set_weights(own)
-    models[player_id] = None
-    return models
-
-
-def fitted_by_hand(objective, params, models, num_steps, rate):
-    """The models' logits after plain ascent, in NumPy."""
-    trajectory = objective.play(params, SEED).trajectory
-    fitted = []
-    for j, model in enumerate(models):
-        if model is None:
-            fitted.append(None)
-            continue
-        theta = model.get_weights()[0]
-        rows = np.argmax(trajectory.observations[j], axis=-1)
-        actions = np.asarray(trajectory.actions[j])
-        for _ in range(num_steps):
-            pi = oracles.policy(theta)
-            gradient = np.zeros_like(theta)
-            for row, action in zip(rows.ravel(), actions.ravel(), strict=True):
-                if theta.shape[1] == 1:
-                    gradient[row, 0] += (action == 0) - pi[row, 0]
-                else:
-                    gradient[row] += np.eye(theta.shape[1])[action] - pi[row]
-            theta = theta + rate * gradient / rows.size
-        fitted.append(theta)
-    return fitted
 
 
 @pytest.mark.parametrize("wrap", [lambda game: game, Plain])
@@ -88,7 +51,8 @@ def test_the_learner_moves_as_if_the_models_were_its_opponents(
     found = learner.step(
         objective, params, player_id, SEED, learner.init(params)
     )
-    fitted = fitted_by_hand(objective, params, models, 3, RATE)
+    rates = [RATE] * len(models)
+    fitted = fitted_by_hand(objective, params, tables_of(models), 3, rates)
     believed = [
         own if theta is None else [tf.constant(theta)]
         for own, theta in zip(params, fitted, strict=True)
@@ -191,8 +155,12 @@ def test_a_network_models_a_table_in_the_compiled_step_of_many_runs():
     model = dice_tf.policies.mlp(game, 1, hidden_units=(8,))
     objective = DiCEObjective(game, policies, DISCOUNT, 512)
     starts = [random_params(policies, seed) for seed in range(2)]
+    # A schedule with a branch: which one is taken is data.
+    warm_up = keras.optimizers.schedules.CosineDecay(
+        0.1, 1000, warmup_target=0.3, warmup_steps=3
+    )
     learner = OpponentModelling(
-        Naive(), [None, model], learning_rate=0.3, num_steps=2
+        Naive(), [None, model], learning_rate=warm_up, num_steps=2
     )
     histories = []
     for jit_compile in (False, True):

@@ -80,8 +80,9 @@ def test_two_replicas_train_as_one(options):
 def test_players_that_move_in_turn_and_models_that_are_fitted_agree():
     game = dice_tf.games.iterated_prisoners_dilemma(3)
     model = dice_tf.policies.tabular(game, 1)
+    schedule = keras.optimizers.schedules.InverseTimeDecay(0.3, 1, 1.0)
     modelling = dice_tf.opponent_models.OpponentModelling(
-        NAIVE, [None, model], num_steps=1
+        NAIVE, [None, model], num_steps=1, learning_rate=schedule
     )
     trainers = [
         _trainer(strategy, (modelling, NAIVE), updates="alternating")

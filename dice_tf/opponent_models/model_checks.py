@@ -1,0 +1,82 @@
+"""What a model of an opponent must be."""
+
+from collections.abc import Sequence
+
+import keras
+
+from dice_tf.objectives.game_objective import GameObjective
+
+Models = tuple[keras.Model | None, ...]
+
+
+def check_models(models: Sequence[keras.Model | None]) -> Models:
+    """Returns the models, or raises if they are none.
+
+    Args:
+      models: one per seat, `None` where there is none.
+    """
+    if not isinstance(models, (list, tuple)):
+        raise TypeError(
+            "`models` must be a list with one keras.Model, or None, per "
+            f"player. Received: {models!r}."
+        )
+    for model in models:
+        if model is None:
+            continue
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                "`models` must hold keras.Model objects, or None. Received: "
+                f"{model!r}."
+            )
+        if not model.trainable_variables:
+            raise ValueError(
+                f"`models` holds {model.name!r}, which has no weights to fit. "
+                "If it has layers, call it once on a batch of observations."
+            )
+    if all(model is None for model in models):
+        raise ValueError("`models` must hold at least one model.")
+    return tuple(models)
+
+
+def check_seats(
+    models: Models, num_players: int, player_id: int | None = None
+) -> None:
+    """Raises if there is not one entry per player, or a model of oneself.
+
+    Args:
+      models: one per seat, `None` where there is none.
+      num_players: of the objective.
+      player_id: who learns, if that is known.
+    """
+    if len(models) != num_players:
+        raise ValueError(
+            f"`models` must hold one entry for each of {num_players} "
+            f"players, or None. Received {len(models)}."
+        )
+    if player_id is not None and models[player_id] is not None:
+        raise ValueError(
+            f"`models[{player_id}]` must be None: player {player_id} "
+            f"does not model itself. Received: {models[player_id]!r}."
+        )
+
+
+def with_models(objective: GameObjective, models: Models) -> GameObjective:
+    """Returns the objective with models in place of the opponents.
+
+    Raises:
+      ValueError: if models have memory and nobody else has.
+    """
+    believed = objective.with_policies(
+        [
+            policy if model is None else model
+            for model, policy in zip(models, objective.policies, strict=True)
+        ]
+    )
+    if believed.has_memory and not objective.has_memory:
+        # The trainer has compiled for the objective that it knows.
+        raise ValueError(
+            "`models` may have memory only where a policy or critic has "
+            "some, too: else XLA compiles the step, which a pass over "
+            "time does not bear. Use models of observations alone."
+        )
+    return believed

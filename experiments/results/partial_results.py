@@ -1,0 +1,112 @@
+"""What a run has measured so far, kept where another can go on from it."""
+
+import json
+import os
+import pathlib
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+_CONFIGURATION = "configuration"
+_SECONDS = "seconds"
+
+# What NumPy raises, and what a file of another kind does not have.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    AttributeError,
+    EOFError,
+    KeyError,
+    OSError,
+    ValueError,
+)
+
+
+class PartialResults:
+    """Arrays in one file, which is whole or not there at any moment.
+
+    For what is no `dice_tf.Trainer`, and has no `dice_tf.callbacks.Checkpoint`.
+
+    Args:
+      path: the file.
+      configuration: by name, all that determines the arrays.
+      every_seconds: time from one `save` to when the next `is_due`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        configuration: Mapping[str, Any],
+        every_seconds: float = 0.0,
+    ):
+        self.path = pathlib.Path(path)
+        # As it will be read.
+        self._configuration = json.loads(json.dumps(configuration))
+        self._every_seconds = every_seconds
+        self._start = self._last = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, with that of the run that is continued."""
+        return time.monotonic() - self._start
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to `save`."""
+        return time.monotonic() - self._last >= self._every_seconds
+
+    def load(self) -> dict[str, np.ndarray]:
+        """Returns the arrays, none of them without a file.
+
+        Raises:
+          ValueError: if the file is damaged, or of another configuration.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                arrays = dict(np.load(file, allow_pickle=False).items())
+            found = json.loads(str(arrays.pop(_CONFIGURATION)))
+            seconds = float(arrays.pop(_SECONDS))
+        except FileNotFoundError:
+            return {}
+        except _DAMAGE as error:
+            raise ValueError(
+                f"{str(self.path)!r} holds no results of a run, or is damaged: "
+                f"{error}. Remove it to start anew."
+            ) from error
+        self._refuse_others(found)
+        self._start -= seconds
+        return arrays
+
+    def save(self, arrays: Arrays) -> None:
+        """Writes the file, in place of an earlier one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name(f"{self.path.name}-unfinished")
+        own = {
+            _CONFIGURATION: np.array(json.dumps(self._configuration)),
+            _SECONDS: np.array(self.seconds),
+        }
+        with open(unfinished, "wb") as file:
+            np.savez(file, **own, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.path)
+        self._last = time.monotonic()
+
+    def _refuse_others(self, found: Mapping[str, Any]) -> None:
+        expected = self._configuration
+        differences = [
+            f"`configuration.{name}` is {found.get(name)!r} there and "
+            f"{expected.get(name)!r} here"
+            for name in dict.fromkeys([*found, *expected])
+            if found.get(name) != expected.get(name)
+        ]
+        if differences:
+            raise ValueError(
+                f"{str(self.path)!r} is that of another run: "
+                f"{'; '.join(differences)}. Continue with the same settings, "
+                "or remove it to start anew."
+            )
