@@ -536,6 +536,9 @@ def test_critics_learn_the_values_of_the_policies():
     """With players that stand still: the mean value of each visited state."""
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
     policies = tabular_policies(game)
+    # Else they start from what others have left of Keras' own generator.
+    for policy, own in zip(policies, random_params(policies, 3), strict=True):
+        policy.set_weights(own)
     critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
     objective = DiCEObjective(
         game, policies, 0.9, 256, baseline="critic", critics=critics

@@ -60,8 +60,10 @@ def step_by_step(objective, line_up, params):
     return params
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", LINE_UPS)
+@pytest.mark.parametrize(
+    "name, jit_compile",
+    [*((name, True) for name in LINE_UPS), ("memory", False)],
+)
 def test_a_compiled_step_of_many_runs_is_that_of_each(name, jit_compile):
     objective = exact_objective(ASYMMETRIC, 0.9, 3)
     starts = [
