@@ -59,9 +59,9 @@ def portable_signatures(
 def _log_probs(
     distribution: tfp.distributions.Distribution, num_actions: int
 ) -> tf.Tensor:
-    log_probs = logits_of(distribution, num_actions)
+    logits = logits_of(distribution, num_actions)
     known = tfp.distributions.Categorical, tfp.distributions.Bernoulli
     if isinstance(distribution, known):
         # The same as tfp's own, without operations that other runtimes lack.
-        return tf.nn.log_softmax(log_probs)
-    return log_probs
+        return tf.nn.log_softmax(logits)
+    return logits

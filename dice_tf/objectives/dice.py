@@ -54,7 +54,9 @@ class DiCEObjective(SampledObjective):
       num_groups: number of groups of episodes whose log-probabilities and
         their derivatives are computed one after the other. It changes no
         result: memory falls, above all with networks, and time rises, since
-        derivatives compute their group again. Must divide `batch_size`.
+        derivatives compute their group again. Play, critics and entropies
+        are of the whole batch still. Must divide `batch_size`. Under a
+        `tf.vectorized_map` of your own, tapes belong inside of it.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.

@@ -103,6 +103,7 @@ def grouped_estimates(
       What `estimates` returns of the whole trajectory.
     """
     params = [own.params for own in weights]
+    check_groups(num_groups, trajectory.discounts.shape[1])
 
     def of_group(group: tf.Tensor, *flat: tf.Tensor) -> Sequence[tf.Tensor]:
         own = tf.nest.pack_sequence_as(params, flat)
@@ -128,12 +129,13 @@ def _episodes(group: tf.Tensor, num_groups: int, nest: Any) -> Any:
     return tf.nest.map_structure(take, nest)
 
 
-def check_groups(num_groups: Any, batch_size: int) -> int:
+def check_groups(num_groups: Any, num_episodes: int) -> int:
     """Returns the number of groups, or raises if they are not of one size."""
     check_whole_number("num_groups", num_groups, 1)
-    if batch_size % num_groups:
+    if num_episodes % num_groups:
         raise ValueError(
-            "`num_groups` must divide `batch_size`. Received: "
-            f"num_groups={num_groups}, batch_size={batch_size}."
+            "`num_groups` must divide the number of episodes (of a batch, or "
+            "of a replica's share of it). Received: "
+            f"num_groups={num_groups}, for {num_episodes} episodes."
         )
     return num_groups

@@ -223,10 +223,9 @@ class SampledObjective(GameObjective):
                 "`seed` must be an int32 tensor of shape [2]: a sampled "
                 "objective needs one. Received: None."
             )
-        inputs = [seed, *tf.nest.flatten([own.params for own in weights])]
         return played_once(
             self._played,
-            inputs,
+            [seed, *tf.nest.flatten(list(weights))],
             lambda: sample_trajectory(
                 self.game, self.actors, weights, self.batch_size, seed
             ),

@@ -77,6 +77,7 @@ class SampledTasks(TaskFamily):
         self._describe(first)
         game = getattr(first, "game", None)
         self._draws_by_step = game and not isinstance(game, FiniteGame)
+        self._has_groups = getattr(first, "num_groups", 1) > 1
 
     def average(self, function: TaskFunction, seed: Any = None) -> Any:
         if seed is None:
@@ -99,8 +100,8 @@ class SampledTasks(TaskFamily):
             return function(self.build_objective(task), seed_of(number))
 
         # TensorFlow cannot vectorise a pass over time, nor what is reduced
-        # over replicas.
-        one_by_one = self.has_memory or num_replicas() > 1
+        # over replicas; of groups it would lose the gradient.
+        one_by_one = self.has_memory or self._has_groups or num_replicas() > 1
         if tf.executing_eagerly() or one_by_one:
             return mean_of(
                 [

@@ -24,7 +24,7 @@ MaskedHead = Callable[[tf.Tensor, tf.Tensor], tfp.distributions.Distribution]
 # unlike -inf it has finite products and derivatives.
 ILLEGAL = -1e9
 
-_ATTRIBUTE = "action_mask"
+_ATTRIBUTE = "_dice_tf_action_mask"
 
 
 class MaskedCategorical(tfp.distributions.Categorical):

@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.objectives.episode_groups import check_groups
 from dice_tf.replicas import check_share, mean_over_replicas
 
-_SUPPORTED = (
-    tf.distribute.MirroredStrategy,
-    tf.distribute.MultiWorkerMirroredStrategy,
-)
+_MULTI_WORKER = tf.distribute.MultiWorkerMirroredStrategy
+_SUPPORTED = (tf.distribute.MirroredStrategy, _MULTI_WORKER)
 # What TensorFlow raises in a worker when another one is gone.
 _LOST = (
     tf.errors.AbortedError,
@@ -53,7 +52,8 @@ class Replicas:
             self.check_variables("policies", policy.variables, True)
         batch_size = getattr(objective, "batch_size", None)
         if batch_size is not None:
-            check_share(batch_size, strategy.num_replicas_in_sync)
+            share = check_share(batch_size, strategy.num_replicas_in_sync)
+            check_groups(getattr(objective, "num_groups", 1), share)
 
     @property
     def is_chief(self) -> bool:
@@ -180,7 +180,7 @@ class Replicas:
         Args:
           iteration: the one that this worker starts from.
         """
-        if not _is_multi_worker(self.strategy):
+        if not isinstance(self.strategy, _MULTI_WORKER):
             return
         own = tf.constant(iteration, tf.float64)
         with self._clear_errors():
@@ -199,7 +199,7 @@ class Replicas:
         try:
             yield
         except _LOST as error:
-            if not _is_multi_worker(self.strategy):
+            if not isinstance(self.strategy, _MULTI_WORKER):
                 raise
             raise RuntimeError(
                 "Another worker of the MultiWorkerMirroredStrategy has "
@@ -218,17 +218,13 @@ def current_strategy() -> tf.distribute.Strategy | None:
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the only one, or the first of a cluster."""
-    if not _is_multi_worker(strategy):
+    if not isinstance(strategy, _MULTI_WORKER):
         return True
     resolver = strategy.cluster_resolver
     if resolver.task_type is None:
         return True
     first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
     return resolver.task_type == first and resolver.task_id == 0
-
-
-def _is_multi_worker(strategy: Any) -> bool:
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def _check_kind(strategy: Any) -> tf.distribute.Strategy | None:

@@ -135,9 +135,10 @@ def train(
     checkpoint = plan.of("trainer", settings)
     kept = plan.partial_results("measurements", settings)
     with user_errors():
-        if checkpoint.restore(trainer):
-            say(f"Continued after {trainer.iterations} updates.")
         found = kept.load()
+        # Without what was measured, there is nothing to go on from.
+        if found and checkpoint.restore(trainer):
+            say(f"Continued after {trainer.iterations} updates.")
     # The players of an earlier measurement are gone, those of now are there.
     num_measured = int(np.searchsorted(edges, trainer.iterations))
     shares = list(found.get("shares", ())[:num_measured])

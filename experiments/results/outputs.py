@@ -102,12 +102,19 @@ class OutputFolder:
             )
             for entry in entries:
                 os.replace(stage / entry, self.path / entry)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        self._remove_checkpoints()
 
     @property
     def has_checkpoints(self) -> bool:
         """Whether a run has left checkpoints here."""
         return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+
+    def _remove_checkpoints(self) -> None:
+        """Removes all or none of them, whenever the process ends."""
+        if self.checkpoints.is_dir():
+            folder = tempfile.mkdtemp(prefix=_STAGE, dir=self.path)
+            os.replace(self.checkpoints, folder)
+            shutil.rmtree(folder)
 
     def _refuse_checkpoints(self) -> None:
         if not self.has_checkpoints:

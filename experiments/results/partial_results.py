@@ -22,6 +22,7 @@ _DAMAGE = (
     EOFError,
     KeyError,
     OSError,
+    TypeError,
     ValueError,
 )
 
@@ -70,6 +71,8 @@ class PartialResults:
                 arrays = dict(np.load(file, allow_pickle=False).items())
             found = json.loads(str(arrays.pop(_CONFIGURATION)))
             seconds = float(arrays.pop(_SECONDS))
+            if not isinstance(found, dict):
+                raise ValueError("it has no configuration")
         except FileNotFoundError:
             return {}
         except _DAMAGE as error:

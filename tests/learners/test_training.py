@@ -40,7 +40,7 @@ LINE_UPS = {
     ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }
-RATE, NUM_STEPS, NUM_SEEDS = 0.1, 3, 2
+RATE, NUM_STEPS, NUM_SEEDS = 0.1, 2, 2
 
 
 def step_by_step(objective, line_up, params):
@@ -90,7 +90,7 @@ def test_a_sampled_step_can_be_compiled():
     policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
     objective = dice_tf.objectives.DiCEObjective(game, policies, 0.9, 8)
     trainer = dice_tf.Trainer(
-        objective, [learners.HOLA(2, 0.3), learners.SOS(0.3)], num_seeds=2
+        objective, [learners.HOLA(1, 0.3), learners.SOS(0.3)], num_seeds=2
     )
     trainer.compile(optimizer=keras.optimizers.SGD(RATE))
     trainer.fit(steps_per_epoch=2, verbose=0)

@@ -149,7 +149,7 @@ def test_only_one_group_is_evaluated_at_a_time(monkeypatch):
 
 def test_groups_of_different_sizes_are_refused():
     game = dice_tf.games.iterated_prisoners_dilemma(4)
-    with pytest.raises(ValueError, match="must divide.*num_groups=5, batch_si"):
+    with pytest.raises(ValueError, match="must divide.*num_groups=5, for 12"):
         DiCEObjective(
             game, tabular_policies(game), 0.9, BATCH_SIZE, num_groups=5
         )

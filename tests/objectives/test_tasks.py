@@ -160,6 +160,34 @@ def test_sampled_play_is_the_same_eagerly_and_in_a_graph():
     assert float(one) > float(eager[0]) ** 2 + 1e-6
 
 
+def test_tasks_in_groups_of_episodes_keep_their_gradient():
+    """Vectorised, the groups would lose it without an error."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 2, dtype="float64")
+    policies = tabular_policies(game)
+    params = random_params(policies, 0)
+    found = []
+    for num_groups in (1, 2):
+
+        @tf.function(autograph=False)
+        def gradient(num_groups=num_groups):
+            grouped = SampledTasks(
+                lambda centre: DiCEObjective(
+                    game, policies, 0.9, 4, num_groups=num_groups
+                ),
+                sample_centres,
+                2,
+            )
+            table = tf.constant(params[0][0])
+            with tf.GradientTape() as tape:
+                tape.watch(table)
+                value = grouped([[table], params[1]], SEED)[0]
+            return tape.gradient(value, table)
+
+        found.append(gradient())
+    assert np.abs(found[0]).max() > 1e-3
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-10)
+
+
 def test_runs_of_a_trainer_draw_tasks_of_their_own():
     trainer = dice_tf.Trainer(
         sampled_bowls(),

@@ -33,6 +33,7 @@ def _trainer(strategy=None, learners=(NAIVE, NAIVE), exact=False, **options):
             options.pop("batch_size", 4),
             "critic" if critics else "leave_one_out",
             critics,
+            num_groups=options.pop("num_groups", 1),
         )
     return dice_tf.Trainer(
         objective,
@@ -144,6 +145,11 @@ def test_other_kinds_of_strategies_are_refused():
 def test_a_batch_that_cannot_be_split_is_refused_at_once():
     with pytest.raises(ValueError, match="replicas, 2, .*batch_size=5.*is 4"):
         _trainer(mirrored(), batch_size=5)
+
+
+def test_groups_that_do_not_divide_a_share_are_refused_at_once():
+    with pytest.raises(ValueError, match="num_groups=4, for 6 episodes"):
+        _trainer(mirrored(), batch_size=12, num_groups=4)
 
 
 def test_two_strategies_at_once_are_refused():
