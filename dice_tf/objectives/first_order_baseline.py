@@ -31,7 +31,7 @@ class FirstOrderBaselineObjective(SampledObjective):
         or `"critic"`, as of `DiCEObjective`.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
-      critic_td_lambda: as of `DiCEObjective`.
+      critic_td_lambda, num_groups: as of `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -52,6 +52,7 @@ class FirstOrderBaselineObjective(SampledObjective):
         critics: Sequence[keras.Model] | None = None,
         *,
         critic_td_lambda: float = 1.0,
+        num_groups: int = 1,
     ):
         super().__init__(
             game,
@@ -61,6 +62,7 @@ class FirstOrderBaselineObjective(SampledObjective):
             baseline,
             critics,
             critic_td_lambda,
+            num_groups,
         )
         check_state_values("FirstOrderBaselineObjective needs", baseline)
 

@@ -16,20 +16,16 @@ from dice_tf.objectives.baselines import (
     by_episode,
     check_baseline,
 )
+from dice_tf.objectives.critic_seats import seat_critics
 from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
-from dice_tf.objectives.seat_critics import seat_critics
 from dice_tf.objectives.shared_plays import played_once
 from dice_tf.replicas import mean_over_replicas, to_replicas
 from dice_tf.returns import mean_return
 from dice_tf.rollout import sample_trajectory
-from dice_tf.trajectory import (
-    Trajectory,
-    player_entropies,
-    player_log_probs,
-)
+from dice_tf.trajectory import Trajectory, player_entropies, player_log_probs
 
 
 class SampledObjective(GameObjective):
@@ -226,9 +222,12 @@ class SampledObjective(GameObjective):
         return played_once(
             self._played,
             [seed, *tf.nest.flatten(list(weights))],
-            lambda: sample_trajectory(
-                self.game, self.actors, weights, self.batch_size, seed
-            ),
+            lambda: self._sample_anew(weights, seed),
+        )
+
+    def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
+        return sample_trajectory(
+            self.game, self.actors, weights, self.batch_size, seed
         )
 
     def _discounts(self, trajectory: Trajectory) -> Any:

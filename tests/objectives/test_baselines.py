@@ -10,7 +10,7 @@ from dice_tf import exact
 from dice_tf.games import FiniteGame
 from dice_tf.models import Weights
 from dice_tf.objectives import baselines
-from dice_tf.objectives.seat_critics import SeatCritic
+from dice_tf.objectives.critic_seats import SeatCritic
 from dice_tf.policies.actor import Actor
 from dice_tf.rollout import sample_trajectory
 from tests import oracles
