@@ -104,9 +104,7 @@ def test_derivatives_of_the_third_order_are_those_of_the_batch():
 
 def test_compiled_training_of_several_runs_is_the_same():
     game = dice_tf.games.iterated_prisoners_dilemma(4)
-    policies = [
-        dice_tf.policies.mlp(game, i, hidden_units=[3]) for i in range(2)
-    ]
+    policies = tabular_policies(game)
     curves = []
     for num_groups in (1, 3):
         objective = DiCEObjective(
