@@ -67,9 +67,8 @@ flags.DEFINE_list(
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _EPOCHS = 20
-# In seconds: of an epoch and its checkpoint, and of writing the results.
+# In seconds: of an epoch and its checkpoint; results take longer to write.
 _LONGEST_DELAY = 0.5
-_LONGEST_WRITING = 8.0
 _PATIENCE = 600.0
 
 
@@ -127,9 +126,9 @@ def kill_once(folder: pathlib.Path, number: int, rng: random.Random) -> Kill:
             if in_writing:
                 _wait(child, lambda: bool(_unfinished(folder)))
             else:
-                is_last = epoch == _EPOCHS
-                longest = _LONGEST_WRITING if is_last else _LONGEST_DELAY
-                time.sleep(rng.uniform(0.0, longest))
+                if epoch == _EPOCHS:
+                    _wait(child, lambda: any(folder.glob(".unfinished-*")))
+                time.sleep(rng.uniform(0.0, _LONGEST_DELAY))
     finally:
         died_of = child.poll()
         child.send_signal(signal.SIGKILL)
