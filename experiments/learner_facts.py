@@ -18,7 +18,6 @@ is not trained again. The folder gets summary.json, with one check per claim,
 and config.json. The exit status is 1 if a check fails.
 """
 
-import sys
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -26,18 +25,15 @@ from absl import app, flags
 # Only what is cheap to import: --help and mistakes are answered at once.
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
+from experiments.results.checked_runs import checks_of, conclude
 from experiments.results.checks import (
     Check,
-    as_table,
-    read_checks,
     summary,
 )
 from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
     OutputFolder,
-    finished,
-    interrupted,
     write_json,
 )
 from experiments.settings import resume_flags, run_flags
@@ -67,17 +63,7 @@ def main(argv: Sequence[str]) -> None:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         _check_flags(FLAGS)
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
-    if folder.has_finished:
-        print(finished(folder))
-        checks = read_checks(folder.path / SUMMARY)
-    else:
-        try:
-            checks = _run(folder)
-        except KeyboardInterrupt:
-            sys.exit(interrupted(folder))
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    if not all(check.passed for check in checks):
-        sys.exit(1)
+    conclude(folder, checks_of(folder, lambda: _run(folder)))
 
 
 def _check_flags(values: flags.FlagValues) -> None:

@@ -14,7 +14,6 @@ run and iteration), a picture of them, config.json, and summary.json with what
 was measured and required. The exit status is 1 if a check fails.
 """
 
-import sys
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -35,10 +34,9 @@ from experiments.meta_learning.maml_settings import (
     Settings,
     resolve,
 )
+from experiments.results.checked_runs import checks_of, conclude
 from experiments.results.checks import (
     Check,
-    as_table,
-    read_checks,
     summary,
 )
 from experiments.results.outputs import (
@@ -46,8 +44,6 @@ from experiments.results.outputs import (
     CURVES,
     SUMMARY,
     OutputFolder,
-    finished,
-    interrupted,
     write_json,
 )
 from experiments.settings.common_flags import (
@@ -96,19 +92,10 @@ def main(argv: Sequence[str]) -> None:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
-    if folder.has_finished:
-        print(finished(folder))
-        checks = read_checks(folder.path / SUMMARY)
-    else:
-        try:
-            checks = run(folder, resolve(FLAGS), FLAGS.checkpoint_every)
-        except KeyboardInterrupt:
-            sys.exit(interrupted(folder))
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    failed = sum(not check.passed for check in checks)
-    if failed:
-        print(f"{failed} of {len(checks)} checks failed.")
-        sys.exit(1)
+    checks = checks_of(
+        folder, lambda: run(folder, resolve(FLAGS), FLAGS.checkpoint_every)
+    )
+    conclude(folder, checks)
 
 
 def run(

@@ -24,7 +24,8 @@ from absl import app, flags
 from experiments.command_line.flag_parsers import define, whole_number
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
-from experiments.results.checks import Check, as_table, at_most, summary
+from experiments.results.checked_runs import conclude
+from experiments.results.checks import Check, at_most, summary
 from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
@@ -53,9 +54,7 @@ def main(argv: Sequence[str]) -> None:
         checks = run(folder, FLAGS.seed, FLAGS.num_seeds)
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    if not all(check.passed for check in checks):
-        sys.exit(1)
+    conclude(folder, checks)
 
 
 def run(folder: OutputFolder, seed: int, num_seeds: int) -> list[Check]:

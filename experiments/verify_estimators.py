@@ -23,7 +23,8 @@ from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.requirements import require_matplotlib
 from experiments.command_line.user_errors import user_errors
 from experiments.estimators.verification_sizes import FULL, QUICK, Sizes
-from experiments.results.checks import Check, as_table, summary
+from experiments.results.checked_runs import conclude
+from experiments.results.checks import Check, summary
 from experiments.results.outputs import (
     CONFIG,
     SUMMARY,
@@ -71,11 +72,7 @@ def main(argv: Sequence[str]) -> None:
         checks = verify(folder, FLAGS.seed, FLAGS.quick)
     except KeyboardInterrupt:
         sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-    print(f"\n{as_table(checks)}\n\nFiles: {folder.path}")
-    failed = sum(not check.passed for check in checks)
-    if failed:
-        print(f"{failed} of {len(checks)} checks failed.")
-        sys.exit(1)
+    conclude(folder, checks)
 
 
 def verify(folder: OutputFolder, seed: int, quick: bool) -> list[Check]:

@@ -75,17 +75,20 @@ def seat_mask(game: Game, player_id: int) -> ActionMask | None:
 
 
 def seated(policy: keras.Model, game: Game, player_id: int) -> keras.Model:
-    """Returns the policy, which carries the mask of its first seat.
+    """Returns the policy, which carries the mask of a seat."""
+    return carrying(policy, seat_mask(game, player_id))
+
+
+def carrying(policy: keras.Model, mask: ActionMask | None) -> keras.Model:
+    """Returns the policy, which carries the first mask that it is given.
 
     That tells exports, which know no game, what is legal. As an attached
     head, it is no part of a `.keras` file.
 
     Args:
       policy: a `keras.Model`.
-      game: the game.
-      player_id: the seat.
+      mask: of a seat; `None` where all actions are legal.
     """
-    mask = seat_mask(game, player_id)
     if mask is not None and carried_mask(policy) is None:
         # Keras would track what the game holds as a part of the policy.
         object.__setattr__(policy, _ATTRIBUTE, mask)

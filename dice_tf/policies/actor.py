@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
-from dice_tf.policies.action_masks import masked_head, seat_mask, seated
+from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
 from dice_tf.policies.heads import all_log_probs, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
 from dice_tf.recurrent_models import seat_model
@@ -49,7 +49,7 @@ class Actor:
         self.num_actions = game.num_actions[player_id]
         head = head_of(policy, self.model.num_outputs, self.num_actions)
         mask = seat_mask(game, player_id)
-        seated(policy, game, player_id)
+        carrying(policy, mask)
         self.is_masked = mask is not None
         self._read = masked_head(head, mask)
         self._states = None

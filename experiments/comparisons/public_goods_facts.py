@@ -7,9 +7,8 @@ are not normalised. Rates were chosen on exact values, and on runs from seed
 - With the discount 0.98 what is played in the end counts more than how it
   begins, and what is at stake is about that of the prisoner's dilemma at 0.96.
 - Among shapers real steps are large and become small. Small constant ones find
-  cooperation, too, but lose it again: the players teach one another to let
-  them get away with more and more. Large ones need large batches: whom noise
-  throws into mutual defection sees nothing else any more.
+  cooperation, too, but often lose it again. Large ones need large batches: whom
+  noise throws into mutual defection sees nothing else any more.
 - Among naive players real steps are small: else those have settled on
   defection before they can be shaped. One shaper of three gains nothing, since
   nobody else would answer the others; two make the third contribute.

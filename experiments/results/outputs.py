@@ -113,8 +113,8 @@ class OutputFolder:
         """Removes all or none of them, whenever the process ends."""
         if self.checkpoints.is_dir():
             folder = tempfile.mkdtemp(prefix=_STAGE, dir=self.path)
-            os.replace(self.checkpoints, folder)
-            shutil.rmtree(folder)
+            os.replace(self.checkpoints, pathlib.Path(folder, "checkpoints"))
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _refuse_checkpoints(self) -> None:
         if not self.has_checkpoints:
