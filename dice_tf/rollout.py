@@ -112,12 +112,14 @@ def _sample_finite(
         chance = random_bits(game_seed, [length, batch_size])
         chance = own_share(chance, axis=1)
     batch_size = share_size(batch_size)
+    players = range(game.num_players)
     num_joint = math.prod(game.num_actions)
     # What is played is one number per step, in as few bytes as hold it.
     number = _integer_below(game.num_states * num_joint)
 
     def play(step, state, played):
-        noise = tf.unstack(as_uniform(bits[step], game.dtype))
+        # Row by row: a row of several players XLA would not vectorise.
+        noise = [as_uniform(bits[step, own], game.dtype) for own in players]
         joint = game.joint_action(
             [
                 invert([select(row, state) for row in table], own)
@@ -139,9 +141,10 @@ def _sample_finite(
         ),
         maximum_iterations=length,
     )
-    played = tf.cast(played, tf.int32)
-    states, joints = played // num_joint, played % num_joint
-    players = range(game.num_players)
+    # XLA makes a quotient of unsigned numbers of far fewer operations.
+    played = tf.cast(played, tf.uint32)
+    states = tf.cast(played // num_joint, tf.int32)
+    joints = tf.cast(played % num_joint, tf.int32)
     return Trajectory(
         tuple(
             tf.gather(tf.constant(table, game.dtype), states)

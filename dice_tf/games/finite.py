@@ -151,9 +151,9 @@ class FiniteGame(Game):
 
     def split_joint_action(self, joint: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns each player's action of the numbered joint actions."""
-        actions = []
+        joint, actions = tf.cast(joint, tf.uint32), []
         for num_actions in reversed(self.num_actions):
-            actions.append(joint % num_actions)
+            actions.append(tf.cast(joint % num_actions, tf.int32))
             joint = joint // num_actions
         return tuple(reversed(actions))
 
