@@ -6,6 +6,8 @@ import tensorflow as tf
 _FEW_ENTRIES = 16
 # From so many numbers on, sums by entry are faster in rows.
 _MANY_NUMBERS = 2**16
+# So many rows are summed in one pass, at most.
+_MAX_ROWS = 10
 
 
 def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -47,26 +49,24 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 def _sum_in_rows(
     numbers: tf.Tensor, index: tf.Tensor, size: int, width: int
 ) -> tf.Tensor:
-    """Sums numbers by entry, in rows that fit a cache.
+    """Sums numbers by entry: some rows by one another, then what is left.
 
     A matrix of who belongs to which entry, `size` times as large as the
-    numbers, would go through memory.
+    numbers, would go through memory. A loop over rows, once a tape has seen
+    it, cannot be vectorised over runs.
     """
-    numbers = tf.reshape(numbers, [-1, width])
-    index = tf.reshape(index, [-1, width])
-    entries = tf.range(size)[:, tf.newaxis]
-
-    def add_row(row: tf.Tensor, sums: tf.Tensor):
-        own = tf.where(index[row] == entries, numbers[row], 0.0)
-        return row + 1, sums + own
-
-    _, sums = tf.while_loop(
-        lambda row, _: row < numbers.shape[0],
-        add_row,
-        (tf.constant(0), tf.zeros([size, width], numbers.dtype)),
-        maximum_iterations=numbers.shape[0],
+    num_rows = numbers.shape.num_elements() // width
+    height = next(n for n in range(_MAX_ROWS, 0, -1) if num_rows % n == 0)
+    shape = [num_rows // height, height, width]
+    numbers, index = tf.reshape(numbers, shape), tf.reshape(index, shape)
+    entries = tf.range(size)[:, tf.newaxis, tf.newaxis]
+    sums = tf.add_n(
+        [
+            tf.where(index[:, row] == entries, numbers[:, row], 0.0)
+            for row in range(height)
+        ]
     )
-    return tf.reduce_sum(sums, axis=1)
+    return tf.reduce_sum(sums, axis=[1, 2])
 
 
 def _row_width(number: int) -> int | None:

@@ -74,6 +74,39 @@ def test_many_numbers_add_up_at_each_entry(shape):
     np.testing.assert_allclose(gradient(), expected, atol=1e-9)
 
 
+def test_products_of_gradients_are_differentiated_in_vectorised_runs():
+    """As a Taylor term of LOLA, over many numbers."""
+    rng = np.random.default_rng(0)
+    tables = rng.normal(size=(2, 2, 3))
+    index = rng.integers(3, size=(2, 128, 512))
+
+    def derivative(run):
+        (own, other), where = tf.unstack(run[0]), run[1]
+        with tf.GradientTape() as outer:
+            outer.watch(own)
+            with tf.GradientTape(persistent=True) as inner:
+                inner.watch(other)
+                first, second = lookup(own, where), lookup(other, where)
+                values = [
+                    tf.reduce_mean(first * second),
+                    tf.reduce_mean(first**2 * second),
+                ]
+            gradients = [inner.gradient(value, other) for value in values]
+            product = tf.reduce_sum(gradients[0] * gradients[1])
+        return outer.gradient(product, own)
+
+    compiled = tf.function(
+        lambda *runs: tf.vectorized_map(derivative, runs), jit_compile=True
+    )
+    shares = [np.bincount(own.ravel()) / own.size for own in index]
+    # The gradients are `share * own` and `share * own**2`.
+    np.testing.assert_allclose(
+        compiled(tf.constant(tables), tf.constant(index, tf.int32)),
+        3 * np.square(shares * tables[:, 0]),
+        rtol=1e-10,
+    )
+
+
 def test_a_lookup_has_derivatives_in_every_run_of_a_vectorized_map():
     tables = tf.constant(np.random.default_rng(0).normal(size=(3, 4)))
     index = tf.constant([[0, 3, 1], [2, 2, 0], [1, 1, 1]])
