@@ -75,36 +75,36 @@ def test_many_numbers_add_up_at_each_entry(shape):
 
 
 def test_products_of_gradients_are_differentiated_in_vectorised_runs():
-    """As a Taylor term of LOLA, over many numbers."""
+    """As Taylor terms of LOLA, over many numbers."""
     rng = np.random.default_rng(0)
     tables = rng.normal(size=(2, 2, 3))
     index = rng.integers(3, size=(2, 128, 512))
 
-    def derivative(run):
+    def derivatives(run):
         (own, other), where = tf.unstack(run[0]), run[1]
-        with tf.GradientTape() as outer:
-            outer.watch(own)
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch((own, other))
             with tf.GradientTape(persistent=True) as inner:
-                inner.watch(other)
+                inner.watch((own, other))
                 first, second = lookup(own, where), lookup(other, where)
                 values = [
                     tf.reduce_mean(first * second),
-                    tf.reduce_mean(first**2 * second),
+                    tf.reduce_mean(first * second**2),
                 ]
-            gradients = [inner.gradient(value, other) for value in values]
+            gradients = [inner.gradient(x, [own, other])[1] for x in values]
             product = tf.reduce_sum(gradients[0] * gradients[1])
-        return outer.gradient(product, own)
+        return outer.gradient(product, own), outer.gradient(product, other)
 
     compiled = tf.function(
-        lambda *runs: tf.vectorized_map(derivative, runs), jit_compile=True
+        lambda *runs: tf.vectorized_map(derivatives, runs), jit_compile=True
     )
+    found = compiled(tf.constant(tables), tf.constant(index, tf.int32))
     shares = [np.bincount(own.ravel()) / own.size for own in index]
-    # The gradients are `share * own` and `share * own**2`.
-    np.testing.assert_allclose(
-        compiled(tf.constant(tables), tf.constant(index, tf.int32)),
-        3 * np.square(shares * tables[:, 0]),
-        rtol=1e-10,
-    )
+    own, other = tables[:, 0], tables[:, 1]
+    # The gradients are `share * own` and `2 share * own * other`.
+    weights = 2 * np.square(shares) * own
+    np.testing.assert_allclose(found[0], 2 * weights * other, rtol=1e-10)
+    np.testing.assert_allclose(found[1], weights * own, rtol=1e-10)
 
 
 def test_a_lookup_has_derivatives_in_every_run_of_a_vectorized_map():
