@@ -29,9 +29,7 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def read(values: tf.Tensor):
-        if size <= _FEW_ENTRIES:
-            return select(values, index), sum_by_entry
-        return tf.gather(values, index), sum_by_entry
+        return select(values, index), sum_by_entry
 
     @tf.custom_gradient
     def sum_by_entry(cotangent: tf.Tensor):
@@ -78,9 +76,10 @@ def _row_width(number: int) -> int | None:
 
 
 def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """Returns `table[index]` by nested selections, for use inside a loop.
+    """Returns `table[index]`, for use inside a loop.
 
-    They fuse with what surrounds them, which a gather does not.
+    Of few entries by nested selections: they fuse with what surrounds them,
+    and are vectorised.
 
     Args:
       table: `[n]`, of any dtype.
@@ -90,6 +89,8 @@ def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
       A tensor of the shape of `index`. Not to be differentiated: use
       `lookup`.
     """
+    if table.shape[0] > _FEW_ENTRIES:
+        return tf.gather(table, index)
     entries = tf.unstack(table)
     result = tf.broadcast_to(entries[0], tf.shape(index))
     for position, entry in enumerate(entries[1:], start=1):

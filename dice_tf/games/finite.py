@@ -6,6 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.games.finite_chances import (
+    check_probabilities,
+    is_certain,
+    pick,
+)
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.seeds import uniform
@@ -71,12 +76,12 @@ class FiniteGame(Game):
             "episode_length", episode_length, 1
         )
         self.dtype = tf.as_dtype(dtype)
-        _check_probabilities(
+        check_probabilities(
             "transitions",
             self.transitions,
             (*self.rewards.shape[1:], self.num_states),
         )
-        _check_probabilities("initial", self.initial, (self.num_states,))
+        check_probabilities("initial", self.initial, (self.num_states,))
         self.observations = self._as_observations(observations)
         self.observation_shapes = tuple(
             table.shape[1:] for table in self.observations
@@ -133,12 +138,12 @@ class FiniteGame(Game):
     @property
     def has_random_start(self) -> bool:
         """Whether first states differ."""
-        return not _is_certain(self.initial)
+        return not is_certain(self.initial)
 
     @property
     def has_random_transitions(self) -> bool:
         """Whether chance has a part in the next state."""
-        return not _is_certain(self.transitions)
+        return not is_certain(self.transitions)
 
     def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
@@ -183,7 +188,7 @@ class FiniteGame(Game):
           noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
         row = tf.zeros([batch_size], tf.int32)
-        return _pick(self.initial[np.newaxis], row, noise)
+        return pick(self.initial[np.newaxis], row, noise)
 
     def next_state(
         self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor | None
@@ -197,9 +202,9 @@ class FiniteGame(Game):
         """
         table = self.transitions.reshape(self.num_states, -1, self.num_states)
         if np.all(table == table[0]):
-            return _pick(table[0], joint, noise)
+            return pick(table[0], joint, noise)
         row = state * table.shape[1] + joint
-        return _pick(table.reshape(-1, self.num_states), row, noise)
+        return pick(table.reshape(-1, self.num_states), row, noise)
 
     def _time_step(
         self, state: tf.Tensor, rewards: tuple[tf.Tensor, ...]
@@ -212,39 +217,3 @@ class FiniteGame(Game):
             rewards,
             tf.ones(tf.shape(state), self.dtype),
         )
-
-
-def _is_certain(probabilities: np.ndarray) -> bool:
-    return bool(np.all(probabilities.max(axis=-1) > 1 - 1e-12))
-
-
-def _check_probabilities(
-    name: str, table: np.ndarray, shape: tuple[int, ...]
-) -> None:
-    if table.shape != shape:
-        raise ValueError(
-            f"`{name}` must have shape {shape} to fit the rewards. "
-            f"Received shape {table.shape}."
-        )
-    if not (
-        np.all(table >= 0) and np.allclose(table.sum(axis=-1), 1, atol=1e-6)
-    ):
-        raise ValueError(
-            f"`{name}` must hold probabilities that sum to 1 over the last "
-            "axis. Received entries below 0, NaN, or other sums."
-        )
-
-
-def _pick(
-    probabilities: np.ndarray, row: tf.Tensor, noise: tf.Tensor | None
-) -> tf.Tensor:
-    """Samples from the distribution in a row of a table, by inversion."""
-    if noise is None:
-        certain = np.argmax(probabilities, axis=1)
-        return select(tf.constant(certain, tf.int32), row)
-    cumulative = np.cumsum(probabilities, axis=1)
-    picked = tf.zeros_like(row)
-    for column in range(probabilities.shape[1] - 1):
-        threshold = tf.constant(cumulative[:, column], noise.dtype)
-        picked += tf.cast(noise >= select(threshold, row), tf.int32)
-    return picked
