@@ -1,13 +1,18 @@
-"""Trains two networks in the Coin Game, and draws what they do.
+"""Trains two players in the Coin Game, and draws what they do.
 
+  python -m experiments.coin_game --policy=tabular --num_seeds=5 \\
+    --learner=lola_dice_1_lookahead --output_dir=runs/coins_lola
   python -m experiments.coin_game --output_dir=runs/coins
   python -m experiments.coin_game --learner=pola --learning_rate=0.02 \\
     --num_iterations=20 --output_dir=runs/coins_pola
   python -m experiments.coin_game --output_dir=runs/coins --resume
 
 Whoever takes any coin has an own-coin share of .5 and earns nothing on average;
-who leaves the other's coins alone has 1. The last command continues a run that
-was interrupted, given its flags, as if nothing had happened. The folder gets
+who leaves the other's coins alone has 1. Networks see the grid and learn from
+play. Tables (--policy=tabular) see it from where the player stands, and whose
+coins both took last, and learn from exact values. The last command continues a
+run that was interrupted, given its flags, as if nothing had happened. The
+folder gets
 coins.csv (own-coin share and mean reward per step of every run, measured on
 fresh episodes), curves.png, episode.png (the first steps of an episode of the
 first run), summary.json and config.json.
@@ -42,12 +47,27 @@ from experiments.settings.common_flags import (
 FLAGS = flags.FLAGS
 _NUM_MEASUREMENTS = 20
 _NUM_DRAWN = 24
+_DEFAULTS = {
+    "mlp": {
+        "num_iterations": 200,
+        "learning_rate": 0.01,
+        "inner_learning_rate": 0.02,
+    },
+    "tabular": {
+        "num_iterations": 80,
+        "learning_rate": 6.0,
+        "inner_learning_rate": 25.0,
+    },
+}
 
 
 def define_flags() -> None:
     """Defines the flags; other experiments have some of the same names."""
     define_output_flags()
     define_resume_flags()
+    flags.DEFINE_enum(
+        "policy", "mlp", tuple(_DEFAULTS), "What both players are."
+    )
     flags.DEFINE_enum(
         "learner",
         "naive",
@@ -57,7 +77,6 @@ def define_flags() -> None:
     for name, default, least, text in (
         ("num_seeds", 1, 1, "Number of independent runs."),
         ("seed", 0, 0, "Seed of the first run."),
-        ("num_iterations", 200, 1, "Number of updates."),
         ("batch_size", 64, 2, "Episodes of each play."),
         ("episode_length", 32, 1, "Steps of an episode."),
         ("hidden_units", 32, 1, "Width of the two hidden layers."),
@@ -65,9 +84,19 @@ def define_flags() -> None:
         ("num_lookaheads", 2, 0, "Of pola, in each outer step."),
     ):
         define(name, str(default), whole_number(least), text)
+    for name, parser, text in (
+        ("num_iterations", whole_number(1), "Number of updates."),
+        (
+            "learning_rate",
+            number(0.0),
+            "Of Adam, of SGD (tabular), or of the outer steps of pola.",
+        ),
+        ("inner_learning_rate", number(0.0), "Of imagined steps."),
+    ):
+        networks, tables = (own[name] for own in _DEFAULTS.values())
+        text = f"{text} Default: {networks}; for tabular {tables}."
+        define(name, None, parser, text)
     for name, default, text in (
-        ("learning_rate", 0.01, "Of Adam, or of the outer steps of pola."),
-        ("inner_learning_rate", 0.02, "Of imagined steps."),
         ("outer_penalty", 10.0, "Of pola: what its own divergence costs."),
         ("inner_penalty", 5.0, "Of pola: what the opponent's costs."),
     ):
@@ -91,6 +120,20 @@ def main(argv: Sequence[str]) -> None:
     print(f"\nFiles: {folder.path}")
 
 
+def resolve(values: Any) -> Any:
+    """Returns `Settings`, in which the defaults fit the policies."""
+    from experiments.coins.coin_training import Settings
+
+    defaults = _DEFAULTS[values.policy]
+    given = {name: getattr(values, name) for name in Settings._fields}
+    return Settings(
+        **{
+            name: defaults[name] if value is None else value
+            for name, value in given.items()
+        }
+    )
+
+
 def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
     """Trains and writes the files.
 
@@ -104,12 +147,7 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
     from experiments.coins import coin_plot, coin_training
     from experiments.results.provenance import config
 
-    settings = coin_training.Settings(
-        **{
-            name: getattr(values, name)
-            for name in coin_training.Settings._fields
-        }
-    )
+    settings = resolve(values)
     trainer = coin_training.build_trainer(settings)
     print(f"{settings.learner}: {settings.num_seeds} runs", flush=True)
     progress = coin_training.train(

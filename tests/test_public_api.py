@@ -104,6 +104,7 @@ PUBLIC_NAMES = {
         "Game",
         "PointNavigation",
         "RepeatedCournot",
+        "TabularCoinGame",
         "TimeStep",
         "iterated_battle_of_the_sexes",
         "iterated_chicken",

@@ -1,6 +1,7 @@
 """Games: the protocol, iterated and finite ones, grids, continuous ones."""
 
 from dice_tf.games.coin_game import CoinGame, CoinState, CoinStatistics
+from dice_tf.games.coin_table import TabularCoinGame
 from dice_tf.games.common_pool import CommonPool
 from dice_tf.games.continuous import RepeatedCournot
 from dice_tf.games.finite import FiniteGame
@@ -25,6 +26,7 @@ __all__ = [
     "Game",
     "PointNavigation",
     "RepeatedCournot",
+    "TabularCoinGame",
     "TimeStep",
     "iterated_battle_of_the_sexes",
     "iterated_chicken",

@@ -33,7 +33,7 @@ def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:
 
 def plot_episode(
     path: pathlib.Path,
-    game: dice_tf.games.CoinGame,
+    game: dice_tf.games.CoinGame | dice_tf.games.TabularCoinGame,
     progress: Progress,
     num_steps: int,
 ) -> None:
@@ -44,7 +44,10 @@ def plot_episode(
     """
     episode = progress.episode
     num_steps = min(num_steps, game.episode_length)
-    state = game.state_of(episode.observations[0][:num_steps, :1])
+    if isinstance(game, dice_tf.games.TabularCoinGame):
+        state = game.places(episode)
+    else:
+        state = game.state_of(episode.observations[0])
     rows = -(-num_steps // _NUM_COLUMNS)
     figure = Figure(figsize=(1.3 * _NUM_COLUMNS, 1.6 * rows))
     grid = figure.subplots(rows, _NUM_COLUMNS, squeeze=False).ravel()
@@ -78,7 +81,7 @@ def _draw_cells(axes: Axes, size: int) -> None:
 
 def _draw(
     axes: Axes,
-    game: dice_tf.games.CoinGame,
+    game: dice_tf.games.Game,
     cell: int,
     marker: str,
     player_id: int,

@@ -1,6 +1,6 @@
 """Training in the Coin Game, and what players pick up meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -12,12 +12,14 @@ from experiments.building.checkpoints import CheckpointPlan
 from experiments.command_line.user_errors import user_errors
 
 LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
+MLP, TABULAR = POLICIES = ("mlp", "tabular")
 
 
 class Settings(NamedTuple):
     """What config.json says of the run, beside the folder.
 
     Attributes:
+      policy: of both players, one of `POLICIES`.
       learner: of both players, one of `LEARNERS`.
       num_seeds: number of runs.
       seed: of the first run.
@@ -26,7 +28,8 @@ class Settings(NamedTuple):
       episode_length: T.
       discount: in [0, 1].
       hidden_units: width of the two hidden layers.
-      learning_rate: of Adam, or of the outer steps of `pola`.
+      learning_rate: of Adam, of SGD for tables, or of the outer steps of
+        `pola`.
       inner_learning_rate: of imagined steps.
       num_outer_steps: of `pola`, in each update.
       outer_penalty: of `pola`.
@@ -34,6 +37,7 @@ class Settings(NamedTuple):
       num_lookaheads: of `pola`.
     """
 
+    policy: str
     learner: str
     num_seeds: int
     seed: int
@@ -70,16 +74,32 @@ class Progress(NamedTuple):
 def build_trainer(
     settings: Settings, jit_compile: bool = True
 ) -> dice_tf.Trainer:
-    """Returns a compiled trainer of two networks of their own."""
-    game = dice_tf.games.CoinGame(settings.episode_length)
-    units = (settings.hidden_units,) * 2
-    objective = dice_tf.objectives.DiCEObjective(
-        game,
-        [dice_tf.policies.mlp(game, i, hidden_units=units) for i in range(2)],
-        discount=settings.discount,
-        batch_size=settings.batch_size,
-        baseline="leave_one_out",
-    )
+    """Returns a compiled trainer of two policies of their own.
+
+    Networks learn from play, tables from exact values over an infinite
+    horizon.
+    """
+    if settings.policy == TABULAR:
+        game = dice_tf.games.TabularCoinGame(settings.episode_length)
+        objective = dice_tf.objectives.ExactObjective(
+            game,
+            [dice_tf.policies.tabular(game, i) for i in range(2)],
+            settings.discount,
+            episode_length=None,
+        )
+        # There is nothing in it that XLA makes faster.
+        jit_compile = False
+    else:
+        game = dice_tf.games.CoinGame(settings.episode_length)
+        units = (settings.hidden_units,) * 2
+        objective = played_objective(
+            settings,
+            game,
+            [
+                dice_tf.policies.mlp(game, i, hidden_units=units)
+                for i in range(2)
+            ],
+        )
     learner = build_learner(settings)
     trainer = dice_tf.Trainer(
         objective,
@@ -88,13 +108,29 @@ def build_trainer(
         seed=settings.seed,
         initial_params="random",
     )
-    optimizer = (
-        keras.optimizers.SGD(1.0)
-        if settings.learner == "pola"
-        else keras.optimizers.Adam(settings.learning_rate)
-    )
-    trainer.compile(optimizer=optimizer, jit_compile=jit_compile)
+    trainer.compile(optimizer=_optimizer(settings), jit_compile=jit_compile)
     return trainer
+
+
+def played_objective(
+    settings: Settings, game: dice_tf.games.Game, policies: Sequence[Any]
+) -> dice_tf.objectives.DiCEObjective:
+    """Returns what plays a batch of episodes."""
+    return dice_tf.objectives.DiCEObjective(
+        game,
+        policies,
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        baseline="leave_one_out",
+    )
+
+
+def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
+    if settings.learner == "pola":
+        return keras.optimizers.SGD(1.0)
+    if settings.policy == TABULAR:
+        return keras.optimizers.SGD(settings.learning_rate)
+    return keras.optimizers.Adam(settings.learning_rate)
 
 
 def build_learner(settings: Settings) -> dice_tf.learners.Learner:
@@ -129,7 +165,7 @@ def train(
       say: called with a line about each measurement.
       plan: from where to go on, and where to leave checkpoints.
     """
-    player = _player(trainer.objective)
+    player = _player(_measured(trainer.objective, settings))
     edges = np.linspace(0, settings.num_iterations, num_measurements + 1)
     edges = np.unique(edges.astype(int))
     checkpoint = plan.of("trainer", settings)
@@ -166,6 +202,15 @@ def train(
         )
     checkpoint.save(trainer, trainer.iterations)
     return Progress(edges, np.array(shares), np.array(returns), episode[0])
+
+
+def _measured(
+    objective: dice_tf.objectives.Objective, settings: Settings
+) -> dice_tf.objectives.DiCEObjective:
+    """Returns an objective with the same policies that plays."""
+    if settings.policy == TABULAR:
+        return played_objective(settings, objective.game, objective.policies)
+    return objective
 
 
 def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:

@@ -14,6 +14,7 @@ from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
 
 TINY = coin_training.Settings(
+    policy="mlp",
     learner="naive",
     num_seeds=2,
     seed=3,
@@ -63,6 +64,36 @@ def test_a_run_writes_its_files(tmp_path) -> None:
     np.testing.assert_allclose(
         final["final_mean_reward_per_run"], rewards, rtol=1e-4, atol=1e-7
     )
+
+
+def test_tables_learn_from_exact_values_and_are_measured_in_play(
+    tmp_path,
+) -> None:
+    rates = {"learning_rate": 12.0, "inner_learning_rate": 25.0}
+    settings = TINY._replace(
+        policy="tabular",
+        learner="lola_dice_1_lookahead",
+        num_iterations=6,
+        batch_size=64,
+        episode_length=30,
+        **rates,
+    )
+    coin_game.run(settings, OutputFolder(tmp_path / "out"), 10.0)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    text = (tmp_path / "out" / "coins.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
+    shares = [float(own["own_coin_share"]) for own in rows]
+    assert min(shares[-2:]) > max(shares[:2]) + 0.1
+
+
+@pytest.mark.parametrize("policy", ["mlp", "tabular"])
+def test_rates_that_are_not_given_fit_the_policies(policy: str) -> None:
+    values = TINY._replace(
+        policy=policy, learning_rate=None, inner_learning_rate=0.5
+    )
+    found = coin_game.resolve(values)
+    expected = {"mlp": 0.01, "tabular": 6.0}[policy]
+    assert found == values._replace(learning_rate=expected)
 
 
 def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(

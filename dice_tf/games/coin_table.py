@@ -1,0 +1,192 @@
+"""The Coin Game as a table: few states, so that values are exact."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dice_tf.checks import check_choice
+from dice_tf.games.coin_game import NO_CELL, CoinState, CoinStatistics
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.torus import move
+
+_PLAYERS = range(2)
+_NUM_ACTIONS = 4
+
+
+class TabularCoinGame(FiniteGame):
+    """The Coin Game with one coin, seen from the players, with a memory.
+
+    The rules are those of `CoinGame`. What matters on a torus is where things
+    lie from where a player stands: the state is the place of the other player
+    and of the coin as player 0 sees them, whose coin it is, and for each
+    player whether the last coin that it picked up was the other's (at first
+    it was not). That makes 512 states with 3 x 3 cells. Without the memory,
+    nobody could answer what the other does.
+
+    Each player observes its own view of the state, one-hot: views of the same
+    situation are the same from both seats.
+
+    Args:
+      episode_length: T.
+      grid_size: number of rows, and of columns: 2 or 3. (Tables of larger
+        grids do not fit into memory.)
+      dtype: floating dtype, "float32" or "float64".
+
+    Attributes:
+      pick_ups: `[2, 2, S, 4, 4]`, NumPy: whether a player (first axis) picks
+        up its own coin (0 on the second axis) or the other's (1).
+
+    Raises:
+      TypeError, ValueError: if an argument is out of its range.
+
+    References:
+      As of `CoinGame`.
+    """
+
+    def __init__(
+        self,
+        episode_length: int = 50,
+        *,
+        grid_size: int = 3,
+        dtype: str = "float32",
+    ):
+        self.grid_size = check_choice("grid_size", grid_size, (2, 3))
+        states = _states(grid_size**2)
+        number = np.full([grid_size**2] * 2 + [2] * 3, -1)
+        number[tuple(states.T)] = np.arange(len(states))
+        self._states, self._number = states, number
+        self.pick_ups, transitions = self._tables()
+        own, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
+        other, coin, owner, *memories = states.T
+        beginning = (memories[0] == 0) & (memories[1] == 0)
+        # Anywhere, and the coin on any of the cells that are left.
+        initial = beginning / (2 * grid_size**2)
+        initial /= grid_size**2 - 1 - (other != 0)
+        # From the seat of player 1, all is the other way round.
+        seen = number[
+            self._minus(0, other),
+            self._minus(coin, other),
+            1 - owner,
+            memories[1],
+            memories[0],
+        ]
+        views = np.eye(len(states))
+        super().__init__(
+            own + foreign - 2.0 * foreign[::-1],
+            transitions,
+            initial,
+            episode_length,
+            observations=[views, views[seen]],
+            dtype=dtype,
+        )
+
+    def statistics(self, trajectory: Any) -> CoinStatistics:
+        """Counts what was picked up, as `CoinGame.statistics` does.
+
+        Args:
+          trajectory: a `Trajectory` of this game.
+        """
+        index = trajectory.states * _NUM_ACTIONS**2 + self.joint_action(
+            trajectory.actions
+        )
+        own, foreign = (
+            tf.reduce_mean(
+                tf.gather(
+                    tf.constant(
+                        self.pick_ups[:, kind].reshape(2, -1), self.dtype
+                    ),
+                    index,
+                    axis=1,
+                ),
+                axis=[1, 2],
+            )
+            for kind in range(2)
+        )
+        return CoinStatistics(
+            tuple(tf.unstack(own / (own + foreign))),
+            tuple(tf.unstack(own + foreign)),
+        )
+
+    def places(self, trajectory: Any) -> CoinState:
+        """Returns where everything lies, with player 0 in cell 0 at first.
+
+        Args:
+          trajectory: a `Trajectory` of this game.
+
+        Returns:
+          A `CoinState` of NumPy arrays `[T, B]`.
+        """
+        states = self._states[np.asarray(trajectory.states)]
+        other, coin, owner = (states[..., column] for column in range(3))
+        own = np.zeros_like(other)
+        for step, action in enumerate(np.asarray(trajectory.actions[0])[:-1]):
+            own[step + 1] = move(own[step], action, self.grid_size)
+        coin = self._plus(coin, own)
+        return CoinState(
+            (own, self._plus(other, own)),
+            tuple(np.where(owner == i, coin, NO_CELL) for i in _PLAYERS),
+        )
+
+    def _tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns who picks up what, and transitions."""
+        size = len(self._states)
+        pick_ups = np.zeros([2, 2, size, _NUM_ACTIONS, _NUM_ACTIONS])
+        transitions = np.zeros([size, _NUM_ACTIONS, _NUM_ACTIONS, size])
+        every = np.arange(size)
+        other, coin, owner, *memories = self._states.T
+        for actions in itertools.product(range(_NUM_ACTIONS), repeat=2):
+            players = [
+                np.asarray(move(cell, action, self.grid_size))
+                for cell, action in zip(
+                    (np.zeros_like(other), other), actions, strict=True
+                )
+            ]
+            takes = [cell == coin for cell in players]
+            following = []
+            for player, taken in enumerate(takes):
+                is_foreign = owner != player
+                pick_ups[player, 0, :, *actions] = taken & ~is_foreign
+                pick_ups[player, 1, :, *actions] = taken & is_foreign
+                following.append(np.where(taken, is_foreign, memories[player]))
+            taken = takes[0] | takes[1]
+            apart = players[0] != players[1]
+            num_free = self.grid_size**2 - 1 - apart
+            for cell in range(self.grid_size**2):
+                is_free = (cell != players[0]) & (cell != players[1])
+                chance = np.where(taken, is_free / num_free, cell == coin)
+                after = self._number[
+                    self._minus(players[1], players[0]),
+                    self._minus(cell, players[0]),
+                    np.where(taken, 1 - owner, owner),
+                    *following,
+                ]
+                # Where there is no chance, there may be no such state.
+                transitions[every, *actions, after] += chance
+        return pick_ups, transitions
+
+    def _plus(self, cell: Any, origin: Any) -> np.ndarray:
+        """Returns the cell that is seen as `cell` from another."""
+        size = self.grid_size
+        row = (cell // size + origin // size) % size
+        return row * size + (cell + origin) % size
+
+    def _minus(self, cell: Any, origin: Any) -> np.ndarray:
+        """Returns where a cell lies as seen from another."""
+        size = self.grid_size
+        row = (cell // size - origin // size) % size
+        return row * size + (cell - origin) % size
+
+
+def _states(num_cells: int) -> np.ndarray:
+    """Returns `[S, 5]`: other player, coin, its owner, and both memories."""
+    return np.array(
+        [
+            (other, coin, *rest)
+            for other, coin, *rest in itertools.product(
+                range(num_cells), range(num_cells), *[range(2)] * 3
+            )
+            if coin not in (0, other)
+        ]
+    )
