@@ -1,0 +1,88 @@
+"""A step of training stays on its device: nothing calls back to the host.
+
+Which device that is, is not tested: it takes a GPU to see where TensorFlow
+places what is around the compiled step.
+"""
+
+import re
+
+import keras
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from tests.toys import ASYMMETRIC
+
+# What runs Python code in a graph, and what leaves an XLA program.
+PYTHON_OPERATIONS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+LEAVES_THE_DEVICE = r"stablehlo\.(?:custom_call|send|recv|infeed|outfeed)"
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """All graphs that functions are traced to."""
+    kind, found = tf.__internal__.FuncGraph, []
+    construct = kind.__init__
+
+    def collect(self, *arguments, **options):
+        construct(self, *arguments, **options)
+        found.append(self)
+
+    monkeypatch.setattr(kind, "__init__", collect)
+    return found
+
+
+def operations(graphs):
+    return {op.type for graph in graphs for op in graph.get_operations()}
+
+
+def build_trainer():
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
+    players = range(2)
+    objective = dice_tf.objectives.DiCEObjective(
+        game,
+        [dice_tf.policies.tabular(game, i) for i in players],
+        0.9,
+        batch_size=4,
+        baseline="critic",
+        critics=[dice_tf.critics.tabular_critic(game, i) for i in players],
+    )
+    learner = dice_tf.learners.LOLADiCE(1, 0.3)
+    trainer = dice_tf.Trainer(objective, [learner, learner])
+    trainer.compile(
+        keras.optimizers.Adam(0.01), critic_optimizer=keras.optimizers.Adam(0.1)
+    )
+    return trainer
+
+
+def test_no_python_code_runs_in_a_training(graphs):
+    trainer = build_trainer()
+    # What it is traced to is the same without XLA.
+    trainer.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    trainer.fit(verbose=0)
+    assert {"StatelessRandomUniformFullIntV2", "StatelessWhile"} & operations(
+        graphs
+    )
+    assert not PYTHON_OPERATIONS & operations(graphs)
+
+
+def test_python_code_in_a_graph_is_seen(graphs):
+    @tf.function
+    def double(x):
+        return tf.py_function(lambda own: 2 * own, [x], tf.float32)
+
+    double(tf.constant(1.0))
+    assert PYTHON_OPERATIONS & operations(graphs)
+
+
+def test_the_program_of_a_step_does_not_leave_the_device():
+    trainer = build_trainer()
+
+    @tf.function(jit_compile=True, autograph=False)
+    def step(keys):
+        return trainer._team.move(keys)
+
+    keys = tf.constant([[0, 1]])
+    program = step.experimental_get_compiler_ir(keys)(stage="stablehlo")
+    assert "stablehlo.while" in program
+    assert not re.findall(LEAVES_THE_DEVICE, program)
