@@ -10,12 +10,13 @@
 Whoever takes any coin has an own-coin share of .5 and earns nothing on average;
 who leaves the other's coins alone has 1. Networks see the grid and learn from
 play. Tables (--policy=tabular) see it from where the player stands, and whose
-coins both took last, and learn from exact values. The last command continues a
-run that was interrupted, given its flags, as if nothing had happened. The
-folder gets
-coins.csv (own-coin share and mean reward per step of every run, measured on
-fresh episodes), curves.png, episode.png (the first steps of an episode of the
-first run), summary.json and config.json.
+coins both took last, and learn from exact values over an infinite horizon; only
+what is measured is played. The last command continues a run that was
+interrupted, given its flags, as if nothing had happened.
+
+The folder gets coins.csv (own-coin share and mean reward per step of every run,
+measured on fresh episodes), curves.png, episode.png (the first steps of an
+episode of the first run), summary.json and config.json.
 """
 
 import csv
@@ -79,7 +80,7 @@ def define_flags() -> None:
         ("seed", 0, 0, "Seed of the first run."),
         ("batch_size", 64, 2, "Episodes of each play."),
         ("episode_length", 32, 1, "Steps of an episode."),
-        ("hidden_units", 32, 1, "Width of the two hidden layers."),
+        ("hidden_units", 32, 1, "Of networks: width of both layers."),
         ("num_outer_steps", 20, 1, "Of pola, in each update."),
         ("num_lookaheads", 2, 0, "Of pola, in each outer step."),
     ):
@@ -109,6 +110,11 @@ def main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         require_matplotlib()
+        if FLAGS.policy == "tabular" and FLAGS.discount == 1.0:
+            raise ValueError(
+                "With --policy=tabular values are exact over an infinite "
+                "horizon: --discount must be below 1. Received: 1."
+            )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
     if folder.has_finished:
         print(finished(folder))

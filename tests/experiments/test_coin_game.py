@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import types
 
 import numpy as np
 import pytest
@@ -149,3 +150,10 @@ def test_learners_and_their_settings(name: str, kind: type) -> None:
 def test_words_without_a_flag_are_refused() -> None:
     with pytest.raises(SystemExit, match="Flags start with --"):
         coin_game.main(["coin_game", "runs"])
+
+
+def test_exact_values_without_a_discount_are_refused(monkeypatch) -> None:
+    flags = types.SimpleNamespace(policy="tabular", discount=1.0)
+    monkeypatch.setattr(coin_game, "FLAGS", flags)
+    with pytest.raises(SystemExit, match="--discount must be below 1"):
+        coin_game.main(["coin_game"])
