@@ -49,9 +49,9 @@ def _sum_in_rows(
 ) -> tf.Tensor:
     """Sums numbers by entry: some rows by one another, then what is left.
 
-    A matrix of who belongs to which entry, `size` times as large as the
-    numbers, would go through memory. A loop over rows, once a tape has seen
-    it, cannot be vectorised over runs.
+    XLA makes one pass of it. A matrix of who belongs to which entry, `size`
+    times as large as the numbers, would go through memory, and a loop over
+    rows, once a tape has seen it, cannot be vectorised over runs.
     """
     num_rows = numbers.shape.num_elements() // width
     height = next(n for n in range(_MAX_ROWS, 0, -1) if num_rows % n == 0)

@@ -115,6 +115,13 @@ def main(argv: Sequence[str]) -> None:
                 "With --policy=tabular values are exact over an infinite "
                 "horizon: --discount must be below 1. Received: 1."
             )
+        rates = (FLAGS.learning_rate, FLAGS.inner_learning_rate)
+        if FLAGS.policy == "tabular" and FLAGS.learner == "pola":
+            if None in rates:
+                raise ValueError(
+                    "The default rates of --policy=tabular are not those of "
+                    "pola: give --learning_rate and --inner_learning_rate."
+                )
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
     if folder.has_finished:
         print(finished(folder))

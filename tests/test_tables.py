@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dice_tf.tables import lookup, select
 
-SIZES = (1, 2, 32, 33)
+SIZES = (1, 2, 16, 17, 33)
 
 
 def table_and_index(size):

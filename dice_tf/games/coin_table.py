@@ -1,12 +1,13 @@
 """The Coin Game as a table: few states, so that values are exact."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_choice
+from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.games.coin_game import NO_CELL, CoinState, CoinStatistics
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.torus import move
@@ -30,8 +31,8 @@ class TabularCoinGame(FiniteGame):
 
     Args:
       episode_length: T.
-      grid_size: number of rows, and of columns: 2 or 3. (Tables of larger
-        grids do not fit into memory.)
+      grid_size: number of rows, and of columns: 2 or 3. (With 4 the table of
+        transitions would take 0.4 GB, with 5 2.7 GB.)
       dtype: floating dtype, "float32" or "float64".
 
     Attributes:
@@ -52,12 +53,15 @@ class TabularCoinGame(FiniteGame):
         grid_size: int = 3,
         dtype: str = "float32",
     ):
+        check_whole_number("grid_size", grid_size, 2)
         self.grid_size = check_choice("grid_size", grid_size, (2, 3))
         states = _states(grid_size**2)
         number = np.full([grid_size**2] * 2 + [2] * 3, -1)
         number[tuple(states.T)] = np.arange(len(states))
         self._states, self._number = states, number
-        self.pick_ups, transitions = self._tables()
+        # The rules of the Coin Game are tensors; here they make arrays.
+        with tf.init_scope():
+            self.pick_ups, transitions = self._tables()
         own, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
         other, coin, owner, *memories = states.T
         beginning = (memories[0] == 0) & (memories[1] == 0)
@@ -87,6 +91,9 @@ class TabularCoinGame(FiniteGame):
 
         Args:
           trajectory: a `Trajectory` of this game.
+
+        Returns:
+          `CoinStatistics`, means over all steps and episodes.
         """
         index = trajectory.states * _NUM_ACTIONS**2 + self.joint_action(
             trajectory.actions
@@ -143,28 +150,40 @@ class TabularCoinGame(FiniteGame):
                     (np.zeros_like(other), other), actions, strict=True
                 )
             ]
-            takes = [cell == coin for cell in players]
             following = []
-            for player, taken in enumerate(takes):
-                is_foreign = owner != player
+            for player, cell in enumerate(players):
+                taken, is_foreign = cell == coin, owner != player
                 pick_ups[player, 0, :, *actions] = taken & ~is_foreign
                 pick_ups[player, 1, :, *actions] = taken & is_foreign
                 following.append(np.where(taken, is_foreign, memories[player]))
-            taken = takes[0] | takes[1]
-            apart = players[0] != players[1]
-            num_free = self.grid_size**2 - 1 - apart
-            for cell in range(self.grid_size**2):
-                is_free = (cell != players[0]) & (cell != players[1])
-                chance = np.where(taken, is_free / num_free, cell == coin)
-                after = self._number[
-                    self._minus(players[1], players[0]),
-                    self._minus(cell, players[0]),
-                    np.where(taken, 1 - owner, owner),
-                    *following,
-                ]
+            for chance, after in self._outcomes(players, following):
                 # Where there is no chance, there may be no such state.
                 transitions[every, *actions, after] += chance
         return pick_ups, transitions
+
+    def _outcomes(
+        self, players: list[np.ndarray], memories: list[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the chance of each place of the coin, and the state then.
+
+        Args:
+          players: the cell of each, after its move, `[S]`.
+          memories: of each, after it.
+        """
+        _, coin, owner, *_ = self._states.T
+        taken = (players[0] == coin) | (players[1] == coin)
+        num_free = self.grid_size**2 - 1 - (players[0] != players[1])
+        for cell in range(self.grid_size**2):
+            is_free = (cell != players[0]) & (cell != players[1])
+            yield (
+                np.where(taken, is_free / num_free, cell == coin),
+                self._number[
+                    self._minus(players[1], players[0]),
+                    self._minus(cell, players[0]),
+                    np.where(taken, 1 - owner, owner),
+                    *memories,
+                ],
+            )
 
     def _plus(self, cell: Any, origin: Any) -> np.ndarray:
         """Returns the cell that is seen as `cell` from another."""

@@ -88,7 +88,7 @@ class CommonPool(FiniteGame):
             dtype=dtype,
         )
 
-    # The same as of the tables, which are too large to be searched in a loop.
+    # What the tables say, without large ones.
 
     def reward(
         self, state: tf.Tensor, joint: tf.Tensor, player_id: int

@@ -1,16 +1,13 @@
 """Markov games with finitely many states and actions."""
 
+import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.games.finite_chances import (
-    check_probabilities,
-    is_certain,
-    pick,
-)
+from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.seeds import uniform
@@ -82,6 +79,12 @@ class FiniteGame(Game):
             (*self.rewards.shape[1:], self.num_states),
         )
         check_probabilities("initial", self.initial, (self.num_states,))
+        self._start = as_chances(self.initial[np.newaxis])
+        rows = self.transitions.reshape(self.num_states, -1, self.num_states)
+        # Often what follows is the same in every state.
+        self._ends_alike = bool(np.all(rows == rows[0]))
+        rows = rows[:1] if self._ends_alike else rows
+        self._following = as_chances(rows.reshape(-1, self.num_states))
         self.observations = self._as_observations(observations)
         self.observation_shapes = tuple(
             table.shape[1:] for table in self.observations
@@ -138,12 +141,12 @@ class FiniteGame(Game):
     @property
     def has_random_start(self) -> bool:
         """Whether first states differ."""
-        return not is_certain(self.initial)
+        return not self._start.is_certain
 
     @property
     def has_random_transitions(self) -> bool:
         """Whether chance has a part in the next state."""
-        return not is_certain(self.transitions)
+        return not self._following.is_certain
 
     def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
@@ -188,7 +191,7 @@ class FiniteGame(Game):
           noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
         row = tf.zeros([batch_size], tf.int32)
-        return pick(self.initial[np.newaxis], row, noise)
+        return self._start.pick(row, noise)
 
     def next_state(
         self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor | None
@@ -200,11 +203,10 @@ class FiniteGame(Game):
           joint: int32 `[B]`, numbers of joint actions.
           noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
-        table = self.transitions.reshape(self.num_states, -1, self.num_states)
-        if np.all(table == table[0]):
-            return pick(table[0], joint, noise)
-        row = state * table.shape[1] + joint
-        return pick(table.reshape(-1, self.num_states), row, noise)
+        if self._ends_alike:
+            return self._following.pick(joint, noise)
+        row = state * math.prod(self.num_actions) + joint
+        return self._following.pick(row, noise)
 
     def _time_step(
         self, state: tf.Tensor, rewards: tuple[tf.Tensor, ...]

@@ -12,14 +12,14 @@ from experiments.building.checkpoints import CheckpointPlan
 from experiments.command_line.user_errors import user_errors
 
 LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
-MLP, TABULAR = POLICIES = ("mlp", "tabular")
+TABULAR = "tabular"
 
 
 class Settings(NamedTuple):
     """What config.json says of the run, beside the folder.
 
     Attributes:
-      policy: of both players, one of `POLICIES`.
+      policy: of both players, mlp or tabular.
       learner: of both players, one of `LEARNERS`.
       num_seeds: number of runs.
       seed: of the first run.

@@ -157,3 +157,12 @@ def test_exact_values_without_a_discount_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(coin_game, "FLAGS", flags)
     with pytest.raises(SystemExit, match="--discount must be below 1"):
         coin_game.main(["coin_game"])
+
+
+def test_rates_of_pola_for_tables_are_asked_for(monkeypatch) -> None:
+    values = TINY._replace(
+        policy="tabular", learner="pola", inner_learning_rate=None
+    )
+    monkeypatch.setattr(coin_game, "FLAGS", values)
+    with pytest.raises(SystemExit, match="give --learning_rate and"):
+        coin_game.main(["coin_game"])

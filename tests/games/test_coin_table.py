@@ -188,6 +188,22 @@ def test_shaping_players_leave_one_another_their_coins():
     assert np.all(shares[1] > shares[0] + 0.3)
 
 
-def test_other_grids_are_refused():
-    with pytest.raises(ValueError, match="grid_size"):
-        TabularCoinGame(20, grid_size=4)
+def test_it_can_be_made_inside_of_a_graph():
+    made = []
+
+    @tf.function
+    def make():
+        made.append(TabularCoinGame(20, grid_size=2))
+        return tf.constant(0)
+
+    make()
+    np.testing.assert_array_equal(
+        made[0].transitions, TabularCoinGame(20, grid_size=2).transitions
+    )
+    np.testing.assert_array_equal(made[0].observations[0], np.eye(72))
+
+
+@pytest.mark.parametrize("grid_size", [1, 4, 3.0])
+def test_other_grids_are_refused(grid_size):
+    with pytest.raises((TypeError, ValueError), match="grid_size"):
+        TabularCoinGame(20, grid_size=grid_size)
