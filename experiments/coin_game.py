@@ -156,6 +156,7 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
       checkpoint_every: seconds, see --checkpoint_every.
     """
     import_tensorflow()
+    from dice_tf.games import CoinGame
     from experiments.building.checkpoints import CheckpointPlan
     from experiments.coins import coin_plot, coin_training
     from experiments.results.provenance import config
@@ -176,7 +177,8 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
         write_json(stage / SUMMARY, {name: _summary(progress)})
         _write_csv(stage / "coins.csv", name, progress)
         coin_plot.plot_progress(stage / "curves.png", progress, name)
-        game = trainer.objective.game
+        # Tables, too, are measured on the grid.
+        game = CoinGame(settings.episode_length)
         coin_plot.plot_episode(
             stage / "episode.png", game, progress, _NUM_DRAWN
         )

@@ -171,6 +171,7 @@ PUBLIC_NAMES = {
         "gru",
         "lstm",
         "mlp",
+        "on_the_grid",
         "random",
         "tabular",
         "tit_for_tat",

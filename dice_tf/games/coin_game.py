@@ -9,8 +9,7 @@ from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import uniform
 
-# Where a coin is that is not on the grid.
-NO_CELL = -1
+_NO_CELL = -1
 _PLAYERS = range(2)
 _CHANNELS_FIRST, _CHANNELS_LAST = "channels_first", "channels_last"
 
@@ -122,7 +121,7 @@ class CoinGame(Game):
         if self.num_coins == 2:
             state = CoinState(players, tuple(cells))
         else:
-            absent = tf.fill([batch_size], NO_CELL)
+            absent = tf.fill([batch_size], _NO_CELL)
             is_first = noise[2] < 0.5
             state = CoinState(
                 players,
@@ -160,7 +159,7 @@ class CoinGame(Game):
             coins = tuple(
                 tf.where(
                     taken[0] | taken[1],
-                    tf.where(taken[i], NO_CELL, cells[0]),
+                    tf.where(taken[i], _NO_CELL, cells[0]),
                     state.coins[i],
                 )
                 for i in _PLAYERS
@@ -208,7 +207,7 @@ class CoinGame(Game):
             flat = tf.reshape(grid, [*grid.shape[:-2], self.num_cells])
             cell = tf.argmax(flat, axis=-1, output_type=tf.int32)
             is_there = tf.reduce_max(flat, axis=-1) > 0.5
-            cells.append(tf.where(is_there, cell, NO_CELL))
+            cells.append(tf.where(is_there, cell, _NO_CELL))
         return CoinState(tuple(cells[:2]), tuple(cells[2:]))
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
-from dice_tf.games.coin_game import NO_CELL, CoinState, CoinStatistics
+from dice_tf.games.coin_game import CoinStatistics
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.torus import move
 
@@ -27,7 +27,8 @@ class TabularCoinGame(FiniteGame):
     nobody could answer what the other does.
 
     Each player observes its own view of the state, one-hot: views of the same
-    situation are the same from both seats.
+    situation are the same from both seats. What is learned here plays in
+    `CoinGame` by `dice_tf.policies.on_the_grid`.
 
     Args:
       episode_length: T.
@@ -55,9 +56,7 @@ class TabularCoinGame(FiniteGame):
     ):
         check_whole_number("grid_size", grid_size, 2)
         self.grid_size = check_choice("grid_size", grid_size, (2, 3))
-        states = _states(grid_size**2)
-        number = np.full([grid_size**2] * 2 + [2] * 3, -1)
-        number[tuple(states.T)] = np.arange(len(states))
+        states, number = numbered_states(grid_size)
         self._states, self._number = states, number
         # The rules of the Coin Game are tensors; here they make arrays.
         with tf.init_scope():
@@ -116,26 +115,6 @@ class TabularCoinGame(FiniteGame):
             tuple(tf.unstack(own + foreign)),
         )
 
-    def places(self, trajectory: Any) -> CoinState:
-        """Returns where everything lies, with player 0 in cell 0 at first.
-
-        Args:
-          trajectory: a `Trajectory` of this game.
-
-        Returns:
-          A `CoinState` of NumPy arrays `[T, B]`.
-        """
-        states = self._states[np.asarray(trajectory.states)]
-        other, coin, owner = (states[..., column] for column in range(3))
-        own = np.zeros_like(other)
-        for step, action in enumerate(np.asarray(trajectory.actions[0])[:-1]):
-            own[step + 1] = move(own[step], action, self.grid_size)
-        coin = self._plus(coin, own)
-        return CoinState(
-            (own, self._plus(other, own)),
-            tuple(np.where(owner == i, coin, NO_CELL) for i in _PLAYERS),
-        )
-
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns who picks up what, and transitions."""
         size = len(self._states)
@@ -185,12 +164,6 @@ class TabularCoinGame(FiniteGame):
                 ],
             )
 
-    def _plus(self, cell: Any, origin: Any) -> np.ndarray:
-        """Returns the cell that is seen as `cell` from another."""
-        size = self.grid_size
-        row = (cell // size + origin // size) % size
-        return row * size + (cell + origin) % size
-
     def _minus(self, cell: Any, origin: Any) -> np.ndarray:
         """Returns where a cell lies as seen from another."""
         size = self.grid_size
@@ -198,14 +171,29 @@ class TabularCoinGame(FiniteGame):
         return row * size + (cell - origin) % size
 
 
-def _states(num_cells: int) -> np.ndarray:
-    """Returns `[S, 5]`: other player, coin, its owner, and both memories."""
-    return np.array(
+def numbered_states(grid_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the states of the table, and their numbers.
+
+    Args:
+      grid_size: number of rows, and of columns.
+
+    Returns:
+      `[S, 5]`, for each state the cell of the other player and that of the
+      coin, as seen from the player, whether the coin is the other's, and for
+      both players, itself first, whether the coin that it last took was not
+      its own; and `[cells, cells, 2, 2, 2]`, the number of the state that is
+      so described, -1 where there is none.
+    """
+    cells = range(grid_size**2)
+    states = np.array(
         [
             (other, coin, *rest)
             for other, coin, *rest in itertools.product(
-                range(num_cells), range(num_cells), *[range(2)] * 3
+                cells, cells, *[range(2)] * 3
             )
             if coin not in (0, other)
         ]
     )
+    numbers = np.full([len(cells)] * 2 + [2] * 3, -1)
+    numbers[tuple(states.T)] = np.arange(len(states))
+    return states, numbers

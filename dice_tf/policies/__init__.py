@@ -1,5 +1,6 @@
 """Policies: networks, heads, and the classical fixed strategies."""
 
+from dice_tf.policies.coin_memory import on_the_grid
 from dice_tf.policies.fixed import (
     always_cooperate,
     always_defect,
@@ -29,6 +30,7 @@ __all__ = [
     "initial_params",
     "lstm",
     "mlp",
+    "on_the_grid",
     "random",
     "tabular",
     "tit_for_tat",

@@ -33,7 +33,7 @@ def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:
 
 def plot_episode(
     path: pathlib.Path,
-    game: dice_tf.games.CoinGame | dice_tf.games.TabularCoinGame,
+    game: dice_tf.games.CoinGame,
     progress: Progress,
     num_steps: int,
 ) -> None:
@@ -44,10 +44,7 @@ def plot_episode(
     """
     episode = progress.episode
     num_steps = min(num_steps, game.episode_length)
-    if isinstance(game, dice_tf.games.TabularCoinGame):
-        state = game.places(episode)
-    else:
-        state = game.state_of(episode.observations[0])
+    state = game.state_of(episode.observations[0][:num_steps, :1])
     rows = -(-num_steps // _NUM_COLUMNS)
     figure = Figure(figsize=(1.3 * _NUM_COLUMNS, 1.6 * rows))
     grid = figure.subplots(rows, _NUM_COLUMNS, squeeze=False).ravel()
@@ -81,7 +78,7 @@ def _draw_cells(axes: Axes, size: int) -> None:
 
 def _draw(
     axes: Axes,
-    game: dice_tf.games.Game,
+    game: dice_tf.games.CoinGame,
     cell: int,
     marker: str,
     player_id: int,

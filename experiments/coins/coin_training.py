@@ -77,7 +77,7 @@ def build_trainer(
     """Returns a compiled trainer of two policies of their own.
 
     Networks learn from play, tables from exact values over an infinite
-    horizon.
+    horizon, and are measured in play.
     """
     if settings.policy == TABULAR:
         game = dice_tf.games.TabularCoinGame(settings.episode_length)
@@ -165,7 +165,8 @@ def train(
       say: called with a line about each measurement.
       plan: from where to go on, and where to leave checkpoints.
     """
-    player = _player(_measured(trainer.objective, settings))
+    played = _measured(trainer.objective, settings)
+    player = _player(played)
     edges = np.linspace(0, settings.num_iterations, num_measurements + 1)
     edges = np.unique(edges.astype(int))
     checkpoint = plan.of("trainer", settings)
@@ -191,7 +192,7 @@ def train(
         for run in range(settings.num_seeds)[::-1]:
             trainer.load_run(run)
             seed = tf.constant([settings.seed + run, done])
-            measured.append(player(trainer.objective.initial_params(), seed))
+            measured.append(player(played.initial_params(), seed))
         share, reward, episode = zip(*measured[::-1], strict=True)
         shares.append(np.array(share))
         returns.append(np.array(reward))
@@ -207,10 +208,15 @@ def train(
 def _measured(
     objective: dice_tf.objectives.Objective, settings: Settings
 ) -> dice_tf.objectives.DiCEObjective:
-    """Returns an objective with the same policies that plays."""
-    if settings.policy == TABULAR:
-        return played_objective(settings, objective.game, objective.policies)
-    return objective
+    """Returns an objective with the same policies that plays on the grid."""
+    if settings.policy != TABULAR:
+        return objective
+    game = dice_tf.games.CoinGame(settings.episode_length)
+    on_the_grid = [
+        dice_tf.policies.on_the_grid(policy, game, i)
+        for i, policy in enumerate(objective.policies)
+    ]
+    return played_objective(settings, game, on_the_grid)
 
 
 def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:

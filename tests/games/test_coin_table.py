@@ -8,7 +8,6 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.games import CoinGame, TabularCoinGame
 from dice_tf.seeds import split_seed
-from dice_tf.trajectory import Trajectory
 
 SIZES = (2, 3)
 
@@ -140,35 +139,28 @@ def objectives(table):
     )
 
 
-def test_statistics_and_places_tell_the_same_story():
+def test_statistics_are_what_was_paid():
+    """Of the other's coin its owner takes nothing, and loses 2 by it."""
     table = TabularCoinGame(20)
     _, sampled = objectives(table)
     params = sampled.initial_params()
     episode = sampled.play(params, tf.constant([7, 8])).trajectory
-    places = table.places(episode)
-    steps = (1, -1, 3, -3)
+    owners = table._states[np.array(episode.states)][..., 2]
+    rewards = np.array(episode.rewards)
     own, foreign = np.zeros(2), np.zeros(2)
-    for t in range(19):
-        for b in range(32):
-            for player in range(2):
-                cell = int(places.players[player][t, b])
-                following = int(places.players[player][t + 1, b])
-                action = int(episode.actions[player][t, b])
-                row, column = divmod(cell, 3)
-                if action < 2:
-                    column = (column + steps[action]) % 3
-                else:
-                    row = (row + steps[action] // 3) % 3
-                assert following == 3 * row + column
-                own[player] += following == places.coins[player][t, b]
-                foreign[player] += following == places.coins[1 - player][t, b]
-    all_but_last = Trajectory(
-        *tf.nest.map_structure(lambda x: x[:-1], tuple(episode))
-    )
-    found = table.statistics(all_but_last)
-    np.testing.assert_allclose(found.own_coin_share, own / (own + foreign))
+    for player in range(2):
+        of_other = owners != player
+        is_foreign = rewards[player] * of_other
+        foreign[player] = is_foreign.sum()
+        own[1 - player] = np.sum(
+            (rewards[1 - player] + 2 * is_foreign) * of_other
+        )
+    found = table.statistics(episode)
     np.testing.assert_allclose(
-        found.pick_ups_per_step, (own + foreign) / 19 / 32, rtol=1e-6
+        found.own_coin_share, own / (own + foreign), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.pick_ups_per_step, (own + foreign) / 20 / 32, rtol=1e-6
     )
 
 
