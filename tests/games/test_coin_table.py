@@ -165,19 +165,14 @@ def test_statistics_are_what_was_paid():
 
 
 def test_shaping_players_leave_one_another_their_coins():
-    """As naive ones do not, on the smaller grid."""
     table = TabularCoinGame(20, grid_size=2)
-    shares = []
-    for learner in (dice_tf.learners.Naive(), dice_tf.learners.LOLADiCE(1, 8)):
-        exact, sampled = objectives(table)
-        trainer = dice_tf.Trainer(exact, [learner, learner], seed=1)
-        trainer.compile(keras.optimizers.SGD(4.0), jit_compile=False)
-        trainer.fit(epochs=15, verbose=0)
-        play = sampled.play(sampled.initial_params(), tf.constant([1, 2]))
-        shares.append(
-            np.array(table.statistics(play.trajectory).own_coin_share)
-        )
-    assert np.all(shares[1] > shares[0] + 0.3)
+    exact, sampled = objectives(table)
+    learner = dice_tf.learners.LOLADiCE(1, 8)
+    trainer = dice_tf.Trainer(exact, [learner, learner], seed=1)
+    trainer.compile(keras.optimizers.SGD(4.0), jit_compile=False)
+    trainer.fit(epochs=15, verbose=0)
+    play = sampled.play(sampled.initial_params(), tf.constant([1, 2]))
+    assert min(table.statistics(play.trajectory).own_coin_share) > 0.8
 
 
 def test_it_can_be_made_inside_of_a_graph():

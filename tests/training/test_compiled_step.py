@@ -36,7 +36,7 @@ def operations(graphs):
     return {op.type for graph in graphs for op in graph.get_operations()}
 
 
-def build_trainer():
+def build_trainer(learner):
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
     players = range(2)
     objective = dice_tf.objectives.DiCEObjective(
@@ -47,7 +47,6 @@ def build_trainer():
         baseline="critic",
         critics=[dice_tf.critics.tabular_critic(game, i) for i in players],
     )
-    learner = dice_tf.learners.LOLADiCE(1, 0.3)
     trainer = dice_tf.Trainer(objective, [learner, learner])
     trainer.compile(
         keras.optimizers.Adam(0.01), critic_optimizer=keras.optimizers.Adam(0.1)
@@ -56,7 +55,7 @@ def build_trainer():
 
 
 def test_no_python_code_runs_in_a_training(graphs):
-    trainer = build_trainer()
+    trainer = build_trainer(dice_tf.learners.Naive())
     # What it is traced to is the same without XLA.
     trainer.compile(keras.optimizers.Adam(0.01), jit_compile=False)
     trainer.fit(verbose=0)
@@ -74,7 +73,7 @@ def test_python_code_in_a_graph_is_seen(graphs):
 
 
 def test_the_program_of_a_step_does_not_leave_the_device():
-    trainer = build_trainer()
+    trainer = build_trainer(dice_tf.learners.LOLADiCE(1, 0.3))
 
     @tf.function(jit_compile=True, autograph=False)
     def step(keys):
