@@ -10,9 +10,8 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.games.coin_game import CoinStatistics
 from dice_tf.games.finite import FiniteGame
-from dice_tf.games.torus import move
+from dice_tf.games.torus import move, seen_from
 
-_PLAYERS = range(2)
 _NUM_ACTIONS = 4
 
 
@@ -69,8 +68,8 @@ class TabularCoinGame(FiniteGame):
         initial /= grid_size**2 - 1 - (other != 0)
         # From the seat of player 1, all is the other way round.
         seen = number[
-            self._minus(0, other),
-            self._minus(coin, other),
+            seen_from(other, 0, grid_size),
+            seen_from(other, coin, grid_size),
             1 - owner,
             memories[1],
             memories[0],
@@ -157,18 +156,12 @@ class TabularCoinGame(FiniteGame):
             yield (
                 np.where(taken, is_free / num_free, cell == coin),
                 self._number[
-                    self._minus(players[1], players[0]),
-                    self._minus(cell, players[0]),
+                    seen_from(players[0], players[1], self.grid_size),
+                    seen_from(players[0], cell, self.grid_size),
                     np.where(taken, 1 - owner, owner),
                     *memories,
                 ],
             )
-
-    def _minus(self, cell: Any, origin: Any) -> np.ndarray:
-        """Returns where a cell lies as seen from another."""
-        size = self.grid_size
-        row = (cell // size - origin // size) % size
-        return row * size + (cell - origin) % size
 
 
 def numbered_states(grid_size: int) -> tuple[np.ndarray, np.ndarray]:

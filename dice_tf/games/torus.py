@@ -32,6 +32,18 @@ def move(cell: tf.Tensor, action: tf.Tensor, size: int) -> tf.Tensor:
     return size * _wrap(row, size) + _wrap(column, size)
 
 
+def seen_from(origin: Any, cell: Any, size: int) -> Any:
+    """Returns where a cell lies as seen from another, which counts as 0.
+
+    Args:
+      origin: integers, arrays or tensors of any shape.
+      cell: of that shape.
+      size: number of rows, and of columns.
+    """
+    row = (cell // size - origin // size) % size
+    return row * size + (cell - origin) % size
+
+
 def random_cell(noise: tf.Tensor, num_cells: Any) -> tf.Tensor:
     """Turns uniforms on [0, 1) into cells, int32 of the same shape.
 

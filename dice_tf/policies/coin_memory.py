@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.games.coin_game import CoinGame
 from dice_tf.games.coin_table import numbered_states
+from dice_tf.games.torus import seen_from
 from dice_tf.policies.networks import seat_input
 
 _NUM_REMEMBERED = 4
@@ -55,8 +56,8 @@ class CoinMemory(keras.layers.Layer):
         other_took = _last(other, lay_foreign, lay_own, before[:, 3])
         coin = tf.where(is_own > 0, *coins)
         index = [
-            self._seen_from(own, other),
-            self._seen_from(own, coin),
+            seen_from(own, other, self.grid_size),
+            seen_from(own, coin, self.grid_size),
             1 - is_own,
             took,
             other_took,
@@ -72,11 +73,6 @@ class CoinMemory(keras.layers.Layer):
         number = tf.maximum(number, 0)
         view = tf.one_hot(number, self._num_states, dtype=memory.dtype)
         return view, tf.cast(remembered, memory.dtype)
-
-    def _seen_from(self, origin: tf.Tensor, cell: tf.Tensor) -> tf.Tensor:
-        size = self.grid_size
-        row = (cell // size - origin // size) % size
-        return row * size + (cell - origin) % size
 
 
 def on_the_grid(

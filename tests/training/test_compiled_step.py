@@ -87,9 +87,11 @@ def test_the_program_of_a_step_does_not_leave_the_device():
 
 def test_a_call_out_of_a_program_is_seen():
     @tf.function(jit_compile=True)
-    def factors(x):
-        # Singular values are what LAPACK is called for.
+    def spectrum(x):
+        # They are what LAPACK is called for.
         return tf.linalg.eigh(x)[0]
 
-    program = factors.experimental_get_compiler_ir(tf.eye(2))(stage="stablehlo")
+    program = spectrum.experimental_get_compiler_ir(tf.eye(2))(
+        stage="stablehlo"
+    )
     assert re.findall(LEAVES_THE_DEVICE, program)
