@@ -88,7 +88,7 @@ def test_the_program_of_a_step_does_not_leave_the_device():
 def test_a_call_out_of_a_program_is_seen():
     @tf.function(jit_compile=True)
     def spectrum(x):
-        # They are what LAPACK is called for.
+        # Eigenvalues are what LAPACK is called for.
         return tf.linalg.eigh(x)[0]
 
     program = spectrum.experimental_get_compiler_ir(tf.eye(2))(
