@@ -117,7 +117,7 @@ def _sample_finite(
     # What is played is one number per step, in as few bytes as hold it.
     number = _integer_below(game.num_states * num_joint)
 
-    def play(step, state, played):
+    def act(step, state):
         # Row by row: a row of several players XLA would not vectorise.
         noise = [as_uniform(bits[step, own], game.dtype) for own in players]
         joint = game.joint_action(
@@ -126,25 +126,36 @@ def _sample_finite(
                 for table, own in zip(tables, noise, strict=True)
             ]
         )
-        luck = None if chance is None else as_uniform(chance[step], game.dtype)
-        row = tf.cast(state * num_joint + joint, number)
-        following = game.next_state(state, joint, luck)
-        return step + 1, following, _write(played, step, row)
+        return tf.cast(state * num_joint + joint, number)
 
-    *_, played = tf.while_loop(
+    def split(played):
+        # XLA makes a quotient of unsigned numbers of far fewer operations.
+        played = tf.cast(played, tf.uint32)
+        states = tf.cast(played // num_joint, tf.int32)
+        return states, tf.cast(played % num_joint, tf.int32)
+
+    def play(step, row, played):
+        # A row is written one turn after it was played: XLA would play it
+        # twice, once to write it and once for the state that follows.
+        before = step - 1
+        luck = None
+        if chance is not None:
+            luck = as_uniform(chance[before], game.dtype)
+        following = game.next_state(*split(row), luck)
+        return step + 1, act(step, following), _write(played, before, row)
+
+    *_, row, played = tf.while_loop(
         lambda step, *_: step < length,
         play,
         (
-            tf.constant(0),
-            game.first_state(batch_size, start),
+            tf.constant(1),
+            act(0, game.first_state(batch_size, start)),
             tf.zeros([length, batch_size], number),
         ),
-        maximum_iterations=length,
+        maximum_iterations=length - 1,
     )
-    # XLA makes a quotient of unsigned numbers of far fewer operations.
-    played = tf.cast(played, tf.uint32)
-    states = tf.cast(played // num_joint, tf.int32)
-    joints = tf.cast(played % num_joint, tf.int32)
+    played = _write(played, length - 1, row)
+    states, joints = split(played)
     return Trajectory(
         tuple(
             tf.gather(tf.constant(table, game.dtype), states)

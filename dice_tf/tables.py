@@ -29,7 +29,10 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def read(values: tf.Tensor):
-        return select(values, index), sum_by_entry
+        # Of a table that ends in a quotient, XLA computes each entry once; of
+        # others, anew for every number that reads it.
+        one = tf.cast(tf.reshape(index, [-1])[0] >= 0, values.dtype)
+        return select(values / one, index), sum_by_entry
 
     @tf.custom_gradient
     def sum_by_entry(cotangent: tf.Tensor):

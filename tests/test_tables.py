@@ -24,6 +24,14 @@ def test_the_table_is_read_at_the_index(size, read, jit_compile):
     np.testing.assert_array_equal(result, table[index])
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_an_infinite_entry_leaves_others_as_they_are(jit_compile):
+    table = tf.constant([-np.inf, 1.5, -2.5])
+    read = tf.function(lookup, jit_compile=jit_compile)
+    result = read(table, tf.constant([[0, 1], [2, 0]]))
+    np.testing.assert_array_equal(result, [[-np.inf, 1.5], [-2.5, -np.inf]])
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_derivatives_of_a_lookup_add_up_at_each_entry(size):
     table, index = table_and_index(size)
