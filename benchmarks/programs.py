@@ -145,17 +145,18 @@ def jax_reference(size: Size) -> Call:
     from benchmarks import jax_reference as reference
 
     settings = jax_settings(size)
-    program = reference.make_program(settings, size.iterations, size.num_seeds)
-    training, key = reference.initial(settings), reference.make_key(0)
+    program = reference.make_program(settings, size.num_seeds)
+    training = reference.initial(settings)
+    keys = reference.make_keys(0, size.num_seeds * size.iterations)
     if size.num_seeds > 1:
         runs = [
             reference.initial(settings, run) for run in range(size.num_seeds)
         ]
         training = jax.tree.map(lambda *xs: jax.numpy.stack(xs), *runs)
-        key = jax.random.split(key, size.num_seeds)
+        keys = keys.reshape(size.num_seeds, size.iterations, 2)
 
     def call() -> None:
-        jax.block_until_ready(program(training, key))
+        jax.block_until_ready(program(training, keys))
 
     call()
     return call

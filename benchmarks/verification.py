@@ -80,15 +80,15 @@ def _jax_directions(size, logits, values, seed):
     shape = (
         size.num_lookaheads + 1,
         size.batch_size // settings.group_size,
-        size.episode_length,
         2,
+        size.episode_length,
         settings.group_size,
     )
     params = [jnp.asarray(own, jnp.float32) for own in logits]
     critics = jnp.asarray(values, jnp.float32)
     directions = []
-    for player, key in enumerate(jax.random.split(reference.make_key(seed), 2)):
-        uniforms = jax.random.uniform(key, shape)
+    for player, key in enumerate(reference.make_keys(seed, 2)):
+        uniforms = reference.draw_uniforms(key, shape)
         direct = jax.jit(reference.direction, static_argnums=(0, 1))
         direction, _ = direct(settings, player, params, critics, uniforms)
         directions.append(np.asarray(direction))
