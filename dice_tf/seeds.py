@@ -68,23 +68,30 @@ class HoistedSeed:
     Attributes:
       keys: int32 `[num_runs, 2]`, a tensor of the enclosing graph.
       run: int32 scalar, which of the runs: in the graph being traced.
+      num_runs: how many runs are vectorised, if not all that have keys.
     """
 
-    def __init__(self, keys: tf.Tensor, run: tf.Tensor):
+    def __init__(
+        self, keys: tf.Tensor, run: tf.Tensor, num_runs: int | None = None
+    ):
         self.keys = keys
         self.run = run
+        self.num_runs = keys.shape[0] if num_runs is None else num_runs
 
     def split(self, num: int) -> list["HoistedSeed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
         with self.keys.graph.as_default():
             children = tf.unstack(_split_keys(self.keys, num))
-        return [HoistedSeed(keys, self.run) for keys in children]
+        return [self._with_keys(keys) for keys in children]
 
     def private(self) -> "HoistedSeed":
         """Returns the seed that `private_seed` gives of a plain seed."""
         with self.keys.graph.as_default():
             keys = _child_keys(self.keys, _PRIVATE)[0]
-        return HoistedSeed(keys, self.run)
+        return self._with_keys(keys)
+
+    def _with_keys(self, keys: tf.Tensor) -> "HoistedSeed":
+        return HoistedSeed(keys, self.run, self.num_runs)
 
     def bits(self, shape: list[int]) -> tf.Tensor:
         """Returns the run's uint32 bits of the given shape."""
@@ -141,7 +148,7 @@ def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
 
 def num_runs_of(seed: Any) -> int:
     """Returns the number of vectorised runs that a seed is one of."""
-    return seed.keys.shape[0] if isinstance(seed, HoistedSeed) else 1
+    return seed.num_runs if isinstance(seed, HoistedSeed) else 1
 
 
 def private_seed(seed: Any) -> Any:

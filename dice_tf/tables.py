@@ -29,15 +29,13 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def read(values: tf.Tensor):
-        # Of a table that ends in a quotient, XLA computes each entry once; of
-        # others, anew for every number that reads it.
-        one = tf.cast(tf.reshape(index, [-1])[0] >= 0, values.dtype)
-        return select(values / one, index), sum_by_entry
+        return select(_computed_once(values, index), index), sum_by_entry
 
     @tf.custom_gradient
     def sum_by_entry(cotangent: tf.Tensor):
         width = _row_width(index.shape.num_elements() or 0)
         if width and not tf.executing_eagerly():
+            cotangent = _computed_once(cotangent, index)
             return _sum_in_rows(cotangent, index, size, width), read
         flat = tf.reshape(index, [1, -1])
         member = tf.cast(flat == tf.range(size)[:, tf.newaxis], table.dtype)
@@ -45,6 +43,14 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         return sums, read
 
     return read(table)
+
+
+def _computed_once(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Returns `x`, which XLA does not compute anew for each of its readers.
+
+    What ends in a quotient by a number unknown to it, it computes once.
+    """
+    return x / tf.cast(tf.reshape(index, [-1])[0] >= 0, x.dtype)
 
 
 def _sum_in_rows(

@@ -12,6 +12,7 @@ from dice_tf.checks import (
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
+from dice_tf.training.compilation import fit_one_program
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.records import Curves, StepMeans, metric_names
 from dice_tf.training.runs import Runs
@@ -142,6 +143,11 @@ class Trainer(Runs):
         self.critic_optimizers = self._team.critic_optimizers.optimizers
         compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._jit_step = compiles and not run_eagerly
+        self._steps_per_program = 1
+        if self._jit_step and fit_one_program(
+            self.objective, self.num_seeds, steps_per_execution
+        ):
+            self._steps_per_program = steps_per_execution
         super().compile(
             optimizer=self._team.joint_optimizer,
             jit_compile=False,
@@ -202,24 +208,56 @@ class Trainer(Runs):
             callbacks=callbacks,
         )
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes `train_function`, which Keras calls for each execution."""
+        if self._steps_per_program == 1:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            # Keras would launch one program per step, which takes as long as
+            # a small step itself; what its iterator holds, no step reads.
+            train = tf.function(lambda: self.train_step(None), autograph=False)
+            self.train_function = lambda iterator: train()
+        return self.train_function
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Moves all players once, in every run."""
+        """Moves all players, in every run, by the steps of one program."""
         del data
-        iteration = tf.convert_to_tensor(self._iteration)
+        num_steps = self._steps_per_program
+        iterations = tf.range(num_steps) + tf.convert_to_tensor(self._iteration)
         keys = tf.stack(
-            [self._run_seeds(), tf.fill([self.num_seeds], iteration)], axis=-1
+            [
+                tf.tile(self._run_seeds(), [num_steps]),
+                tf.repeat(iterations, self.num_seeds),
+            ],
+            axis=-1,
         )
 
-        def update() -> tuple[tf.Tensor, tf.Tensor]:
-            result = self._team.move(keys)
-            self._team.write_run(self._loaded_run)
-            return result
+        def update() -> tf.Tensor:
+            return self._move(keys, num_steps)
 
         if self._jit_step:
             # One function per trace: it captures the bits drawn around it.
             update = tf.function(update, jit_compile=True, autograph=False)
-        returns, scalars = update()
-        self._curves.write(iteration, returns)
-        self._iteration.assign_add(1)
-        self._means.update_state(scalars)
+        self._curves.write(iterations, update())
+        self._iteration.assign_add(num_steps)
         return self._means.result()
+
+    def _move(self, keys: tf.Tensor, num_steps: int) -> tf.Tensor:
+        """Returns what each step reported, `[num_steps, num_seeds, ...]`."""
+
+        def move(step: Any) -> tf.Tensor:
+            returns, scalars = self._team.move(keys, step)
+            self._means.update_state(scalars)
+            return returns
+
+        if num_steps == 1:
+            returns = move(0)[tf.newaxis]
+        else:
+            returns = tf.map_fn(
+                move,
+                tf.range(num_steps),
+                parallel_iterations=1,
+                fn_output_signature=tf.float32,
+            )
+        self._team.write_run(self._loaded_run)
+        return returns

@@ -1,9 +1,11 @@
-"""Whether XLA compiles the step of a trainer."""
+"""What XLA compiles of a trainer: a step, some steps, or nothing."""
 
 from dice_tf.checks import check_choice
 from dice_tf.objectives.objective import Objective
 
 AUTO = "auto"
+# Random numbers of one draw that a program is given at once, at most.
+_MAX_NUMBERS = 2**22
 
 
 def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
@@ -35,3 +37,24 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
             "cannot compile. Leave jit_compile at 'auto', or set it to False."
         )
     return False
+
+
+def fit_one_program(
+    objective: Objective, num_seeds: int, num_steps: int
+) -> bool:
+    """Returns whether some steps are to be one program of XLA.
+
+    What they draw is drawn before it runs, and so is in memory at once: of
+    large batches, where a launch costs little, each step is a program.
+
+    Args:
+      objective: what the players maximise.
+      num_seeds: number of runs.
+      num_steps: number of steps.
+    """
+    game = getattr(objective, "game", None)
+    batch_size = getattr(objective, "batch_size", 0)
+    if game is None or not batch_size:
+        return True
+    per_step = batch_size * game.episode_length * game.num_players
+    return num_steps * num_seeds * per_step <= _MAX_NUMBERS

@@ -72,12 +72,10 @@ class Curves:
             held = self.variable.value()
             self.variable.assign(tf.pad(held, [[0, missing], [0, 0], [0, 0]]))
 
-    def write(self, iteration: tf.Tensor, returns: tf.Tensor) -> None:
-        """Records `[num_seeds, num_players]` at an iteration."""
-        row = tf.cast(returns[tf.newaxis], tf.float32)
-        self.variable.scatter_update(
-            tf.IndexedSlices(row, tf.reshape(iteration, [1]))
-        )
+    def write(self, iterations: tf.Tensor, returns: tf.Tensor) -> None:
+        """Records `[n, num_seeds, num_players]` at `n` iterations."""
+        rows = tf.cast(returns, tf.float32)
+        self.variable.scatter_update(tf.IndexedSlices(rows, iterations))
 
     def read(self, num_iterations: int) -> np.ndarray:
         """Returns `[num_iterations, num_seeds, num_players]`."""

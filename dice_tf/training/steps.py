@@ -101,6 +101,8 @@ def step_runs(
     rules: Sequence[PlayerRule],
     states: Sequence[PlayerState],
     keys: tf.Tensor,
+    num_runs: int,
+    step: Any = 0,
 ) -> Iteration:
     """Computes one iteration of all runs.
 
@@ -108,7 +110,10 @@ def step_runs(
       objective: what the players maximise.
       rules: one per player.
       states: one per player, tensors with a leading axis of runs.
-      keys: int32 `[num_runs, 2]`, a seed for each run.
+      keys: int32 `[num_steps * num_runs, 2]`, a seed for each run in each of
+        some steps.
+      num_runs: number of runs.
+      step: which of these steps it is, from 0.
 
     Returns:
       An `Iteration` of tensors with a leading axis of runs.
@@ -123,10 +128,10 @@ def step_runs(
 
     def step_run(inputs: tuple[list[PlayerState], Any]) -> Iteration:
         own, run = inputs
-        seed = keys[run] if eager else HoistedSeed(keys, run)
+        row = step * num_runs + run
+        seed = keys[row] if eager else HoistedSeed(keys, row, num_runs)
         return run_step(objective, rules, own, seed)
 
-    num_runs = keys.shape[0]
     inputs = (list(states), tf.range(num_runs))
     return map_runs(step_run, inputs, num_runs, not objective.has_memory)
 

@@ -99,23 +99,27 @@ class Team:
         if self._updates == ALTERNATING:
             self.optimizers.check_separate()
 
-    def move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def move(
+        self, keys: tf.Tensor, step: Any = 0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves all players once, in every run.
 
         Args:
-          keys: int32 `[num_seeds, 2]`, a seed for each run.
+          keys: int32 `[num_steps * num_seeds, 2]`, a seed for each run in
+            each of some steps.
+          step: which of these steps it is, from 0.
 
         Returns:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        return self._replicas.run(lambda: self._move(keys))
+        return self._replicas.run(lambda: self._move(keys, step))
 
-    def _move(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _move(self, keys: tf.Tensor, step: Any) -> tuple[tf.Tensor, tf.Tensor]:
         if self._updates == ALTERNATING:
-            steps, play = self._move_in_turn(keys)
+            steps, play = self._move_in_turn(keys, step)
         else:
-            steps, play = self._step(self._rules, keys)
+            steps, play = self._step(self._rules, keys, step)
             self.optimizers.ascend([step.direction for step in steps])
         self._train_critics(play)
         for player, step in zip(self.players, steps, strict=True):
@@ -123,7 +127,7 @@ class Team:
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
 
-    def _move_in_turn(self, keys: tf.Tensor) -> Iteration:
+    def _move_in_turn(self, keys: tf.Tensor, step: Any) -> Iteration:
         """Moves one player after the other, each on play of its own.
 
         What is reported is the play before the first of them moves.
@@ -136,7 +140,7 @@ class Team:
                 for other, rule in enumerate(self._rules)
             ]
             turn = keys * [1, num_players] + [0, player_id]
-            result = self._step(rules, turn)
+            result = self._step(rules, turn, step)
             reported = reported or result
             moves.append(result.steps[player_id])
             self.optimizers.ascend(
@@ -153,9 +157,13 @@ class Team:
         ]
         return Iteration(steps, reported.play)
 
-    def _step(self, rules: Sequence[PlayerRule], keys: tf.Tensor) -> Iteration:
+    def _step(
+        self, rules: Sequence[PlayerRule], keys: tf.Tensor, step: Any
+    ) -> Iteration:
         states = [player.state() for player in self.players]
-        return step_runs(self._objective, rules, states, keys)
+        return step_runs(
+            self._objective, rules, states, keys, self._num_seeds, step
+        )
 
     def _train_critics(self, play: Any) -> None:
         if not any(player.critic_params for player in self.players):
