@@ -14,6 +14,7 @@ from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.compilation import fit_one_program
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
+from dice_tf.training.many_runs import map_steps
 from dice_tf.training.records import Curves, StepMeans, metric_names
 from dice_tf.training.runs import Runs
 from dice_tf.training.steps import player_rules
@@ -132,7 +133,8 @@ class Trainer(Runs):
           critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
-          steps_per_execution: number of steps of one compiled call.
+          steps_per_execution: number of steps of one compiled call. Of small
+            batches XLA makes one program of them all.
 
         Raises:
           TypeError, ValueError: if the optimisers do not fit the players.
@@ -143,11 +145,11 @@ class Trainer(Runs):
         self.critic_optimizers = self._team.critic_optimizers.optimizers
         compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._jit_step = compiles and not run_eagerly
-        self._steps_per_program = 1
+        self.steps_per_program = 1
         if self._jit_step and fit_one_program(
             self.objective, self.num_seeds, steps_per_execution
         ):
-            self._steps_per_program = steps_per_execution
+            self.steps_per_program = steps_per_execution
         super().compile(
             optimizer=self._team.joint_optimizer,
             jit_compile=False,
@@ -208,21 +210,10 @@ class Trainer(Runs):
             callbacks=callbacks,
         )
 
-    def make_train_function(self, force: bool = False) -> Any:
-        """Makes `train_function`, which Keras calls for each execution."""
-        if self._steps_per_program == 1:
-            return super().make_train_function(force)
-        if self.train_function is None or force:
-            # Keras would launch one program per step, which takes as long as
-            # a small step itself; what its iterator holds, no step reads.
-            train = tf.function(lambda: self.train_step(None), autograph=False)
-            self.train_function = lambda iterator: train()
-        return self.train_function
-
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Moves all players, in every run, by the steps of one program."""
         del data
-        num_steps = self._steps_per_program
+        num_steps = self.steps_per_program
         iterations = tf.range(num_steps) + tf.convert_to_tensor(self._iteration)
         keys = tf.stack(
             [
@@ -232,8 +223,15 @@ class Trainer(Runs):
             axis=-1,
         )
 
+        def move(step: Any) -> tf.Tensor:
+            returns, scalars = self._team.move(keys, step)
+            self._means.update_state(scalars)
+            return tf.cast(returns, tf.float32)
+
         def update() -> tf.Tensor:
-            return self._move(keys, num_steps)
+            returns = map_steps(move, num_steps)
+            self._team.write_run(self._loaded_run)
+            return returns
 
         if self._jit_step:
             # One function per trace: it captures the bits drawn around it.
@@ -241,23 +239,3 @@ class Trainer(Runs):
         self._curves.write(iterations, update())
         self._iteration.assign_add(num_steps)
         return self._means.result()
-
-    def _move(self, keys: tf.Tensor, num_steps: int) -> tf.Tensor:
-        """Returns what each step reported, `[num_steps, num_seeds, ...]`."""
-
-        def move(step: Any) -> tf.Tensor:
-            returns, scalars = self._team.move(keys, step)
-            self._means.update_state(scalars)
-            return returns
-
-        if num_steps == 1:
-            returns = move(0)[tf.newaxis]
-        else:
-            returns = tf.map_fn(
-                move,
-                tf.range(num_steps),
-                parallel_iterations=1,
-                fn_output_signature=tf.float32,
-            )
-        self._team.write_run(self._loaded_run)
-        return returns

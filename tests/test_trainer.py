@@ -347,7 +347,7 @@ RUNS = 10
 
 
 @functools.cache
-def sampled_runs(num_seeds, seed, jit_compile):
+def sampled_runs(num_seeds, seed, jit_compile, steps_per_execution=1):
     objective = sampled_objective()
     trainer = Trainer(
         objective,
@@ -356,7 +356,11 @@ def sampled_runs(num_seeds, seed, jit_compile):
         seed=seed,
         initial_params="random",
     )
-    trainer.compile(sgd(0.3), jit_compile=jit_compile)
+    trainer.compile(
+        sgd(0.3),
+        jit_compile=jit_compile,
+        steps_per_execution=steps_per_execution,
+    )
     history = fit(trainer, RUNS)
     return trainer, objective, history
 
@@ -376,6 +380,25 @@ def test_a_run_is_the_same_whatever_the_number_of_runs():
         np.testing.assert_allclose(own[0], others[0], rtol=0, atol=1e-5)
     # The runs are not copies of one.
     assert np.all(np.std(five.curves, axis=1) > 0)
+
+
+def test_one_program_of_several_steps_makes_the_same_steps():
+    """Each with the seed of its iteration, in each of the runs."""
+    one, _, expected = sampled_runs(3, 11, False)
+    trainer, objective, history = sampled_runs(3, 11, True, 5)
+    assert trainer.steps_per_program == 5
+    assert trainer.iterations == RUNS
+    np.testing.assert_allclose(trainer.curves, one.curves, rtol=0, atol=1e-5)
+    for run in range(3):
+        for own, other in zip(
+            params_of(trainer, run), params_of(one, run), strict=True
+        ):
+            np.testing.assert_allclose(own[0], other[0], rtol=0, atol=1e-5)
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history.history[name], values, atol=1e-4)
+    np.testing.assert_array_equal(
+        objective.policies[0].get_weights()[0], params_of(trainer, 0)[0][0]
+    )
 
 
 def test_the_same_seed_gives_the_same_curves_twice():

@@ -1,4 +1,4 @@
-"""One program for many independent runs."""
+"""One program for many independent runs, and for many steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,3 +35,20 @@ def map_runs(
 def take_run(state: Any, run: int) -> Any:
     """Returns one run of a nest of tensors with a leading axis of runs."""
     return tf.nest.map_structure(lambda x: x[run], state)
+
+
+def map_steps(step: Callable[[Any], tf.Tensor], num_steps: int) -> tf.Tensor:
+    """Makes steps one after the other, and stacks what they return.
+
+    Args:
+      step: from its number to a tensor, float32.
+      num_steps: number of steps.
+    """
+    if num_steps == 1:
+        return step(0)[tf.newaxis]
+    return tf.map_fn(
+        step,
+        tf.range(num_steps),
+        parallel_iterations=1,
+        fn_output_signature=tf.float32,
+    )

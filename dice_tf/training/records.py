@@ -73,9 +73,8 @@ class Curves:
             self.variable.assign(tf.pad(held, [[0, missing], [0, 0], [0, 0]]))
 
     def write(self, iterations: tf.Tensor, returns: tf.Tensor) -> None:
-        """Records `[n, num_seeds, num_players]` at `n` iterations."""
-        rows = tf.cast(returns, tf.float32)
-        self.variable.scatter_update(tf.IndexedSlices(rows, iterations))
+        """Records float32 `[n, num_seeds, num_players]` at n iterations."""
+        self.variable.scatter_update(tf.IndexedSlices(returns, iterations))
 
     def read(self, num_iterations: int) -> np.ndarray:
         """Returns `[num_iterations, num_seeds, num_players]`."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from dice_tf.training.strategies import Replicas
 
@@ -17,7 +18,10 @@ class ReplicatedModel(keras.Model):
 
     Attributes:
       replicas: where the step runs.
+      steps_per_program: steps that one call of `train_step` makes.
     """
+
+    steps_per_program = 1
 
     def __init__(self, objective: Any, strategy: Any, name: str):
         replicas = Replicas(strategy, objective)
@@ -36,12 +40,20 @@ class ReplicatedModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Makes `train_function`, which Keras calls for each execution."""
-        if self.replicas.strategy is None:
+        replicated = self.replicas.strategy is not None
+        if not replicated and self.steps_per_program == 1:
             return super().make_train_function(force)
-        if self.train_function is None or force:
+        if self.train_function is not None and not force:
+            return self.train_function
+        if replicated:
             self.train_function = self.replicas.train_function(
                 self.train_step, self.run_eagerly, self.steps_per_execution
             )
+        else:
+            # Keras would launch a program for each step, which takes as long
+            # as a small step itself. No step reads what its iterator holds.
+            train = tf.function(lambda: self.train_step(None), autograph=False)
+            self.train_function = lambda iterator: train()
         return self.train_function
 
     def reset_metrics(self) -> None:

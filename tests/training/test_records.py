@@ -15,7 +15,7 @@ def test_curves_grow_and_keep_what_they_hold():
         if iteration == 2:
             curves.reserve(5)
             curves.reserve(3)
-        curves.write(tf.constant(iteration), tf.constant(rows[iteration]))
+        curves.write(tf.constant([iteration]), tf.constant(rows[[iteration]]))
     np.testing.assert_array_equal(curves.read(5), rows)
     np.testing.assert_array_equal(curves.read(4), rows[:4])
 
@@ -28,7 +28,7 @@ def test_curves_are_restored_with_room_for_what_is_to_come():
         curves.restore(rows, num_coming=4)
         assert curves.num_rows == 8
         np.testing.assert_array_equal(curves.read(4), rows)
-        curves.write(tf.constant(7), tf.constant(rows[0]))
+        curves.write(tf.constant([7]), tf.constant(rows[:1]))
         np.testing.assert_array_equal(curves.read(8)[[0, 7]], rows[[0, 0]])
 
 

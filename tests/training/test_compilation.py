@@ -1,0 +1,41 @@
+"""What XLA makes one program of."""
+
+import pytest
+
+import dice_tf
+from dice_tf.training.compilation import fit_one_program
+from tests.toys import ASYMMETRIC, tabular_policies
+
+
+def objective_of(batch_size, length):
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, length)
+    return dice_tf.objectives.DiCEObjective(
+        game, tabular_policies(game), 0.9, batch_size
+    )
+
+
+# 2 players of 64 episodes of 128 steps draw 2**14 numbers a step and run.
+@pytest.mark.parametrize(
+    ("num_seeds", "num_steps", "fits"),
+    [(1, 256, True), (1, 257, False), (16, 16, True), (16, 17, False)],
+)
+def test_steps_fit_one_program_while_what_they_draw_does(
+    num_seeds, num_steps, fits
+):
+    objective = objective_of(64, 128)
+    assert fit_one_program(objective, num_seeds, num_steps) is fits
+
+
+def test_steps_that_draw_nothing_always_fit():
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 128)
+    exact = dice_tf.objectives.ExactObjective(game, tabular_policies(game), 0.9)
+    assert fit_one_program(exact, 10**6, 10**6)
+
+
+def test_large_batches_keep_a_program_for_each_step():
+    for batch_size, expected in ((4, 2), (2**16, 1)):
+        objective = objective_of(batch_size, 64)
+        naive = dice_tf.learners.Naive()
+        trainer = dice_tf.Trainer(objective, [naive, naive])
+        trainer.compile(steps_per_execution=2)
+        assert trainer.steps_per_program == expected
