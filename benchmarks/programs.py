@@ -31,6 +31,7 @@ class Size(NamedTuple):
       num_seeds: independent runs at once.
       hidden_units: width of the two layers of the policies, 0 for tables.
       iterations: how many one call makes.
+      num_groups: of episodes, differentiated one at a time; of ours alone.
     """
 
     batch_size: int = 128
@@ -39,6 +40,7 @@ class Size(NamedTuple):
     num_seeds: int = 1
     hidden_units: int = 0
     iterations: int = 10
+    num_groups: int = 1
 
 
 def our_trainer(size: Size) -> dice_tf.Trainer:
@@ -65,6 +67,7 @@ def our_trainer(size: Size) -> dice_tf.Trainer:
             dice_tf.critics.tabular_critic(game, player_id)
             for player_id in players
         ],
+        num_groups=size.num_groups,
     )
     learner = dice_tf.learners.LOLADiCE(
         size.num_lookaheads, INNER_LEARNING_RATE

@@ -1,0 +1,85 @@
+"""Measures the peak memory of training, by batch size and horizon.
+
+  python -m benchmarks.memory --output_dir=runs/memory
+
+LOLA-DiCE with tabular policies and critics; each size in a process of its
+own, whose resident memory at its highest is read from the system. The folder
+gets memory.json, a list of {name, settings, peak_gib}. Ends with an error if
+batch 65,536 with three look-aheads takes more than 6 GiB. Needs 5 minutes.
+"""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+from experiments.results.outputs import OutputFolder, write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
+flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
+
+REQUIRED_GIB = 6.0
+LARGE = {
+    "batch_size": 65_536,
+    "episode_length": 150,
+    "num_lookaheads": 3,
+    "iterations": 1,
+    "num_groups": 1,
+}
+SIZES = {
+    "batch_128": {**LARGE, "batch_size": 128},
+    "batch_16384": {**LARGE, "batch_size": 16_384},
+    "batch_32768": {**LARGE, "batch_size": 32_768},
+    "batch_65536": LARGE,
+    "length_50": {**LARGE, "episode_length": 50},
+    "groups_8": {**LARGE, "num_groups": 8},
+}
+
+
+def peak_gib(size: dict[str, int]) -> float:
+    """Trains for three iterations; returns this process' peak memory."""
+    import_tensorflow()
+    from benchmarks import programs
+
+    trainer = programs.our_trainer(programs.Size(**size))
+    trainer.fit(steps_per_epoch=3, verbose=0)
+    # In kilobytes on Linux.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def bytes_per_step(peaks: dict[str, float]) -> float:
+    """Returns what an episode's step takes, between two batch sizes."""
+    steps = (65_536 - 16_384) * LARGE["episode_length"]
+    return (peaks["batch_65536"] - peaks["batch_16384"]) * 2**30 / steps
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
+    with user_errors():
+        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    peaks = {}
+    for name, size in SIZES.items():
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            peaks[name] = pool.apply(peak_gib, (size,))
+        print(f"{name:12} {peaks[name]:6.2f} GiB", flush=True)
+    print(f"{bytes_per_step(peaks):.0f} bytes per step of an episode.")
+    with folder.collect() as stage:
+        write_json(
+            stage / "memory.json",
+            [
+                {"name": name, "settings": SIZES[name], "peak_gib": peak}
+                for name, peak in peaks.items()
+            ],
+        )
+    if peaks["batch_65536"] > REQUIRED_GIB:
+        sys.exit(f"Batch 65,536 takes more than {REQUIRED_GIB} GiB.")
+
+
+if __name__ == "__main__":
+    app.run(main)
