@@ -1,5 +1,7 @@
 """What XLA makes one program of."""
 
+import keras
+import numpy as np
 import pytest
 
 import dice_tf
@@ -39,3 +41,38 @@ def test_large_batches_keep_a_program_for_each_step():
         trainer = dice_tf.Trainer(objective, [naive, naive])
         trainer.compile(steps_per_execution=2)
         assert trainer.steps_per_program == expected
+
+
+def trained(steps_per_execution):
+    """Trains what remembers from step to step: a learner, critics, Adam."""
+    keras.utils.set_random_seed(0)
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    critics = [dice_tf.critics.tabular_critic(game, seat) for seat in range(2)]
+    objective = dice_tf.objectives.DiCEObjective(
+        game, tabular_policies(game), 0.9, 4, baseline="critic", critics=critics
+    )
+    learner = dice_tf.learners.LOLADiCE(
+        1, 0.1, dice_tf.inner_optimizers.Adam(), carry_slots=True
+    )
+    trainer = dice_tf.Trainer(
+        objective,
+        [learner, learner],
+        seed=5,
+        initial_params="random",
+    )
+    trainer.compile(
+        [keras.optimizers.Adam(0.1), keras.optimizers.Adam(0.2)],
+        steps_per_execution=steps_per_execution,
+    )
+    trainer.fit(steps_per_epoch=3, verbose=0)
+    return trainer
+
+
+def test_one_program_remembers_what_its_steps_do():
+    one, several = trained(1), trained(3)
+    assert (one.steps_per_program, several.steps_per_program) == (1, 3)
+    np.testing.assert_allclose(several.curves, one.curves, rtol=0, atol=1e-5)
+    for own, other in zip(several.variables, one.variables, strict=True):
+        np.testing.assert_allclose(
+            own.numpy(), other.numpy(), rtol=1e-4, atol=1e-5, err_msg=own.path
+        )
