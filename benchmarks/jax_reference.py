@@ -4,8 +4,8 @@ What a specialist would write for this one algorithm and these games, to
 measure ours against: uniforms drawn ahead by a hash, a scan that carries the
 state, look-ups by nested selections with their own transposes, sums over time
 by a triangular matrix, episodes in groups that fit the cache, and one jitted
-scan over iterations. Two actions
-each, tabular or multi-layer policies, tabular critics, Adam for all.
+scan over iterations. Two actions each, tabular or multi-layer policies,
+tabular critics, Adam for all.
 """
 
 import functools
@@ -350,7 +350,7 @@ def draw_uniforms(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Draws by hashing a counter, as fast as the processor can.
 
     JAX's own generators take half of the time of an iteration on CPU. This
-    one mixes a counter and the two words of a key in six multiplications.
+    one mixes a counter and the two words of a key in five multiplications.
 
     Args:
       key: uint32 `[2]`.
