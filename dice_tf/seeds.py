@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.philox import draw_many
+
 _BITS = tf.uint32
 # The number of a child that no split reaches.
 _PRIVATE = [-1]
@@ -96,9 +98,7 @@ class HoistedSeed:
     def bits(self, shape: list[int]) -> tf.Tensor:
         """Returns the run's uint32 bits of the given shape."""
         with self.keys.graph.as_default():
-            bits = tf.stack(
-                [_draw_bits(key, shape) for key in tf.unstack(self.keys)]
-            )
+            bits = tf.stack(draw_many(self.keys, shape))
         return tf.gather(bits, self.run)
 
     def key(self) -> tf.Tensor:

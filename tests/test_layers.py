@@ -28,6 +28,7 @@ LAYERS = (
         "dice",
         "estimators",
         "games",
+        "philox",
         "tables",
         "replicas",
         "returns",
