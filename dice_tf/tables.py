@@ -100,8 +100,12 @@ def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """
     if table.shape[0] > _FEW_ENTRIES:
         return tf.gather(table, index)
-    entries = tf.unstack(table)
-    result = tf.broadcast_to(entries[0], tf.shape(index))
+    # Of the rank of `index`, lest tf.vectorized_map expands each of them.
+    size = table.shape[0]
+    entries = tf.unstack(tf.reshape(table, [size] + [1] * index.shape.rank))
+    if size == 1:
+        return tf.broadcast_to(entries[0], tf.shape(index))
+    result = entries[0]
     for position, entry in enumerate(entries[1:], start=1):
         result = tf.where(index == position, entry, result)
     return result
