@@ -71,7 +71,7 @@ def sample_trajectory(
 
 def _write(buffer: tf.Tensor, step: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     # Unlike a TensorArray this works under tf.vectorized_map and XLA at once.
-    return tf.tensor_scatter_nd_update(buffer, [[step]], row[tf.newaxis])
+    return tf.tensor_scatter_nd_update(buffer, [[step]], tf.expand_dims(row, 0))
 
 
 def _integer_below(bound: int) -> tf.DType:
@@ -94,12 +94,10 @@ def _sample_finite(
     length = game.episode_length
     reset_seed, action_seed, game_seed = split_seed(seed, 3)
     tables = [
-        tf.unstack(
-            tf.cast(
-                thresholds(actor.log_prob_table(own), actor.is_masked),
-                game.dtype,
-            )
-        )
+        [
+            tf.cast(row, game.dtype)
+            for row in thresholds(actor.log_prob_table(own), actor.is_masked)
+        ]
         for actor, own in zip(actors, weights, strict=True)
     ]
     # Numbers are made of bits in the loop, which saves a pass over memory.
@@ -144,13 +142,16 @@ def _sample_finite(
         following = game.next_state(*split(row), luck)
         return step + 1, act(step, following), _write(played, before, row)
 
+    # All rows are overwritten. Were they zeros, tf.vectorized_map would first
+    # take them for the same in all runs, and convert the loop twice.
+    any_number = tf.cast(bits[0, 0, 0], number)
     *_, row, played = tf.while_loop(
         lambda step, *_: step < length,
         play,
         (
             tf.constant(1),
             act(0, game.first_state(batch_size, start)),
-            tf.zeros([length, batch_size], number),
+            tf.broadcast_to(any_number, [length, batch_size]),
         ),
         maximum_iterations=length - 1,
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-def thresholds(log_probs: tf.Tensor, masked: bool = False) -> tf.Tensor:
+def thresholds(log_probs: tf.Tensor, masked: bool = False) -> list[tf.Tensor]:
     """Returns the cumulative probabilities of all actions but the last.
 
     Args:
@@ -18,26 +18,19 @@ def thresholds(log_probs: tf.Tensor, masked: bool = False) -> tf.Tensor:
       masked: whether some have probability 0, which no noise may choose.
 
     Returns:
-      `[num_actions - 1, ...]`.
+      `num_actions - 1` tensors `[...]`.
     """
-    if masked and log_probs.shape[-1] > 1:
-        return _masked_thresholds(tf.unstack(tf.exp(log_probs), axis=-1))
-    cumulative = tf.cumsum(tf.exp(log_probs), axis=-1)[..., :-1]
-    rank = cumulative.shape.rank
-    return tf.transpose(cumulative, [rank - 1, *range(rank - 1)])
-
-
-def _masked_thresholds(probabilities: list[tf.Tensor]) -> tf.Tensor:
+    probabilities = tf.unstack(tf.exp(log_probs), axis=-1)
     # Sums are made in turn, so that probability 0 adds nothing to them.
     cumulative = list(itertools.accumulate(probabilities[:-1]))
+    if not masked:
+        return cumulative
     later = list(itertools.accumulate(reversed(probabilities[1:])))[::-1]
     # Rounded, they may stay below 1 after the last action that is possible.
-    return tf.stack(
-        [
-            tf.where(rest > 0.0, own, tf.ones_like(own))
-            for own, rest in zip(cumulative, later, strict=True)
-        ]
-    )
+    return [
+        tf.where(rest > 0.0, own, tf.ones_like(own))
+        for own, rest in zip(cumulative, later, strict=True)
+    ]
 
 
 def invert(cumulative: Sequence[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
@@ -69,4 +62,4 @@ def sample_actions(
     Returns:
       int32 `[...]`.
     """
-    return invert(tf.unstack(thresholds(log_probs, masked)), noise)
+    return invert(thresholds(log_probs, masked), noise)
