@@ -41,13 +41,20 @@ def bernoulli(outputs: tf.Tensor) -> tfp.distributions.Bernoulli:
     Returns:
       A `tfp.distributions.Bernoulli` over the actions 0 and 1.
     """
-    return tfp.distributions.Bernoulli(logits=-outputs[..., 0])
+    return tfp.distributions.Bernoulli(logits=-tf.squeeze(outputs, -1))
 
 
 def all_log_probs(
     distribution: tfp.distributions.Distribution, num_actions: int
 ) -> tf.Tensor:
     """Returns the log-probability of every action, `[..., num_actions]`."""
+    # As it is in most matrix games: a tenth of the operations.
+    if type(distribution) is tfp.distributions.Bernoulli:
+        if distribution.logits is not None:
+            log_odds = distribution.logits_parameter()
+            # Of 0 and 1, as the distribution itself has it.
+            pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
+            return tf.stack(pair[:num_actions], axis=-1)
     rank = distribution.batch_shape.rank
     actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
     log_probs = distribution.log_prob(actions)
