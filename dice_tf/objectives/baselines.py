@@ -128,10 +128,11 @@ def bellman_state_values(
     Returns:
       `[T, B]`, constant.
     """
+    states = tf.convert_to_tensor(states, tf.int32)
     length = states.shape[0]
     dtype = rewards.dtype
     number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
-    visited = tf.cast(states[tf.newaxis] == number, dtype)
+    visited = tf.cast(tf.expand_dims(states, 0) == number, dtype)
     before = tf.reshape(visited[:, :-1], [num_states, -1])
     after = tf.reshape(visited[:, 1:], [num_states, -1])
     moves, rewards_seen, visits = sum_over_replicas(
