@@ -50,7 +50,7 @@ def sampled_directions(wrap, names):
     )
     objective = DiCEObjective(game, tabular_policies(game), DISCOUNT, BATCH)
 
-    @tf.function
+    @tf.function(jit_compile=True)
     def sample(seeds):
         def directions(seed):
             return {
