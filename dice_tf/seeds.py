@@ -10,6 +10,7 @@ computation that consumes them. Inside, XLA on CPU recomputes the generator
 for every consumer, which costs up to a hundred times more.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -82,13 +83,13 @@ class HoistedSeed:
 
     def split(self, num: int) -> list["HoistedSeed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
-        with self.keys.graph.as_default():
+        with graph_of(self.keys):
             children = tf.unstack(_split_keys(self.keys, num))
         return [self._with_keys(keys) for keys in children]
 
     def private(self) -> "HoistedSeed":
         """Returns the seed that `private_seed` gives of a plain seed."""
-        with self.keys.graph.as_default():
+        with graph_of(self.keys):
             keys = _child_keys(self.keys, _PRIVATE)[0]
         return self._with_keys(keys)
 
@@ -97,13 +98,20 @@ class HoistedSeed:
 
     def bits(self, shape: list[int]) -> tf.Tensor:
         """Returns the run's uint32 bits of the given shape."""
-        with self.keys.graph.as_default():
+        with graph_of(self.keys):
             bits = tf.stack(draw_many(self.keys, shape))
         return tf.gather(bits, self.run)
 
     def key(self) -> tf.Tensor:
         """Returns the run's own seed, int32 `[2]`."""
         return tf.gather(self.keys, self.run)
+
+
+def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
+    """Returns where operations join the graph of keys, see `HoistedSeed`."""
+    if tf.executing_eagerly():
+        return contextlib.nullcontext()
+    return keys.graph.as_default()
 
 
 def split_seed(seed: Any, num: int) -> list:
@@ -140,7 +148,7 @@ def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
         if tf.executing_eagerly():
             return split_seed(seed, num).__getitem__
         seed = HoistedSeed(as_seed(seed)[tf.newaxis], 0)
-    with seed.keys.graph.as_default():
+    with graph_of(seed.keys):
         children = tf.transpose(_split_keys(seed.keys, num), [1, 0, 2])
         keys = tf.reshape(children, [-1, 2])
     return lambda child: HoistedSeed(keys, seed.run * num + child)

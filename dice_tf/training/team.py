@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
+from dice_tf.seeds import graph_of
 from dice_tf.training.compilation import is_compilable_step
 from dice_tf.training.critic_passes import critic_gradients
 from dice_tf.training.player import Player
@@ -139,7 +140,9 @@ class Team:
                 rule if other == player_id else PlayerRule(None)
                 for other, rule in enumerate(self._rules)
             ]
-            turn = keys * [1, num_players] + [0, player_id]
+            # Where the keys are, so that no bits are drawn by XLA.
+            with graph_of(keys):
+                turn = keys * [1, num_players] + [0, player_id]
             result = self._step(rules, turn, step)
             reported = reported or result
             moves.append(result.steps[player_id])

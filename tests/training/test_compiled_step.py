@@ -36,7 +36,7 @@ def operations(graphs):
     return {op.type for graph in graphs for op in graph.get_operations()}
 
 
-def build_trainer(learner):
+def build_trainer(learner, **options):
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
     players = range(2)
     objective = dice_tf.objectives.DiCEObjective(
@@ -47,9 +47,10 @@ def build_trainer(learner):
         baseline="critic",
         critics=[dice_tf.critics.tabular_critic(game, i) for i in players],
     )
-    trainer = dice_tf.Trainer(objective, [learner, learner])
+    trainer = dice_tf.Trainer(objective, [learner, learner], **options)
     trainer.compile(
-        keras.optimizers.Adam(0.01), critic_optimizer=keras.optimizers.Adam(0.1)
+        [keras.optimizers.Adam(0.01) for _ in players],
+        critic_optimizer=keras.optimizers.Adam(0.1),
     )
     return trainer
 
@@ -61,6 +62,21 @@ def test_no_python_code_runs_in_a_training(graphs):
     trainer.fit(verbose=0)
     assert "StatelessRandomUniformFullIntV2" in operations(graphs)
     assert not PYTHON_OPERATIONS & operations(graphs)
+
+
+@pytest.mark.parametrize("updates", ["simultaneous", "alternating"])
+def test_noise_is_drawn_beside_the_program_and_not_in_it(graphs, updates):
+    """XLA on CPU would draw it anew for each consumer."""
+    trainer = build_trainer(dice_tf.learners.Naive(), updates=updates)
+    trainer.fit(verbose=0)
+    drawing, playing = (
+        {id(graph) for graph in graphs if kinds & operations([graph])}
+        for kinds in (
+            {"StatelessRandomUniformFullIntV2"},
+            {"While", "StatelessWhile"},
+        )
+    )
+    assert drawing and playing and not drawing & playing
 
 
 def test_python_code_in_a_graph_is_seen(graphs):
