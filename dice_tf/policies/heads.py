@@ -49,12 +49,11 @@ def all_log_probs(
 ) -> tf.Tensor:
     """Returns the log-probability of every action, `[..., num_actions]`."""
     # As it is in most matrix games: a tenth of the operations.
-    if type(distribution) is tfp.distributions.Bernoulli:
-        if distribution.logits is not None:
-            log_odds = distribution.logits_parameter()
-            # Of 0 and 1, as the distribution itself has it.
+    if type(distribution) is tfp.distributions.Bernoulli and num_actions == 2:
+        # Of 0 and 1; those of a head that gives probabilities it knows better.
+        if (log_odds := distribution.logits) is not None:
             pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
-            return tf.stack(pair[:num_actions], axis=-1)
+            return tf.stack(pair, axis=-1)
     rank = distribution.batch_shape.rank
     actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
     log_probs = distribution.log_prob(actions)

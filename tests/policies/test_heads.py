@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import policies
-from dice_tf.policies.heads import head_of
+from dice_tf.policies.heads import all_log_probs, head_of
 from tests import oracles
 
 
@@ -104,3 +104,43 @@ def test_a_head_is_attached_to_models_only():
 def test_a_head_must_be_a_function():
     with pytest.raises(TypeError, match="`head` must be a function from a te"):
         policies.with_head(network(2), "categorical")
+
+
+# --- Log-probabilities of all actions ---------------------------------------
+
+HEADS = {
+    "log-odds": lambda x: tfp.distributions.Bernoulli(logits=x),
+    "probability": lambda x: tfp.distributions.Bernoulli(probs=tf.sigmoid(x)),
+    "logits": lambda x: tfp.distributions.Categorical(
+        logits=tf.stack([x, 2.0 * x, -x], axis=-1)
+    ),
+}
+
+
+def derivatives(function):
+    """Of a weighted sum of log-probabilities, up to the second order."""
+    x = tf.constant([[-3.0, 0.4, 4.0], [1.7, -0.2, -4.0]], tf.float64)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            values = function(x)
+            weights = np.arange(1.0, values.shape[-1] + 1)
+            total = tf.reduce_sum(weights * values)
+        first = inner.gradient(total, x)
+    return values, first, outer.gradient(first, x)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_they_and_their_derivatives_are_those_of_the_distribution(name):
+    head, number = HEADS[name], 3 if name == "logits" else 2
+
+    def one_by_one(x):
+        distribution = head(x)
+        own = [distribution.log_prob(action) for action in range(number)]
+        return tf.stack(own, axis=-1)
+
+    found = derivatives(lambda x: all_log_probs(head(x), number))
+    for one, other in zip(found, derivatives(one_by_one), strict=True):
+        assert np.abs(one).max() > 0.0
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
