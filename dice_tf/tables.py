@@ -4,10 +4,8 @@ import tensorflow as tf
 
 # Up to so many entries, selections are faster than a gather.
 _FEW_ENTRIES = 16
-# From so many numbers on, sums by entry are faster in rows.
-_MANY_NUMBERS = 2**16
-# So many rows are summed in one pass, at most.
-_MAX_ROWS = 10
+# Rows that are added to one another at most: XLA fuses some 15 and not 20.
+_MAX_ROWS = 15
 
 
 def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -33,14 +31,9 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def sum_by_entry(cotangent: tf.Tensor):
-        width = _row_width(index.shape.num_elements() or 0)
-        if width and not tf.executing_eagerly():
-            cotangent = _computed_once(cotangent, index)
-            return _sum_in_rows(cotangent, index, size, width), read
-        flat = tf.reshape(index, [1, -1])
-        member = tf.cast(flat == tf.range(size)[:, tf.newaxis], table.dtype)
-        sums = tf.linalg.matvec(member, tf.reshape(cotangent, [-1]))
-        return sums, read
+        return _sum_by_entry(
+            _computed_once(cotangent, index), index, size
+        ), read
 
     return read(table)
 
@@ -53,35 +46,21 @@ def _computed_once(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     return x / tf.cast(tf.reshape(index, [-1])[0] >= 0, x.dtype)
 
 
-def _sum_in_rows(
-    numbers: tf.Tensor, index: tf.Tensor, size: int, width: int
-) -> tf.Tensor:
-    """Sums numbers by entry: some rows by one another, then what is left.
+def _sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
+    """Sums numbers by entry: a few rows by one another, then what is left.
 
-    XLA makes one pass of it. A matrix of who belongs to which entry, `size`
-    times as large as the numbers, would go through memory, and a loop over
-    rows, once a tape has seen it, cannot be vectorised over runs.
+    XLA makes one vectorised pass of it. A matrix of who belongs to which entry,
+    `size` times as large as the numbers, would go through memory, and a loop
+    over rows, once a tape has seen it, cannot be vectorised over runs.
     """
-    num_rows = numbers.shape.num_elements() // width
-    height = next(n for n in range(_MAX_ROWS, 0, -1) if num_rows % n == 0)
-    shape = [num_rows // height, height, width]
-    numbers, index = tf.reshape(numbers, shape), tf.reshape(index, shape)
+    count = index.shape.num_elements() or 1  # Unknown: one row.
+    num_rows = next(n for n in range(_MAX_ROWS, 0, -1) if count % n == 0)
+    rows = [1, num_rows, -1]
     entries = tf.range(size)[:, tf.newaxis, tf.newaxis]
-    sums = tf.add_n(
-        [
-            tf.where(index[:, row] == entries, numbers[:, row], 0.0)
-            for row in range(height)
-        ]
+    own = tf.where(
+        tf.reshape(index, rows) == entries, tf.reshape(numbers, rows), 0.0
     )
-    return tf.reduce_sum(sums, axis=[1, 2])
-
-
-def _row_width(number: int) -> int | None:
-    """Returns a good width that divides `number`, if there is one."""
-    if number < _MANY_NUMBERS:
-        return None
-    widths = (width for width in range(512, 127, -1) if number % width == 0)
-    return next(widths, None)
+    return tf.reduce_sum(tf.add_n(tf.unstack(own, axis=1)), axis=1)
 
 
 def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

@@ -63,7 +63,7 @@ def test_derivatives_of_a_lookup_add_up_at_each_entry(size):
     )
 
 
-# Many numbers are summed in rows, if a good width divides them.
+# In rows, if some number of rows divides them: 65,537 is prime.
 @pytest.mark.parametrize("shape", [(150, 640), (65_537,), (2, 40_000)])
 def test_many_numbers_add_up_at_each_entry(shape):
     rng = np.random.default_rng(0)
@@ -80,6 +80,21 @@ def test_many_numbers_add_up_at_each_entry(shape):
     expected = np.zeros(7)
     np.add.at(expected, index, upstream)
     np.testing.assert_allclose(gradient(), expected, atol=1e-9)
+
+
+def test_numbers_whose_shape_is_not_known_add_up_at_each_entry():
+    index = np.random.default_rng(0).integers(3, size=(4, 30), dtype="int32")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def gradient(index):
+        table = tf.zeros([3])
+        with tf.GradientTape() as tape:
+            tape.watch(table)
+            total = tf.reduce_sum(lookup(table, index))
+        return tape.gradient(total, table)
+
+    expected = np.bincount(index.ravel())
+    np.testing.assert_array_equal(gradient(tf.constant(index)), expected)
 
 
 def test_products_of_gradients_are_differentiated_in_vectorised_runs():
