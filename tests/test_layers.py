@@ -46,7 +46,7 @@ LAYERS = (
         "recurrent_models",
     },
     # 2: trajectories; closed-form values.
-    {"exact", "rollout", "trajectory"},
+    {"exact", "finite_rollout", "rollout", "trajectory"},
     # 3
     {"objectives"},
     # 4

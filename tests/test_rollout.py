@@ -256,6 +256,33 @@ def test_a_seed_plays_the_same_eagerly_in_graphs_and_under_xla(kind):
     )
 
 
+# 35 steps are played in blocks, 37 divide into none.
+@pytest.mark.parametrize("episode_length", [35, 37])
+def test_vectorised_runs_play_what_each_plays_alone(episode_length):
+    table = Table(chance_game(episode_length))
+    keys = tf.constant([[3, 4], [5, 6]])
+
+    def play(seed):
+        played = table.play(8, seed)
+        return played.states, played.actions, played.rewards
+
+    @tf.function
+    def play_runs(keys):
+        inner = tf.function(
+            lambda: tf.vectorized_map(
+                lambda run: play(HoistedSeed(keys, run)), tf.range(2)
+            ),
+            jit_compile=True,
+        )
+        return inner()
+
+    together = tf.nest.flatten(play_runs(keys))
+    for run in range(2):
+        alone = tf.nest.flatten(play(keys[run]))
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one, other[run])
+
+
 def test_an_episode_that_ends_early_says_so_once_it_has_ended():
     table = Table(EndsEarly(matrix_table("2").game))
     trajectory = table.play(200, [3, 4])
