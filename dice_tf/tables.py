@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-# Up to so many entries, selections are faster than a gather.
+# Up to so many entries, selections are faster than a gather or a scatter.
 _FEW_ENTRIES = 16
 # Rows that are added to one another at most: XLA fuses some 15 and not 20.
 _MAX_ROWS = 15
@@ -13,8 +13,8 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
     Linear in the table; its transpose sums a cotangent by entry. Both carry
     their own derivative, so that derivatives of any order are one of the two:
-    those of a plain gather are scatters, which XLA on CPU runs entry by
-    entry, and chains of selections take long to trace.
+    those of a plain gather are scatters, which XLA on CPU runs number by
+    number, and chains of selections take long to trace.
 
     Args:
       table: floating `[n]`.
@@ -47,12 +47,17 @@ def _computed_once(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
 
 def _sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
-    """Sums numbers by entry: a few rows by one another, then what is left.
+    """Sums numbers by entry.
 
-    XLA makes one vectorised pass of it. A matrix of who belongs to which entry,
+    Of few entries, a few rows are added to one another, then what is left: XLA
+    makes one vectorised pass of it. A matrix of who belongs to which entry,
     `size` times as large as the numbers, would go through memory, and a loop
     over rows, once a tape has seen it, cannot be vectorised over runs.
     """
+    if size > _FEW_ENTRIES:
+        return tf.math.unsorted_segment_sum(
+            tf.reshape(numbers, [-1]), tf.reshape(index, [-1]), size
+        )
     count = index.shape.num_elements() or 1  # Unknown: one row.
     num_rows = next(n for n in range(_MAX_ROWS, 0, -1) if count % n == 0)
     rows = [1, num_rows, -1]
