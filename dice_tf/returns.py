@@ -20,19 +20,18 @@ def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
       rewards: `[T, B]`, for the shape and the dtype.
 
     Returns:
-      A tensor like `rewards`, held constant.
+      `[T, 1]` of a scalar discount, else `[T, B]`, held constant.
 
     Raises:
       ValueError: if a scalar is outside [0, 1], or the shape is another.
     """
-    length = tf.shape(rewards)[0]
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
     discount = tf.stop_gradient(tf.convert_to_tensor(discount, rewards.dtype))
     if discount.shape.rank == 0:
-        powers = tf.range(length)
-        weights = tf.pow(discount, tf.cast(powers, rewards.dtype))
-        return tf.broadcast_to(weights[:, tf.newaxis], tf.shape(rewards))
+        # Not for each episode: TensorFlow would keep such constants.
+        powers = tf.cast(tf.range(tf.shape(rewards)[0]), rewards.dtype)
+        return tf.pow(discount, powers)[:, tf.newaxis]
     check_rank("discount", discount, 2, "[] or [T, B]")
     check_same_shape("discount", discount, "rewards", rewards)
     return tf.math.cumprod(discount, axis=0, exclusive=True)

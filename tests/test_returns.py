@@ -84,7 +84,9 @@ def test_the_derivative_of_a_cumulative_sum_is_the_reverse_one(length):
 @pytest.mark.parametrize("discount", [0, 0.0, 0.3, 1, tf.constant(0.9)])
 def test_a_scalar_discount_weighs_step_t_by_its_power(discount):
     weights = discount_weights(discount, tf.zeros([4, 2], tf.float32))
-    expected = [[float(discount) ** t] * 2 for t in range(4)]
+    # For all episodes: one for each would be a constant as large as a play.
+    expected = [[float(discount) ** t] for t in range(4)]
+    assert weights.shape == [4, 1]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert weights.dtype == tf.float32
 

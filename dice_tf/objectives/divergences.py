@@ -35,7 +35,10 @@ def mean_divergences(
       One scalar per player, in nats, differentiable in all weights, with the
       visited states held constant.
     """
-    shares = discount_weights(discount, trajectory.rewards[0])
+    rewards = trajectory.rewards[0]
+    shares = tf.broadcast_to(
+        discount_weights(discount, rewards), tf.shape(rewards)
+    )
     (total,) = mean_over_replicas([tf.reduce_sum(shares)])
     shares = shares / total
     divergences = [
