@@ -48,10 +48,11 @@ def all_log_probs(
     distribution: tfp.distributions.Distribution, num_actions: int
 ) -> tf.Tensor:
     """Returns the log-probability of every action, `[..., num_actions]`."""
-    # As it is in most matrix games: a tenth of the operations.
     if type(distribution) is tfp.distributions.Bernoulli and num_actions == 2:
-        # Of 0 and 1; those of a head that gives probabilities it knows better.
-        if (log_odds := distribution.logits) is not None:
+        log_odds = distribution.logits
+        # As in most matrix games: a tenth of the operations. A distribution
+        # made of probabilities, not of logits, knows its own better.
+        if log_odds is not None:
             pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
             return tf.stack(pair, axis=-1)
     rank = distribution.batch_shape.rank
