@@ -61,9 +61,8 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     if reverse:
         within, between = within.T, between.T
         passed_on, last = passed_on[::-1], 0
-    sums = tf.linalg.matmul(
-        tf.constant(np.tile(within, [num_blocks, 1, 1]), x.dtype), blocks
-    )
+    within = np.tile(within, [num_blocks, 1, 1])
+    sums = tf.linalg.matmul(_of_each_run(within, x), blocks)
     # As of a batch, which tf.vectorized_map turns into one product: that of
     # two matrices becomes some forty operations.
     before = tf.raw_ops.BatchMatMulV2(
@@ -75,6 +74,18 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     if padding:
         sums = sums[padding:] if reverse else sums[:length]
     return sums
+
+
+def _of_each_run(constant: np.ndarray, x: tf.Tensor) -> tf.Tensor:
+    """Returns a constant of which `tf.vectorized_map` holds one for each run.
+
+    For a product with one of all runs, the numbers of all runs would be
+    transposed there and back. Nothing is less than minus infinity, which XLA
+    does not know.
+    """
+    never = x[0, 0] < -np.inf
+    constant = tf.constant(constant, x.dtype)
+    return tf.where(never, tf.zeros_like(constant), constant)
 
 
 def _block_size(length: int) -> int:
