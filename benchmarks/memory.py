@@ -2,10 +2,11 @@
 
   python -m benchmarks.memory --output_dir=runs/memory
 
-LOLA-DiCE with tabular policies and critics; each size in a process of its
-own, whose resident memory at its highest is read from the system. The folder
-gets memory.json, a list of {name, settings, peak_gib}. Ends with an error if
-batch 65,536 with three look-aheads takes more than 6 GiB. Needs 5 minutes.
+LOLA-DiCE with tabular policies and critics, and with networks in the Coin
+Game, whole and in groups of episodes; each size in a process of its own, whose
+resident memory at its highest is read from the system. The folder gets
+memory.json, a list of {name, settings, peak_gib}. Ends with an error if batch
+65,536 with three look-aheads takes more than 6 GiB. Needs 7 minutes.
 """
 
 import multiprocessing
@@ -37,7 +38,12 @@ SIZES = {
     "batch_32768": {**LARGE, "batch_size": 32_768},
     "batch_65536": LARGE,
     "length_50": {**LARGE, "episode_length": 50},
-    "groups_8": {**LARGE, "num_groups": 8},
+}
+# Of networks in a game whose states are not listed: where they are, policies
+# are evaluated once for each state, and groups save nothing.
+GROUPS = {
+    "network_groups_1": {"batch_size": 16_384, "num_groups": 1},
+    "network_groups_8": {"batch_size": 16_384, "num_groups": 8},
 }
 
 
@@ -49,6 +55,26 @@ def peak_gib(size: dict[str, int]) -> float:
     trainer = programs.our_trainer(programs.Size(**size))
     trainer.fit(steps_per_epoch=3, verbose=0)
     # In kilobytes on Linux.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def network_peak_gib(size: dict[str, int]) -> float:
+    """Trains networks in the Coin Game for two iterations; as `peak_gib`."""
+    import_tensorflow()
+    import dice_tf
+
+    game = dice_tf.games.CoinGame(episode_length=32)
+    policies = [
+        dice_tf.policies.mlp(game, player_id, hidden_units=(64, 64))
+        for player_id in range(2)
+    ]
+    objective = dice_tf.objectives.DiCEObjective(
+        game, policies, discount=0.96, **size
+    )
+    learner = dice_tf.learners.LOLADiCE(1, 0.3)
+    trainer = dice_tf.Trainer(objective, [learner, learner])
+    trainer.compile("adam")
+    trainer.fit(steps_per_epoch=2, verbose=0)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -68,16 +94,18 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     peaks = {}
-    for name, size in SIZES.items():
+    sizes = SIZES | GROUPS
+    for name, size in sizes.items():
+        peak_of = network_peak_gib if name in GROUPS else peak_gib
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            peaks[name] = pool.apply(peak_gib, (size,))
-        print(f"{name:12} {peaks[name]:6.2f} GiB", flush=True)
+            peaks[name] = pool.apply(peak_of, (size,))
+        print(f"{name:16} {peaks[name]:6.2f} GiB", flush=True)
     print(f"{bytes_per_step(peaks):.0f} bytes per step of an episode.")
     with folder.collect() as stage:
         write_json(
             stage / "memory.json",
             [
-                {"name": name, "settings": SIZES[name], "peak_gib": peak}
+                {"name": name, "settings": sizes[name], "peak_gib": peak}
                 for name, peak in peaks.items()
             ],
         )

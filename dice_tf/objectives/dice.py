@@ -53,8 +53,10 @@ class DiCEObjective(SampledObjective):
         below 1 on lambda-returns.
       num_groups: number of groups of episodes whose log-probabilities and
         their derivatives are computed one after the other. It changes no
-        result: memory falls, above all with networks, and time rises, since
-        derivatives compute their group again. Play, critics and entropies
+        result: memory falls with networks in games that do not list their
+        states, and time rises, since derivatives compute their group again.
+        In a `FiniteGame`, where policies without memory are evaluated once
+        for each state, it takes more memory. Play, critics and entropies
         are of the whole batch still. Must divide `batch_size`. Under a
         `tf.vectorized_map` of your own, tapes belong inside of it.
 
