@@ -13,6 +13,7 @@ import multiprocessing
 import resource
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app, flags
 
@@ -52,14 +53,11 @@ def peak_gib(size: dict[str, int]) -> float:
     import_tensorflow()
     from benchmarks import programs
 
-    trainer = programs.our_trainer(programs.Size(**size))
-    trainer.fit(steps_per_epoch=3, verbose=0)
-    # In kilobytes on Linux.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return _peak_of_training(programs.our_trainer(programs.Size(**size)))
 
 
 def network_peak_gib(size: dict[str, int]) -> float:
-    """Trains networks in the Coin Game for two iterations; as `peak_gib`."""
+    """Trains networks in the Coin Game for three iterations; as `peak_gib`."""
     import_tensorflow()
     import dice_tf
 
@@ -74,15 +72,19 @@ def network_peak_gib(size: dict[str, int]) -> float:
     learner = dice_tf.learners.LOLADiCE(1, 0.3)
     trainer = dice_tf.Trainer(objective, [learner, learner])
     trainer.compile("adam")
-    trainer.fit(steps_per_epoch=2, verbose=0)
+    return _peak_of_training(trainer)
+
+
+def _peak_of_training(trainer: Any) -> float:
+    trainer.fit(steps_per_epoch=3, verbose=0)
+    # In kilobytes on Linux.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def bytes_per_step(peaks: dict[str, float]) -> float:
     """Returns what an episode's step takes, between two batch sizes.
 
-    Not from batch 16,384: constants of up to 10 MB, such as ones of the size of
-    a play, TensorFlow makes while it optimises a graph.
+    Not from batch 16,384, which peaks higher than twice as many episodes.
     """
     steps = (65_536 - 32_768) * LARGE["episode_length"]
     return (peaks["batch_65536"] - peaks["batch_32768"]) * 2**30 / steps
