@@ -1,13 +1,16 @@
-"""Many draws of TensorFlow's Philox generator, with few operations.
+"""Many draws of TensorFlow's Philox generator, at once.
 
-`tf.random.stateless_uniform` scrambles its seed before it draws, by some
-twenty operations. For many seeds these are done at once here, and the bits are
-those that TensorFlow gives for each seed.
+`tf.random.stateless_uniform` scrambles its seed by some twenty operations, and
+then draws number by number. Here the seeds of many draws are scrambled
+together, and numbers can be computed by operations that XLA vectorises. The
+bits are those that TensorFlow gives for each seed.
 
 Source: J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel random numbers: as
 easy as 1, 2, 3", SC 2011 (Philox4x32-10, its rounds and constants); the
 scrambling is that of TensorFlow's stateless samplers.
 """
+
+import math
 
 import tensorflow as tf
 
@@ -16,26 +19,28 @@ _KEY_STEPS = [0x9E3779B9, 0xBB67AE85]
 _NUM_ROUNDS = 10
 # The key with which TensorFlow scrambles seeds, its low word first.
 _SCRAMBLING_KEY = [0x3EC8F720, 0x02461E29]
-_LOW_WORD = 0xFFFFFFFF
+_WORDS_PER_BLOCK = 4
+# Blocks are numbered by their place in a row, the longest that they all fill.
+_ROW_LENGTHS = range(2**10, 0, -1)
 
 
-def draw_many(seeds: tf.Tensor, shape: list[int]) -> list[tf.Tensor]:
-    """Draws random bits for each of many seeds.
+def draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Draws random bits for each of many seeds, by TensorFlow's kernels.
 
     Args:
       seeds: int32 `[num, 2]`.
       shape: static shape of each draw.
 
     Returns:
-      `num` uint32 tensors of that shape: for each seed the bits of
+      uint32 `[num, *shape]`: for each seed the bits of
       `tf.random.stateless_uniform(shape, seed, minval=None, maxval=None,
       dtype=tf.uint32, alg="philox")`.
     """
-    keys, starts = tf.unstack(_scramble(seeds), axis=-1)
+    keys, starts = _scramble(seeds)
     counters = tf.stack([tf.zeros_like(starts), starts], axis=-1)
     sizes = tf.constant(shape, tf.int32, [len(shape)])
     alg = tf.constant(tf.random.Algorithm.PHILOX.value, tf.int32)
-    return [
+    draws = [
         tf.raw_ops.StatelessRandomUniformFullIntV2(
             shape=sizes, key=key, counter=counter, alg=alg, dtype=tf.uint32
         )
@@ -43,27 +48,137 @@ def draw_many(seeds: tf.Tensor, shape: list[int]) -> list[tf.Tensor]:
             tf.unstack(keys[:, tf.newaxis]), tf.unstack(counters), strict=True
         )
     ]
+    return tf.stack(draws)
 
 
-def _scramble(seeds: tf.Tensor) -> tf.Tensor:
-    """Returns uint64 `[num, 2]`: the key, and where its counter starts."""
-    multipliers = tf.constant(_MULTIPLIERS, tf.uint64)
-    low_word = tf.constant(_LOW_WORD, tf.uint64)
-    word_size = tf.constant(32, tf.uint64)
-    backwards = tf.constant([1, 0])
-    # The counter's words 0 and 2, and 1 and 3: each below 2**32.
-    counter = tf.cast(seeds, tf.uint64)
-    even = tf.bitwise.bitwise_and(counter, low_word)
-    odd = tf.bitwise.right_shift(counter, word_size)
-    for number in range(_NUM_ROUNDS):
-        key = [
-            (own + number * step) & _LOW_WORD
-            for own, step in zip(_SCRAMBLING_KEY, _KEY_STEPS, strict=True)
+def num_blocks(shape: list[int]) -> int:
+    """Returns how many blocks of the generator a draw of this shape takes."""
+    return -(-math.prod(shape) // _WORDS_PER_BLOCK)
+
+
+def bits_of_pairs(pairs: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Returns the draws that `draw_pairs` has computed.
+
+    Not a part of it: in loops over this shape XLA would not vectorise it.
+
+    Args:
+      pairs: uint64 `[num, rows, pairs]`.
+      shape: static shape of each draw.
+
+    Returns:
+      uint32 `[num, *shape]`, as of `draw_many`.
+    """
+    # The low word of a pair comes first.
+    words = tf.reshape(tf.bitcast(pairs, tf.uint32), [pairs.shape[0], -1])
+    return tf.reshape(words[:, : math.prod(shape)], [-1, *shape])
+
+
+def draw_pairs(seeds: tf.Tensor, num_blocks: int) -> tf.Tensor:
+    """Draws blocks of four words for each of many seeds, to be compiled.
+
+    Each number of the result is a pair of words of a block. It is computed
+    from both pairs of the block, its own and the other one, so that nothing is
+    computed in one order and written in another.
+
+    Args:
+      seeds: int32 `[num, 2]`.
+      num_blocks: of each draw.
+
+    Returns:
+      uint64 `[num, rows, pairs]`, what `bits_of_pairs` is made for.
+    """
+    key, start = [x[:, tf.newaxis, tf.newaxis] for x in _scramble(seeds)]
+    row_length = next(n for n in _ROW_LENGTHS if num_blocks % n == 0)
+    row = tf.range(0, num_blocks, row_length)[:, tf.newaxis]
+    column = tf.range(2 * row_length)
+    number = tf.cast(row + column // 2, tf.uint64)
+    is_first = column % 2 == 0
+
+    def own_and_other(first, second):
+        return [
+            tf.where(is_first, first, second),
+            tf.where(is_first, second, first),
         ]
-        products = tf.gather(even * multipliers, backwards, axis=-1)
-        even = tf.bitwise.bitwise_xor(
-            tf.bitwise.right_shift(products, word_size),
-            tf.bitwise.bitwise_xor(odd, tf.constant(key, tf.uint64)),
-        )
-        odd = tf.bitwise.bitwise_and(products, low_word)
-    return tf.bitwise.bitwise_or(even, tf.bitwise.left_shift(odd, word_size))
+
+    # The counter's low two words are the number of the block: both are the
+    # first pair. The others are where the seed starts.
+    even, odd = _rounds(
+        own_and_other(number, _low(start)),
+        own_and_other(tf.zeros_like(start), _high(start)),
+        own_and_other(*map(_constant, _MULTIPLIERS)),
+        [own_and_other(*own) for own in _round_keys([_low(key), _high(key)])],
+    )
+    return _joined(even[0], odd[0])
+
+
+def _scramble(seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns uint64 `[num]`: keys, and where their counters start."""
+    # The counter's words 0 and 2, and 1 and 3.
+    words = tf.unstack(tf.cast(seeds, tf.uint64), axis=-1)
+    even, odd = _rounds(
+        [_low(word) for word in words],
+        [_high(word) for word in words],
+        [_constant(word) for word in _MULTIPLIERS],
+        _round_keys([_constant(word) for word in _SCRAMBLING_KEY]),
+    )
+    return _joined(even[0], odd[0]), _joined(even[1], odd[1])
+
+
+def _rounds(
+    even: list[tf.Tensor],
+    odd: list[tf.Tensor],
+    multipliers: list[tf.Tensor],
+    round_keys: list[list[tf.Tensor]],
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Makes Philox' rounds; all are pairs of words below 2**32, as uint64.
+
+    Args:
+      even: words 0 and 2 of the counter.
+      odd: its words 1 and 3.
+      multipliers: of the even words.
+      round_keys: for each round the two words of the key.
+
+    Returns:
+      The even and the odd words of the result.
+    """
+    xor = tf.bitwise.bitwise_xor
+    for round_key in round_keys:
+        products = [
+            word * factor
+            for word, factor in zip(even, multipliers, strict=True)
+        ][::-1]
+        even = [
+            xor(xor(_high(product), word), own)
+            for product, word, own in zip(products, odd, round_key, strict=True)
+        ]
+        odd = [_low(product) for product in products]
+    return even, odd
+
+
+def _round_keys(key: list[tf.Tensor]) -> list[list[tf.Tensor]]:
+    keys = [key]
+    while len(keys) < _NUM_ROUNDS:
+        key = [
+            _low(word + _constant(step))
+            for word, step in zip(key, _KEY_STEPS, strict=True)
+        ]
+        keys.append(key)
+    return keys
+
+
+def _constant(word: int) -> tf.Tensor:
+    return tf.constant(word, tf.uint64)
+
+
+def _low(number: tf.Tensor) -> tf.Tensor:
+    return tf.bitwise.bitwise_and(number, _constant(0xFFFFFFFF))
+
+
+def _high(number: tf.Tensor) -> tf.Tensor:
+    return tf.bitwise.right_shift(number, _constant(32))
+
+
+def _joined(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    return tf.bitwise.bitwise_or(
+        low, tf.bitwise.left_shift(high, _constant(32))
+    )

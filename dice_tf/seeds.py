@@ -72,14 +72,20 @@ class HoistedSeed:
       keys: int32 `[num_runs, 2]`, a tensor of the enclosing graph.
       run: int32 scalar, which of the runs: in the graph being traced.
       num_runs: how many runs are vectorised, if not all that have keys.
+      draw: draws bits of a shape for each of some keys, as `draw_many` does.
     """
 
     def __init__(
-        self, keys: tf.Tensor, run: tf.Tensor, num_runs: int | None = None
+        self,
+        keys: tf.Tensor,
+        run: tf.Tensor,
+        num_runs: int | None = None,
+        draw: Callable[[tf.Tensor, list[int]], tf.Tensor] = draw_many,
     ):
         self.keys = keys
         self.run = run
         self.num_runs = keys.shape[0] if num_runs is None else num_runs
+        self.draw = draw
 
     def split(self, num: int) -> list["HoistedSeed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
@@ -94,12 +100,12 @@ class HoistedSeed:
         return self._with_keys(keys)
 
     def _with_keys(self, keys: tf.Tensor) -> "HoistedSeed":
-        return HoistedSeed(keys, self.run, self.num_runs)
+        return HoistedSeed(keys, self.run, self.num_runs, self.draw)
 
     def bits(self, shape: list[int]) -> tf.Tensor:
         """Returns the run's uint32 bits of the given shape."""
         with graph_of(self.keys):
-            bits = tf.stack(draw_many(self.keys, shape))
+            bits = self.draw(self.keys, shape)
         return tf.gather(bits, self.run)
 
     def key(self) -> tf.Tensor:
@@ -151,7 +157,9 @@ def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
     with graph_of(seed.keys):
         children = tf.transpose(_split_keys(seed.keys, num), [1, 0, 2])
         keys = tf.reshape(children, [-1, 2])
-    return lambda child: HoistedSeed(keys, seed.run * num + child)
+    return lambda child: HoistedSeed(
+        keys, seed.run * num + child, draw=seed.draw
+    )
 
 
 def num_runs_of(seed: Any) -> int:

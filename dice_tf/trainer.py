@@ -12,7 +12,9 @@ from dice_tf.checks import (
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
+from dice_tf.philox import draw_many
 from dice_tf.training.compilation import fit_one_program
+from dice_tf.training.draws import draw_compiled
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.many_runs import map_steps
 from dice_tf.training.records import Curves, StepMeans, metric_names
@@ -145,6 +147,7 @@ class Trainer(Runs):
         self.critic_optimizers = self._team.critic_optimizers.optimizers
         compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._jit_step = compiles and not run_eagerly
+        self._team.draw = draw_compiled if self._jit_step else draw_many
         self.steps_per_program = 1
         if self._jit_step and fit_one_program(
             self.objective, self.num_seeds, steps_per_execution

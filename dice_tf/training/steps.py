@@ -1,6 +1,6 @@
 """One iteration: all players move at once, in one run or in many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,6 +9,7 @@ from dice_tf.checks import check_number_per_player
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
+from dice_tf.philox import draw_many
 from dice_tf.seeds import HoistedSeed
 from dice_tf.training.many_runs import map_runs
 
@@ -103,6 +104,7 @@ def step_runs(
     keys: tf.Tensor,
     num_runs: int,
     step: Any = 0,
+    draw: Callable[[tf.Tensor, list[int]], tf.Tensor] = draw_many,
 ) -> Iteration:
     """Computes one iteration of all runs.
 
@@ -114,6 +116,7 @@ def step_runs(
         some steps.
       num_runs: number of runs.
       step: which of these steps it is, from 0.
+      draw: how random bits are drawn in graphs, see `HoistedSeed`.
 
     Returns:
       An `Iteration` of tensors with a leading axis of runs.
@@ -129,7 +132,7 @@ def step_runs(
     def step_run(inputs: tuple[list[PlayerState], Any]) -> Iteration:
         own, run = inputs
         row = step * num_runs + run
-        seed = keys[row] if eager else HoistedSeed(keys, row, num_runs)
+        seed = keys[row] if eager else HoistedSeed(keys, row, num_runs, draw)
         return run_step(objective, rules, own, seed)
 
     inputs = (list(states), tf.range(num_runs))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
+from dice_tf.philox import draw_many
 from dice_tf.seeds import graph_of
 from dice_tf.training.compilation import is_compilable_step
 from dice_tf.training.critic_passes import critic_gradients
@@ -40,6 +41,7 @@ class Team:
       optimizers: `PlayerOptimizers` of the policies, set by `use_optimizers`.
       joint_optimizer: what Keras and its callbacks see of them.
       critic_optimizers: those of the critics.
+      draw: how random bits are drawn in graphs, see `HoistedSeed`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Team:
         self._objective = objective
         self._rules = rules
         self._num_seeds = len(runs)
+        self.draw = draw_many
         with self._replicas.scope():
             self.players = [
                 Player(
@@ -165,7 +168,13 @@ class Team:
     ) -> Iteration:
         states = [player.state() for player in self.players]
         return step_runs(
-            self._objective, rules, states, keys, self._num_seeds, step
+            self._objective,
+            rules,
+            states,
+            keys,
+            self._num_seeds,
+            step,
+            self.draw,
         )
 
     def _train_critics(self, play: Any) -> None:

@@ -1,0 +1,63 @@
+"""Random bits that a program of their own computes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dice_tf
+from dice_tf.philox import draw_many
+from dice_tf.seeds import HoistedSeed, child_seeds, private_seed, split_seed
+from dice_tf.training.draws import draw_compiled
+from tests.toys import ASYMMETRIC, tabular_policies
+
+KERNEL = "StatelessRandomUniformFullIntV2"
+
+
+def kernels_of(function, *inputs):
+    """Returns how often a function's graph draws by TensorFlow's kernels."""
+    graph = function.get_concrete_function(*inputs).graph.as_graph_def()
+    nodes = [*graph.node]
+    for own in graph.library.function:
+        nodes.extend(own.node_def)
+    return sum(node.op == KERNEL for node in nodes)
+
+
+@pytest.mark.parametrize(("length", "num_kernels"), [(2**14, 0), (99, 4)])
+def test_many_numbers_are_drawn_by_a_program(length, num_kernels):
+    seeds = tf.constant([[0, 1], [7, 123456], [2**31 - 1, 0], [5, 5]])
+    draw = tf.function(lambda keys: draw_compiled(keys, [2, length // 2]))
+    expected = draw_many(seeds, [2, length // 2])
+    np.testing.assert_array_equal(draw(seeds), expected)
+    assert kernels_of(draw, seeds) == num_kernels
+
+
+def test_descendants_of_a_seed_draw_as_it_does():
+    def draw(keys, shape):
+        raise AssertionError
+
+    seed = HoistedSeed(tf.constant([[3, 4]]), tf.constant(0), draw=draw)
+    seeds = [
+        split_seed(seed, 2)[1],
+        private_seed(seed),
+        child_seeds(seed, 3)(tf.constant(1)),
+    ]
+    assert all(own.draw is draw for own in seeds)
+
+
+def test_a_trainer_draws_the_same_whether_or_not_xla_does():
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 64)
+    objective = dice_tf.objectives.DiCEObjective(
+        game, tabular_policies(game), 0.9, batch_size=512
+    )
+    naive = dice_tf.learners.Naive()
+    curves = {}
+    for jit_compile in (True, False):
+        trainer = dice_tf.Trainer(
+            objective, [naive, naive], seed=2, initial_params="random"
+        )
+        trainer.compile("sgd", jit_compile=jit_compile)
+        trainer.fit(steps_per_epoch=2, verbose=0)
+        step = tf.function(lambda trainer=trainer: trainer.train_step(None))
+        assert (kernels_of(step) == 0) is jit_compile
+        curves[jit_compile] = trainer.curves
+    np.testing.assert_allclose(curves[True], curves[False], rtol=1e-5)
