@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 
-import distrax
 import haiku as hk
 import jax
+import jax.interpreters.xla
 import jax.numpy as jnp
 import numpy as np
+
+# TensorFlow Probability 0.25, which distrax imports, looks for this table where
+# JAX had it before version 0.7.
+if not hasattr(jax.interpreters.xla, "pytype_aval_mappings"):
+    jax.interpreters.xla.pytype_aval_mappings = jax.core.pytype_aval_mappings
+
+import distrax
 from open_spiel.python.environments import iterated_matrix_game
 from open_spiel.python.jax import opponent_shaping
 
