@@ -6,6 +6,9 @@ import tensorflow as tf
 _FEW_ENTRIES = 16
 # Rows that are added to one another at most: XLA fuses some 15 and not 20.
 _MAX_ROWS = 15
+# How wide rows are at least and at most, of more numbers than a cache holds.
+_MANY_NUMBERS = 2**18
+_MIN_WIDTH, _MAX_WIDTH = 64, 512
 
 
 def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -50,22 +53,34 @@ def _sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
     """Sums numbers by entry.
 
     Of few entries, a few rows are added to one another, then what is left: XLA
-    makes one vectorised pass of it. A matrix of who belongs to which entry,
-    `size` times as large as the numbers, would go through memory, and a loop
-    over rows, once a tape has seen it, cannot be vectorised over runs.
+    makes one vectorised pass of it, for one entry after the other. Many numbers
+    are in blocks of such rows, that every entry finds a block in the cache. A
+    matrix of who belongs to which entry, `size` times as large as the numbers,
+    would go through memory, and a loop over rows, once a tape has seen it,
+    cannot be vectorised over runs.
     """
     if size > _FEW_ENTRIES:
         return tf.math.unsorted_segment_sum(
             tf.reshape(numbers, [-1]), tf.reshape(index, [-1]), size
         )
     count = index.shape.num_elements() or 1  # Unknown: one row.
-    num_rows = next(n for n in range(_MAX_ROWS, 0, -1) if count % n == 0)
-    rows = [1, num_rows, -1]
+    num_rows = _divisor(count, _MAX_ROWS)
+    num_blocks = 1
+    if count > _MANY_NUMBERS:
+        width = _divisor(count // num_rows, _MAX_WIDTH)
+        if width >= _MIN_WIDTH:
+            num_blocks = count // (num_rows * width)
+    rows = [num_blocks, 1, num_rows, -1]
     entries = tf.range(size)[:, tf.newaxis, tf.newaxis]
     own = tf.where(
         tf.reshape(index, rows) == entries, tf.reshape(numbers, rows), 0.0
     )
-    return tf.reduce_sum(tf.add_n(tf.unstack(own, axis=1)), axis=1)
+    return tf.reduce_sum(tf.add_n(tf.unstack(own, axis=2)), axis=[0, 2])
+
+
+def _divisor(count: int, at_most: int) -> int:
+    """Returns the largest divisor that is not larger."""
+    return next(n for n in range(at_most, 0, -1) if count % n == 0)
 
 
 def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

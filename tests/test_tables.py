@@ -63,9 +63,17 @@ def test_derivatives_of_a_lookup_add_up_at_each_entry(size):
     )
 
 
-# In rows, if some number of rows divides them: 65,537 is prime.
+# In rows, if some number of rows divides them: 65,537 is prime. More numbers in
+# blocks of rows, unless their width has no divisor either, as 20,011.
 @pytest.mark.parametrize(
-    ("shape", "size"), [((150, 640), 7), ((65_537,), 7), ((150, 640), 40)]
+    ("shape", "size"),
+    [
+        ((150, 640), 7),
+        ((65_537,), 7),
+        ((150, 640), 40),
+        ((150, 2048), 7),
+        ((15, 20_011), 7),
+    ],
 )
 def test_many_numbers_add_up_at_each_entry(shape, size):
     rng = np.random.default_rng(0)
