@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_rank, check_same_shape
 from dice_tf.cumulative_sums import cumulative_sum, decaying_sum
+from dice_tf.row_sums import mean
 
 
 def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
@@ -40,7 +41,8 @@ def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns the mean over episodes of their discounted returns, a scalar."""
     weights = discount_weights(discount, rewards)
-    return tf.reduce_mean(tf.reduce_sum(weights * rewards, axis=0))
+    length = tf.cast(tf.shape(rewards)[0], rewards.dtype)
+    return length * mean(weights * rewards)
 
 
 def discounted_errors(

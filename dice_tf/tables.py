@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
+from dice_tf.row_sums import MAX_ROWS, largest_divisor
+
 # Up to so many entries, selections are faster than a gather or a scatter.
 _FEW_ENTRIES = 16
-# Rows that are added to one another at most: XLA fuses some 15 and not 20.
-_MAX_ROWS = 15
 # How wide rows are at least and at most, of more numbers than a cache holds.
 _MANY_NUMBERS = 2**18
 _MIN_WIDTH, _MAX_WIDTH = 64, 512
@@ -64,10 +64,10 @@ def _sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
             tf.reshape(numbers, [-1]), tf.reshape(index, [-1]), size
         )
     count = index.shape.num_elements() or 1  # Unknown: one row.
-    num_rows = _divisor(count, _MAX_ROWS)
+    num_rows = largest_divisor(count, MAX_ROWS)
     num_blocks = 1
     if count > _MANY_NUMBERS:
-        width = _divisor(count // num_rows, _MAX_WIDTH)
+        width = largest_divisor(count // num_rows, _MAX_WIDTH)
         if width >= _MIN_WIDTH:
             num_blocks = count // (num_rows * width)
     rows = [num_blocks, 1, num_rows, -1]
@@ -76,11 +76,6 @@ def _sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
         tf.reshape(index, rows) == entries, tf.reshape(numbers, rows), 0.0
     )
     return tf.reduce_sum(tf.add_n(tf.unstack(own, axis=2)), axis=[0, 2])
-
-
-def _divisor(count: int, at_most: int) -> int:
-    """Returns the largest divisor that is not larger."""
-    return next(n for n in range(at_most, 0, -1) if count % n == 0)
 
 
 def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

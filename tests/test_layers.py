@@ -32,6 +32,7 @@ LAYERS = (
         "tables",
         "replicas",
         "returns",
+        "row_sums",
         "seeds",
         "stochastic_graph",
         "version",
