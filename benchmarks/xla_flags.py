@@ -1,0 +1,109 @@
+"""Times training with flags of XLA against training without them.
+
+  python -m benchmarks.xla_flags --flags=--xla_cpu_prefer_vector_width=512
+
+XLA reads its flags once, so that each side is a process of its own; the two
+take turns. Prints, for each size, the median milliseconds of an iteration of
+both players and the ratio, with flags over without. Needs two minutes.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from absl import app, flags
+
+from benchmarks.timing import alternate
+from experiments.command_line.quiet_tensorflow import import_tensorflow
+from experiments.command_line.user_errors import user_errors
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("flags", None, "Flags of XLA.", required=True)
+flags.DEFINE_integer("turns", 15, "How often each side is called.", 3)
+
+SIZES = {
+    "batch_64": {"batch_size": 64},
+    "seeds_20": {"batch_size": 64, "num_seeds": 20},
+    "batch_128": {},
+    "mlp_64": {"hidden_units": 64},
+    "batch_4096": {"batch_size": 4096, "iterations": 2},
+}
+_ITERATIONS = 10
+
+
+def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
+    """Trains once for each message; runs in a process of its own."""
+    import_tensorflow()
+    from benchmarks import programs
+
+    call = programs.ours(programs.Size(**size), num_calls)
+    with contextlib.suppress(EOFError):
+        while True:
+            pipe.send(None)
+            pipe.recv()
+            call()
+
+
+@contextlib.contextmanager
+def _side(xla_flags: str | None, size: dict[str, Any]) -> Any:
+    """Yields a function that makes a process train once."""
+    context = multiprocessing.get_context("spawn")
+    pipe, end = context.Pipe()
+    before = os.environ.get("XLA_FLAGS", "")
+    process = context.Process(
+        target=_serve, args=(size, FLAGS.turns, end), daemon=True
+    )
+    os.environ["XLA_FLAGS"] = f"{before} {xla_flags or ''}".strip()
+    try:
+        process.start()
+    finally:
+        os.environ["XLA_FLAGS"] = before
+    # Only the process holds this end now: when it stops, `recv` is told.
+    end.close()
+
+    def call() -> None:
+        pipe.send(None)
+        pipe.recv()
+
+    try:
+        pipe.recv()
+        yield call
+    except EOFError:
+        raise ValueError(f"XLA refuses --flags={xla_flags!r}.") from None
+    finally:
+        pipe.close()
+        process.join()
+
+
+def main(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown argument: {argv[1]!r}.")
+    print(f"{'':12}{'without':>10}{'with':>10}{'ratio':>8}")
+    for name, own in SIZES.items():
+        size = {"iterations": _ITERATIONS, **own}
+        with (
+            user_errors(),
+            _side(None, size) as without,
+            _side(FLAGS.flags, size) as with_flags,
+        ):
+            timings = alternate(
+                {
+                    "without": (without, size["iterations"]),
+                    "with": (with_flags, size["iterations"]),
+                },
+                FLAGS.turns,
+            )
+        plain, flagged = (
+            1e3 * timings[side].median_seconds for side in ("without", "with")
+        )
+        print(
+            f"{name:12}{plain:7.2f} ms{flagged:7.2f} ms{flagged / plain:8.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)
