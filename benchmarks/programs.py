@@ -92,6 +92,7 @@ class Turns(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._has_failed = False
 
     def on_train_batch_begin(self, batch, logs=None):
         self._go.acquire()
@@ -100,9 +101,21 @@ class Turns(keras.callbacks.Callback):
         float(logs["joint/return"])  # Waits for what was computed.
         self._done.release()
 
+    def fit(self, trainer: dice_tf.Trainer, num_steps: int) -> None:
+        """Trains, in a thread of its own."""
+        try:
+            trainer.fit(steps_per_epoch=num_steps, verbose=0, callbacks=[self])
+        except Exception:
+            self._has_failed = True
+            raise
+        finally:
+            self._done.release()
+
     def __call__(self) -> None:
         self._go.release()
         self._done.acquire()
+        if self._has_failed:
+            raise RuntimeError("The training has failed, see above.")
 
 
 def ours(size: Size, num_calls: int) -> Call:
@@ -115,9 +128,7 @@ def ours(size: Size, num_calls: int) -> Call:
     trainer, turns = our_trainer(size), Turns()
     steps = (num_calls + 1) * size.iterations
     threading.Thread(
-        target=trainer.fit,
-        kwargs={"steps_per_epoch": steps, "verbose": 0, "callbacks": [turns]},
-        daemon=True,
+        target=turns.fit, args=(trainer, steps), daemon=True
     ).start()
     turns()
     return turns

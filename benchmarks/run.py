@@ -6,8 +6,9 @@ One process, programs in turns: ours through `Trainer.fit`, an ideal JAX
 program, PyTorch in the manner of the public ports, and OpenSpiel's agents.
 The folder gets benchmarks.json, a list of {name, settings, median_seconds,
 min_seconds, max_seconds, ratio_to_jax}, all per iteration of both players, and
-a picture. Needs `pip install -e ".[benchmarks]"`, two idle cores and some 20
-minutes. --only=batch_128 runs what has that in its name.
+a picture. Twenty runs at once take turns with one, too. Needs two idle cores,
+`pip install -e ".[benchmarks]"` and some 20 minutes. --only=batch_128 runs what
+has that in its name.
 """
 
 import gc
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 from absl import app, flags
 
+from benchmarks.timing import CALLS_PER_TURN, Timing, alternate
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
 from experiments.results.outputs import OutputFolder, write_json
@@ -122,53 +124,59 @@ def _verify_gradients() -> None:
 
 def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
     from benchmarks import programs
-    from benchmarks.timing import alternate
 
     size = programs.Size(**case.size)
-    calls = {
-        "ours": (programs.ours(size, num_turns), size.iterations),
-        "jax": (programs.jax_reference(size), size.iterations),
-    }
-    if case.one_run:
-        one = size._replace(num_seeds=1)
-        calls["one_run"] = (programs.ours(one, num_turns), one.iterations)
-    timings = alternate(calls, num_turns)
+    num_calls = CALLS_PER_TURN * num_turns * (1 + case.one_run)
+    ours = (programs.ours(size, num_calls), size.iterations)
+    jax = (programs.jax_reference(size), size.iterations)
+    timings = alternate({"ours": ours, "jax": jax}, num_turns)
     # Slow programs make one iteration a call, and less often than others.
     slow = {name: (getattr(programs, name)(size), 1) for name in case.others}
     timings.update(alternate(slow, 3))
-    jax = timings["jax"].median_seconds
-    entries = []
-    for name, timing in timings.items():
-        entries.append(
-            {
-                "name": f"{case.name}/{name}",
-                "settings": (one if name == "one_run" else size)._asdict(),
-                **timing._asdict(),
-                "ratio_to_jax": timing.median_seconds / jax,
-            }
-        )
-        print(
-            f"{case.name + '/' + name:32s} "
-            f"{timing.median_seconds * 1e3:10.3f} ms "
-            f"({timing.min_seconds * 1e3:.3f} to "
-            f"{timing.max_seconds * 1e3:.3f}), "
-            f"{timing.median_seconds / jax:8.2f} of JAX",
-            flush=True,
-        )
+    entries = [
+        _entry(f"{case.name}/{name}", size, timing, timings["jax"])
+        for name, timing in timings.items()
+    ]
     if case.required is not None:
-        ratio = timings["ours"].median_seconds / jax
-        _judge(ratio, case.required, "of JAX")
+        _judge(timings["ours"], timings["jax"], "JAX", case.required)
     if case.one_run:
-        ratio = (
-            timings["ours"].median_seconds / timings["one_run"].median_seconds
+        one = size._replace(num_seeds=1)
+        num_calls = CALLS_PER_TURN * num_turns
+        one_run = (programs.ours(one, num_calls), one.iterations)
+        timings = alternate({"ours": ours, "one_run": one_run}, num_turns)
+        entries.append(
+            _entry(f"{case.name}/one_run", one, timings["one_run"], None)
         )
-        _judge(ratio, REQUIRED_RUNS, "of one run")
+        _judge(timings["ours"], timings["one_run"], "one run", REQUIRED_RUNS)
     return entries
 
 
-def _judge(ratio: float, required: float, of: str) -> None:
+def _entry(
+    name: str, size: Any, timing: Timing, jax: Timing | None
+) -> dict[str, Any]:
+    """Returns and prints one line of the results."""
+    ratio = jax and timing.median_seconds / jax.median_seconds
+    print(
+        f"{name:32s} {timing.median_seconds * 1e3:10.3f} ms "
+        f"({timing.min_seconds * 1e3:.3f} to {timing.max_seconds * 1e3:.3f})"
+        + (f", {ratio:8.2f} of JAX" if ratio else ""),
+        flush=True,
+    )
+    return {
+        "name": name,
+        "settings": size._asdict(),
+        **timing._asdict(),
+        "ratio_to_jax": ratio,
+    }
+
+
+def _judge(ours: Timing, theirs: Timing, of: str, required: float) -> None:
+    ratio = ours.median_seconds / theirs.median_seconds
     verdict = "holds" if ratio <= required else "MISSED"
-    print(f"  {ratio:.2f} {of}, at most {required} required: {verdict}")
+    print(
+        f"  {ratio:.2f} of {of}, at most {required} required: {verdict}",
+        flush=True,
+    )
 
 
 def _warn_of_a_busy_machine(entries: Sequence[dict[str, Any]]) -> None:

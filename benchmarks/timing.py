@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# How often `alternate` calls a program in a turn.
+CALLS_PER_TURN = 2
+
 
 class Timing(NamedTuple):
     """Seconds of one iteration of a program.
@@ -44,20 +47,22 @@ def seconds_in_turns(
 def alternate(
     programs: Mapping[str, tuple[Callable[[], None], int]], num_turns: int
 ) -> dict[str, Timing]:
-    """Times programs in turns.
+    """Times programs in turns, each after a call that is not timed.
+
+    Else the program pays for the one before it: JAX gives its memory back to
+    the system while the next one runs.
 
     Args:
       programs: by name a function that has been called before (compiled), and
         the number of iterations that one call makes.
-      num_turns: how often each is called.
+      num_turns: how many calls of each are timed.
 
     Returns:
       By name, the seconds of one iteration.
     """
-    calls = {
-        name: lambda _, call=call: call()
-        for name, (call, _) in programs.items()
-    }
+    calls = {}
+    for name, (call, _) in programs.items():
+        calls[f"{name}, before"] = calls[name] = lambda _, call=call: call()
     seconds, _ = seconds_in_turns(calls, num_turns)
     timings = {}
     for name, (_, num_iterations) in programs.items():

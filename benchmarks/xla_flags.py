@@ -10,13 +10,13 @@ both players and the ratio, with flags over without. Needs two minutes.
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from absl import app, flags
 
-from benchmarks.timing import alternate
+from benchmarks.timing import CALLS_PER_TURN, alternate
 from experiments.command_line.quiet_tensorflow import import_tensorflow
 from experiments.command_line.user_errors import user_errors
 
@@ -33,6 +33,8 @@ SIZES = {
 }
 _ITERATIONS = 10
 
+Call = Callable[[], None]
+
 
 def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
     """Trains once for each message; runs in a process of its own."""
@@ -40,23 +42,24 @@ def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
     from benchmarks import programs
 
     call = programs.ours(programs.Size(**size), num_calls)
-    with contextlib.suppress(EOFError):
-        while True:
-            pipe.send(None)
-            pipe.recv()
-            call()
+    pipe.send(None)
+    for _ in range(num_calls):
+        pipe.recv()
+        call()
+        pipe.send(None)
 
 
 @contextlib.contextmanager
-def _side(xla_flags: str | None, size: dict[str, Any]) -> Any:
+def _side(xla_flags: str, size: dict[str, Any]) -> Iterator[Call]:
     """Yields a function that makes a process train once."""
     context = multiprocessing.get_context("spawn")
     pipe, end = context.Pipe()
     before = os.environ.get("XLA_FLAGS", "")
+    num_calls = CALLS_PER_TURN * FLAGS.turns
     process = context.Process(
-        target=_serve, args=(size, FLAGS.turns, end), daemon=True
+        target=_serve, args=(size, num_calls, end), daemon=True
     )
-    os.environ["XLA_FLAGS"] = f"{before} {xla_flags or ''}".strip()
+    os.environ["XLA_FLAGS"] = f"{before} {xla_flags}".strip()
     try:
         process.start()
     finally:
@@ -64,17 +67,25 @@ def _side(xla_flags: str | None, size: dict[str, Any]) -> Any:
     # Only the process holds this end now: when it stops, `recv` is told.
     end.close()
 
+    def wait() -> None:
+        try:
+            pipe.recv()
+        except (EOFError, ConnectionError):
+            raise ValueError(
+                f"The process with --flags={xla_flags!r} has ended, see above."
+            ) from None
+
     def call() -> None:
-        pipe.send(None)
-        pipe.recv()
+        with contextlib.suppress(ConnectionError):
+            pipe.send(None)
+        wait()
 
     try:
-        pipe.recv()
+        wait()
         yield call
-    except EOFError:
-        raise ValueError(f"XLA refuses --flags={xla_flags!r}.") from None
     finally:
         pipe.close()
+        process.terminate()
         process.join()
 
 
@@ -86,7 +97,7 @@ def main(argv: Sequence[str]) -> None:
         size = {"iterations": _ITERATIONS, **own}
         with (
             user_errors(),
-            _side(None, size) as without,
+            _side("", size) as without,
             _side(FLAGS.flags, size) as with_flags,
         ):
             timings = alternate(

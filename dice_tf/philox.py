@@ -20,8 +20,6 @@ _NUM_ROUNDS = 10
 # The key with which TensorFlow scrambles seeds, its low word first.
 _SCRAMBLING_KEY = [0x3EC8F720, 0x02461E29]
 _WORDS_PER_BLOCK = 4
-# Blocks are numbered by their place in a row, the longest that they all fill.
-_ROW_LENGTHS = range(2**10, 0, -1)
 
 
 def draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -51,64 +49,58 @@ def draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     return tf.stack(draws)
 
 
-def num_blocks(shape: list[int]) -> int:
+def count_blocks(shape: list[int]) -> int:
     """Returns how many blocks of the generator a draw of this shape takes."""
     return -(-math.prod(shape) // _WORDS_PER_BLOCK)
 
 
-def bits_of_pairs(pairs: tf.Tensor, shape: list[int]) -> tf.Tensor:
-    """Returns the draws that `draw_pairs` has computed.
+def bits_of_blocks(blocks: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Returns the draws whose blocks `draw_blocks` has computed.
 
     Not a part of it: in loops over this shape XLA would not vectorise it.
 
     Args:
-      pairs: uint64 `[num, rows, pairs]`.
+      blocks: complex128 `[num, num_blocks]`.
       shape: static shape of each draw.
 
     Returns:
       uint32 `[num, *shape]`, as of `draw_many`.
     """
-    # The low word of a pair comes first.
-    words = tf.reshape(tf.bitcast(pairs, tf.uint32), [pairs.shape[0], -1])
-    return tf.reshape(words[:, : math.prod(shape)], [-1, *shape])
+    num = blocks.shape[0]
+    # On the host and on GPUs the low half of a number comes first.
+    words = tf.reshape(tf.bitcast(blocks, tf.uint32), [num, -1])
+    return tf.reshape(words[:, : math.prod(shape)], [num, *shape])
 
 
-def draw_pairs(seeds: tf.Tensor, num_blocks: int) -> tf.Tensor:
+def draw_blocks(seeds: tf.Tensor, num_blocks: int) -> tf.Tensor:
     """Draws blocks of four words for each of many seeds, to be compiled.
 
-    Each number of the result is a pair of words of a block. It is computed
-    from both pairs of the block, its own and the other one, so that nothing is
-    computed in one order and written in another.
+    A block is one complex number, 16 bytes that stand for nothing else: as
+    numbers of one word or two, XLA would compute a block anew for each.
 
     Args:
       seeds: int32 `[num, 2]`.
-      num_blocks: of each draw.
+      num_blocks: how many blocks each draw takes.
 
     Returns:
-      uint64 `[num, rows, pairs]`, what `bits_of_pairs` is made for.
+      complex128 `[num, num_blocks]`, for `bits_of_blocks`.
     """
-    key, start = [x[:, tf.newaxis, tf.newaxis] for x in _scramble(seeds)]
-    row_length = next(n for n in _ROW_LENGTHS if num_blocks % n == 0)
-    row = tf.range(0, num_blocks, row_length)[:, tf.newaxis]
-    column = tf.range(2 * row_length)
-    number = tf.cast(row + column // 2, tf.uint64)
-    is_first = column % 2 == 0
-
-    def own_and_other(first, second):
-        return [
-            tf.where(is_first, first, second),
-            tf.where(is_first, second, first),
-        ]
-
-    # The counter's low two words are the number of the block: both are the
-    # first pair. The others are where the seed starts.
+    key, start = [x[:, tf.newaxis] for x in _scramble(seeds)]
+    number = tf.cast(tf.range(num_blocks), tf.uint64)
+    # The counter's low two words are the number of the block, the others where
+    # the seed starts.
     even, odd = _rounds(
-        own_and_other(number, _low(start)),
-        own_and_other(tf.zeros_like(start), _high(start)),
-        own_and_other(*map(_constant, _MULTIPLIERS)),
-        [own_and_other(*own) for own in _round_keys([_low(key), _high(key)])],
+        [number, _low(start)],
+        [tf.zeros_like(start), _high(start)],
+        [_constant(word) for word in _MULTIPLIERS],
+        _round_keys([_low(key), _high(key)]),
     )
-    return _joined(even[0], odd[0])
+    return tf.complex(
+        *[
+            tf.bitcast(_joined(*words), tf.float64)
+            for words in zip(even, odd, strict=True)
+        ]
+    )
 
 
 def _scramble(seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

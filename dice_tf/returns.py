@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_rank, check_same_shape
 from dice_tf.cumulative_sums import cumulative_sum, decaying_sum
-from dice_tf.row_sums import mean
+from dice_tf.row_sums import mean_by_rows
 
 
 def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
@@ -42,7 +42,7 @@ def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns the mean over episodes of their discounted returns, a scalar."""
     weights = discount_weights(discount, rewards)
     length = tf.cast(tf.shape(rewards)[0], rewards.dtype)
-    return length * mean(weights * rewards)
+    return length * mean_by_rows(weights * rewards)
 
 
 def discounted_errors(

@@ -11,19 +11,20 @@ def largest_divisor(count: int, at_most: int) -> int:
     return next(n for n in range(at_most, 0, -1) if count % n == 0)
 
 
-def mean(x: tf.Tensor) -> tf.Tensor:
+def mean_by_rows(x: tf.Tensor) -> tf.Tensor:
     """Returns the mean of all numbers.
 
     A few rows are added to one another first, in the pass that computes them:
     `tf.reduce_mean` has XLA write all numbers to memory and read them again.
 
     Args:
-      x: `[T, ...]`, floating; as fast as `tf.reduce_mean` if T is not known.
+      x: `[T, ...]` or a scalar, floating; no faster than `tf.reduce_mean` if T
+        is not known, or has no small divisor.
 
     Returns:
       A scalar.
     """
-    length = x.shape[0]
+    length = x.shape[0] if x.shape.rank else None
     if not length:
         return tf.reduce_mean(x)
     num_rows = largest_divisor(length, MAX_ROWS)

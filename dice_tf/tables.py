@@ -6,8 +6,9 @@ from dice_tf.row_sums import MAX_ROWS, largest_divisor
 
 # Up to so many entries, selections are faster than a gather or a scatter.
 _FEW_ENTRIES = 16
-# How wide rows are at least and at most, of more numbers than a cache holds.
+# More than a cache holds.
 _MANY_NUMBERS = 2**18
+# How wide rows are then.
 _MIN_WIDTH, _MAX_WIDTH = 64, 512
 
 

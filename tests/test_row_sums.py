@@ -4,22 +4,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.row_sums import largest_divisor, mean
+from dice_tf.row_sums import largest_divisor, mean_by_rows
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-# Rows of 15, of 7, of 1 (17 is prime), and of three axes.
-@pytest.mark.parametrize("shape", [(150, 6), (7, 3), (17, 4), (30, 2, 5)])
+# 15, 7 and one row (17 is prime), three axes, one, and none.
+@pytest.mark.parametrize(
+    "shape", [(150, 6), (7, 3), (17, 4), (30, 2, 5), (30,), ()]
+)
 def test_the_mean_is_that_of_all_numbers(shape, jit_compile):
     x = np.random.default_rng(0).normal(size=shape)
-    result = tf.function(mean, jit_compile=jit_compile)(tf.constant(x))
+    result = tf.function(mean_by_rows, jit_compile=jit_compile)(tf.constant(x))
     np.testing.assert_allclose(result, x.mean(), rtol=1e-13)
 
 
-def test_the_mean_of_a_length_that_is_not_known():
-    spec = tf.TensorSpec([None, None], tf.float64)
+@pytest.mark.parametrize("shape", [None, [None, None], [30, None]])
+def test_the_mean_of_a_shape_that_is_not_known(shape):
+    spec = tf.TensorSpec(shape, tf.float64)
     x = np.random.default_rng(0).normal(size=(30, 4))
-    result = tf.function(mean, input_signature=[spec])(tf.constant(x))
+    result = tf.function(mean_by_rows, input_signature=[spec])(tf.constant(x))
     np.testing.assert_allclose(result, x.mean(), rtol=1e-13)
 
 
@@ -27,7 +30,7 @@ def test_every_number_has_the_same_weight_in_the_mean():
     x = tf.random.stateless_uniform([30, 4], [0, 1], dtype=tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        result = mean(x)
+        result = mean_by_rows(x)
     np.testing.assert_allclose(
         tape.gradient(result, x), np.full([30, 4], 1 / 120)
     )

@@ -107,11 +107,13 @@ def test_numbers_whose_shape_is_not_known_add_up_at_each_entry():
     np.testing.assert_array_equal(gradient(tf.constant(index)), expected)
 
 
-def test_products_of_gradients_are_differentiated_in_vectorised_runs():
+# In one block of rows, and in many.
+@pytest.mark.parametrize("shape", [(128, 512), (512, 1024)])
+def test_products_of_gradients_are_differentiated_in_vectorised_runs(shape):
     """As Taylor terms of LOLA, over many numbers."""
     rng = np.random.default_rng(0)
     tables = rng.normal(size=(2, 2, 3))
-    index = rng.integers(3, size=(2, 128, 512))
+    index = rng.integers(3, size=(2, *shape))
 
     def derivatives(run):
         (own, other), where = tf.unstack(run[0]), run[1]

@@ -25,7 +25,7 @@ from dice_tf.objectives.shared_plays import played_once
 from dice_tf.replicas import mean_over_replicas, to_replicas
 from dice_tf.returns import mean_return
 from dice_tf.rollout import sample_trajectory
-from dice_tf.row_sums import mean
+from dice_tf.row_sums import mean_by_rows
 from dice_tf.trajectory import Trajectory, player_entropies, player_log_probs
 
 
@@ -97,7 +97,7 @@ class SampledObjective(GameObjective):
         discounts = self._discounts(trajectory)
         values = [mean_return(own, discounts) for own in trajectory.rewards]
         entropies = [
-            mean(
+            mean_by_rows(
                 player_entropies(
                     actor, weights[player_id], trajectory, player_id
                 )

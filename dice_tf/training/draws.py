@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from dice_tf.philox import bits_of_pairs, draw_many, draw_pairs, num_blocks
+from dice_tf.philox import bits_of_blocks, count_blocks, draw_blocks, draw_many
 
 # To draw fewer numbers takes no longer than to launch a program.
 _MANY_NUMBERS = 2**16
@@ -29,14 +29,14 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     num_seeds = seeds.shape[0]
     if num_seeds * math.prod(shape) < _MANY_NUMBERS:
         return draw_many(seeds, shape)
-    pairs = _program(num_seeds, num_blocks(shape))(seeds)
-    return bits_of_pairs(pairs, shape)
+    blocks = _program(num_seeds, count_blocks(shape))(seeds)
+    return bits_of_blocks(blocks, shape)
 
 
 @functools.cache
 def _program(num_seeds: int, num_blocks: int) -> Callable:
     return tf.function(
-        functools.partial(draw_pairs, num_blocks=num_blocks),
+        functools.partial(draw_blocks, num_blocks=num_blocks),
         input_signature=[tf.TensorSpec([num_seeds, 2], tf.int32)],
         autograph=False,
         jit_compile=True,
