@@ -17,7 +17,8 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
 
     A program draws several times as fast as TensorFlow's kernels. It is one of
     its own: in the program that uses them, XLA on CPU would compute the bits
-    anew wherever they are read.
+    anew wherever they are read. Where the caller compiles that program, it is
+    XLA's own generator that draws.
 
     Args:
       seeds: int32 `[num, 2]`.
@@ -27,10 +28,20 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
       uint32 `[num, *shape]`, the bits of `dice_tf.philox.draw_many`.
     """
     num_seeds = seeds.shape[0]
-    if num_seeds * math.prod(shape) < _MANY_NUMBERS:
+    if num_seeds * math.prod(shape) < _MANY_NUMBERS or _is_compiled():
         return draw_many(seeds, shape)
     blocks = _program(num_seeds, count_blocks(shape))(seeds)
     return bits_of_blocks(blocks, shape)
+
+
+def _is_compiled() -> bool:
+    """Returns whether the graph under construction is part of a program."""
+    # TensorFlow notes it in the graph around a function that it compiles.
+    around = getattr(tf.compat.v1.get_default_graph(), "outer_graph", None)
+    if around is None:
+        return False
+    with around.as_default():
+        return tf.__internal__.get_enclosing_xla_context() is not None
 
 
 @functools.cache

@@ -31,6 +31,17 @@ def test_many_numbers_are_drawn_by_a_program(length, num_kernels):
     assert kernels_of(draw, seeds) == num_kernels
 
 
+def test_bits_are_the_same_in_a_program_of_the_caller():
+    seeds, shape = tf.constant([[0, 1], [7, 123456]]), [2**15]
+
+    # Within another function, too.
+    @tf.function(jit_compile=True)
+    def draw(keys):
+        return tf.function(draw_compiled)(keys, shape)
+
+    np.testing.assert_array_equal(draw(seeds), draw_many(seeds, shape))
+
+
 def test_descendants_of_a_seed_draw_as_it_does():
     def draw(keys, shape):
         raise AssertionError
