@@ -105,11 +105,10 @@ class Turns(keras.callbacks.Callback):
         """Trains, in a thread of its own."""
         try:
             trainer.fit(steps_per_epoch=num_steps, verbose=0, callbacks=[self])
-        except Exception:
+        except BaseException:
             self._has_failed = True
-            raise
-        finally:
             self._done.release()
+            raise
 
     def __call__(self) -> None:
         self._go.release()

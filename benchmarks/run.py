@@ -2,11 +2,12 @@
 
   python -m benchmarks.run --output_dir=runs/benchmarks
 
-One process, programs in turns: ours through `Trainer.fit`, an ideal JAX
-program, PyTorch in the manner of the public ports, and OpenSpiel's agents.
-The folder gets benchmarks.json, a list of {name, settings, median_seconds,
-min_seconds, max_seconds, ratio_to_jax}, all per iteration of both players, and
-a picture. Twenty runs at once take turns with one, too. Needs two idle cores,
+One process, programs in turns, a call that does not count before each that is
+timed: ours through `Trainer.fit`, an ideal JAX program, PyTorch in the manner
+of the public ports, and OpenSpiel's agents. The folder gets benchmarks.json, a
+list of {name, settings, median_seconds, min_seconds, max_seconds,
+ratio_to_jax}, all per iteration of both players, and a picture. Twenty runs at
+once take turns with one, too, whose ratio to JAX is null. Needs two idle cores,
 `pip install -e ".[benchmarks]"` and some 20 minutes. --only=batch_128 runs what
 has that in its name.
 """
@@ -26,7 +27,7 @@ from experiments.results.outputs import OutputFolder, write_json
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
 flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
-flags.DEFINE_integer("turns", 15, "How often each program is called.", 3)
+flags.DEFINE_integer("turns", 15, "How many calls of each are timed.", 3)
 flags.DEFINE_string("only", "", "Time only what has this in its name.")
 
 # Below this the reference is not done, or the machine is busy.

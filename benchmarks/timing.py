@@ -47,7 +47,7 @@ def seconds_in_turns(
 def alternate(
     programs: Mapping[str, tuple[Callable[[], None], int]], num_turns: int
 ) -> dict[str, Timing]:
-    """Times programs in turns, each after a call that is not timed.
+    """Times programs in turns, each after a call of its own that is not timed.
 
     Else the program pays for the one before it: JAX gives its memory back to
     the system while the next one runs.

@@ -22,7 +22,7 @@ from experiments.command_line.user_errors import user_errors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("flags", None, "Flags of XLA.", required=True)
-flags.DEFINE_integer("turns", 15, "How often each side is called.", 3)
+flags.DEFINE_integer("turns", 15, "How many calls of each are timed.", 3)
 
 SIZES = {
     "batch_64": {"batch_size": 64},

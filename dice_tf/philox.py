@@ -11,8 +11,12 @@ scrambling is that of TensorFlow's stateless samplers.
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
+
+# From seeds, int32 `[num, 2]`, and a shape to uint32 `[num, *shape]`.
+Draw = Callable[[tf.Tensor, list[int]], tf.Tensor]
 
 _MULTIPLIERS = [0xD2511F53, 0xCD9E8D57]
 _KEY_STEPS = [0x9E3779B9, 0xBB67AE85]
@@ -57,7 +61,8 @@ def count_blocks(shape: list[int]) -> int:
 def bits_of_blocks(blocks: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Returns the draws whose blocks `draw_blocks` has computed.
 
-    Not a part of it: in loops over this shape XLA would not vectorise it.
+    Not a part of it: in loops over this shape XLA would not vectorise it, nor
+    does it take the bits of a complex number.
 
     Args:
       blocks: complex128 `[num, num_blocks]`.

@@ -19,7 +19,7 @@ def mean_by_rows(x: tf.Tensor) -> tf.Tensor:
 
     Args:
       x: `[T, ...]` or a scalar, floating; no faster than `tf.reduce_mean` if T
-        is not known, or has no small divisor.
+        is not known, or has no divisor from 2 to 15.
 
     Returns:
       A scalar.

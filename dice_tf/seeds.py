@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.philox import draw_many
+from dice_tf.philox import Draw, draw_many
 
 _BITS = tf.uint32
 # The number of a child that no split reaches.
@@ -80,7 +80,7 @@ class HoistedSeed:
         keys: tf.Tensor,
         run: tf.Tensor,
         num_runs: int | None = None,
-        draw: Callable[[tf.Tensor, list[int]], tf.Tensor] = draw_many,
+        draw: Draw = draw_many,
     ):
         self.keys = keys
         self.run = run

@@ -12,9 +12,8 @@ from dice_tf.checks import (
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
-from dice_tf.philox import draw_many
 from dice_tf.training.compilation import fit_one_program
-from dice_tf.training.draws import draw_compiled
+from dice_tf.training.draws import choose_draw
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.many_runs import map_steps
 from dice_tf.training.records import Curves, StepMeans, metric_names
@@ -147,7 +146,6 @@ class Trainer(Runs):
         self.critic_optimizers = self._team.critic_optimizers.optimizers
         compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._jit_step = compiles and not run_eagerly
-        self._team.draw = draw_compiled if self._jit_step else draw_many
         self.steps_per_program = 1
         if self._jit_step and fit_one_program(
             self.objective, self.num_seeds, steps_per_execution
@@ -226,8 +224,10 @@ class Trainer(Runs):
             axis=-1,
         )
 
+        draw = choose_draw(self._jit_step)
+
         def move(step: Any) -> tf.Tensor:
-            returns, scalars = self._team.move(keys, step)
+            returns, scalars = self._team.move(keys, step, draw)
             self._means.update_state(scalars)
             return tf.cast(returns, tf.float32)
 

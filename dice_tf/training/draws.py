@@ -6,10 +6,32 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from dice_tf.philox import bits_of_blocks, count_blocks, draw_blocks, draw_many
+from dice_tf.philox import (
+    Draw,
+    bits_of_blocks,
+    count_blocks,
+    draw_blocks,
+    draw_many,
+)
 
 # To draw fewer numbers takes no longer than to launch a program.
 _MANY_NUMBERS = 2**16
+
+
+def choose_draw(compiles: bool) -> Draw:
+    """Returns how random bits are drawn for a step that is about to be built.
+
+    Args:
+      compiles: whether the step is a program of XLA. If the caller compiles
+        what is around it, too, TensorFlow's operations draw: XLA cannot take
+        its bits from a program within that one.
+
+    Returns:
+      `draw_compiled` or `dice_tf.philox.draw_many`.
+    """
+    if compiles and tf.__internal__.get_enclosing_xla_context() is None:
+        return draw_compiled
+    return draw_many
 
 
 def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -17,8 +39,7 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
 
     A program draws several times as fast as TensorFlow's kernels. It is one of
     its own: in the program that uses them, XLA on CPU would compute the bits
-    anew wherever they are read. Where the caller compiles that program, it is
-    XLA's own generator that draws.
+    anew wherever they are read.
 
     Args:
       seeds: int32 `[num, 2]`.
@@ -28,20 +49,10 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
       uint32 `[num, *shape]`, the bits of `dice_tf.philox.draw_many`.
     """
     num_seeds = seeds.shape[0]
-    if num_seeds * math.prod(shape) < _MANY_NUMBERS or _is_compiled():
+    if num_seeds * math.prod(shape) < _MANY_NUMBERS:
         return draw_many(seeds, shape)
     blocks = _program(num_seeds, count_blocks(shape))(seeds)
     return bits_of_blocks(blocks, shape)
-
-
-def _is_compiled() -> bool:
-    """Returns whether the graph under construction is part of a program."""
-    # TensorFlow notes it in the graph around a function that it compiles.
-    around = getattr(tf.compat.v1.get_default_graph(), "outer_graph", None)
-    if around is None:
-        return False
-    with around.as_default():
-        return tf.__internal__.get_enclosing_xla_context() is not None
 
 
 @functools.cache

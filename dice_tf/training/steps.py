@@ -1,6 +1,6 @@
 """One iteration: all players move at once, in one run or in many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,7 +9,7 @@ from dice_tf.checks import check_number_per_player
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models import Weights
 from dice_tf.objectives.objective import Objective
-from dice_tf.philox import draw_many
+from dice_tf.philox import Draw, draw_many
 from dice_tf.seeds import HoistedSeed
 from dice_tf.training.many_runs import map_runs
 
@@ -104,7 +104,7 @@ def step_runs(
     keys: tf.Tensor,
     num_runs: int,
     step: Any = 0,
-    draw: Callable[[tf.Tensor, list[int]], tf.Tensor] = draw_many,
+    draw: Draw = draw_many,
 ) -> Iteration:
     """Computes one iteration of all runs.
 

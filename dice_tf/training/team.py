@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
-from dice_tf.philox import draw_many
+from dice_tf.philox import Draw, draw_many
 from dice_tf.seeds import graph_of
 from dice_tf.training.compilation import is_compilable_step
 from dice_tf.training.critic_passes import critic_gradients
@@ -41,7 +41,6 @@ class Team:
       optimizers: `PlayerOptimizers` of the policies, set by `use_optimizers`.
       joint_optimizer: what Keras and its callbacks see of them.
       critic_optimizers: those of the critics.
-      draw: how random bits are drawn in graphs, see `HoistedSeed`.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class Team:
         self._objective = objective
         self._rules = rules
         self._num_seeds = len(runs)
-        self.draw = draw_many
         with self._replicas.scope():
             self.players = [
                 Player(
@@ -104,7 +102,7 @@ class Team:
             self.optimizers.check_separate()
 
     def move(
-        self, keys: tf.Tensor, step: Any = 0
+        self, keys: tf.Tensor, step: Any = 0, draw: Draw = draw_many
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves all players once, in every run.
 
@@ -112,18 +110,21 @@ class Team:
           keys: int32 `[num_steps * num_seeds, 2]`, a seed for each run in
             each of some steps.
           step: which of these steps it is, from 0.
+          draw: how random bits are drawn in graphs, see `HoistedSeed`.
 
         Returns:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        return self._replicas.run(lambda: self._move(keys, step))
+        return self._replicas.run(lambda: self._move(keys, step, draw))
 
-    def _move(self, keys: tf.Tensor, step: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _move(
+        self, keys: tf.Tensor, step: Any, draw: Draw
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         if self._updates == ALTERNATING:
-            steps, play = self._move_in_turn(keys, step)
+            steps, play = self._move_in_turn(keys, step, draw)
         else:
-            steps, play = self._step(self._rules, keys, step)
+            steps, play = self._step(self._rules, keys, step, draw)
             self.optimizers.ascend([step.direction for step in steps])
         self._train_critics(play)
         for player, step in zip(self.players, steps, strict=True):
@@ -131,7 +132,9 @@ class Team:
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
 
-    def _move_in_turn(self, keys: tf.Tensor, step: Any) -> Iteration:
+    def _move_in_turn(
+        self, keys: tf.Tensor, step: Any, draw: Draw
+    ) -> Iteration:
         """Moves one player after the other, each on play of its own.
 
         What is reported is the play before the first of them moves.
@@ -146,7 +149,7 @@ class Team:
             # Where the keys are, so that no bits are drawn by XLA.
             with graph_of(keys):
                 turn = keys * [1, num_players] + [0, player_id]
-            result = self._step(rules, turn, step)
+            result = self._step(rules, turn, step, draw)
             reported = reported or result
             moves.append(result.steps[player_id])
             self.optimizers.ascend(
@@ -164,7 +167,11 @@ class Team:
         return Iteration(steps, reported.play)
 
     def _step(
-        self, rules: Sequence[PlayerRule], keys: tf.Tensor, step: Any
+        self,
+        rules: Sequence[PlayerRule],
+        keys: tf.Tensor,
+        step: Any,
+        draw: Draw,
     ) -> Iteration:
         states = [player.state() for player in self.players]
         return step_runs(
@@ -174,7 +181,7 @@ class Team:
             keys,
             self._num_seeds,
             step,
-            self.draw,
+            draw,
         )
 
     def _train_critics(self, play: Any) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.philox import draw_many
 from dice_tf.seeds import HoistedSeed, child_seeds, private_seed, split_seed
-from dice_tf.training.draws import draw_compiled
+from dice_tf.training.draws import choose_draw, draw_compiled
 from tests.toys import ASYMMETRIC, tabular_policies
 
 KERNEL = "StatelessRandomUniformFullIntV2"
@@ -22,6 +22,14 @@ def kernels_of(function, *inputs):
     return sum(node.op == KERNEL for node in nodes)
 
 
+def large_objective():
+    """Plays that draw over 2**16 numbers."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 64)
+    return dice_tf.objectives.DiCEObjective(
+        game, tabular_policies(game), 0.9, batch_size=512
+    )
+
+
 @pytest.mark.parametrize(("length", "num_kernels"), [(2**14, 0), (99, 4)])
 def test_many_numbers_are_drawn_by_a_program(length, num_kernels):
     seeds = tf.constant([[0, 1], [7, 123456], [2**31 - 1, 0], [5, 5]])
@@ -31,15 +39,28 @@ def test_many_numbers_are_drawn_by_a_program(length, num_kernels):
     assert kernels_of(draw, seeds) == num_kernels
 
 
-def test_bits_are_the_same_in_a_program_of_the_caller():
-    seeds, shape = tf.constant([[0, 1], [7, 123456]]), [2**15]
+def test_no_program_draws_within_one_of_the_caller():
+    chosen = []
 
-    # Within another function, too.
     @tf.function(jit_compile=True)
-    def draw(keys):
-        return tf.function(draw_compiled)(keys, shape)
+    def step(x):
+        chosen.append(choose_draw(True))
+        return x
 
-    np.testing.assert_array_equal(draw(seeds), draw_many(seeds, shape))
+    step.get_concrete_function(tf.constant(0))
+    step(tf.constant(0.0))
+    assert chosen == [draw_many, draw_many]
+    tf.function(lambda: chosen.append(choose_draw(True)))()
+    assert chosen[2:] == [draw_compiled]
+    assert choose_draw(False) == draw_many
+
+
+def test_a_large_step_draws_by_kernels_in_a_program_of_the_caller():
+    naive = dice_tf.learners.Naive()
+    trainer = dice_tf.Trainer(large_objective(), [naive, naive])
+    trainer.compile("sgd")
+    step = tf.function(lambda: trainer.train_step(None), jit_compile=True)
+    assert kernels_of(step) > 0
 
 
 def test_descendants_of_a_seed_draw_as_it_does():
@@ -56,10 +77,7 @@ def test_descendants_of_a_seed_draw_as_it_does():
 
 
 def test_a_trainer_draws_the_same_whether_or_not_xla_does():
-    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 64)
-    objective = dice_tf.objectives.DiCEObjective(
-        game, tabular_policies(game), 0.9, batch_size=512
-    )
+    objective = large_objective()
     naive = dice_tf.learners.Naive()
     curves = {}
     for jit_compile in (True, False):
