@@ -44,7 +44,7 @@ class Case(NamedTuple):
       size: as of `benchmarks.programs.Size`, what differs from its defaults.
       others: programs beside ours and the JAX reference.
       required: what ours may take at most, as a ratio to JAX.
-      one_run: whether one run of this size takes turns with them.
+      one_run: whether ours takes turns with one run of this size, too.
     """
 
     name: str

@@ -33,8 +33,6 @@ SIZES = {
 }
 _ITERATIONS = 10
 
-Call = Callable[[], None]
-
 
 def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
     """Trains once for each message; runs in a process of its own."""
@@ -50,7 +48,7 @@ def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _side(xla_flags: str, size: dict[str, Any]) -> Iterator[Call]:
+def _side(xla_flags: str, size: dict[str, Any]) -> Iterator[Callable[[], None]]:
     """Yields a function that makes a process train once."""
     context = multiprocessing.get_context("spawn")
     pipe, end = context.Pipe()

@@ -28,6 +28,4 @@ def mean_by_rows(x: tf.Tensor) -> tf.Tensor:
     if not length:
         return tf.reduce_mean(x)
     num_rows = largest_divisor(length, MAX_ROWS)
-    rest = tf.shape(x)[1:]
-    rows = tf.reshape(x, tf.concat([[num_rows, length // num_rows], rest], 0))
-    return tf.reduce_mean(tf.add_n(tf.unstack(rows))) / num_rows
+    return tf.reduce_mean(tf.add_n(tf.split(x, num_rows))) / num_rows

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
+from tests.graphs import operations_with_calls
 from tests.toys import ASYMMETRIC
 
 # What runs Python code in a graph, and what leaves an XLA program.
@@ -34,14 +35,6 @@ def graphs(monkeypatch):
 
 def operations(graphs):
     return {op.type for graph in graphs for op in graph.get_operations()}
-
-
-def operations_with_calls(graph):
-    """As `operations` of one graph, with those of the functions it calls."""
-    called = graph.as_graph_def().library.function
-    return operations([graph]) | {
-        node.op for function in called for node in function.node_def
-    }
 
 
 def build_trainer(learner, batch_size=4, **options):

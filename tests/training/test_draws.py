@@ -8,6 +8,7 @@ import dice_tf
 from dice_tf.philox import draw_many
 from dice_tf.seeds import HoistedSeed, child_seeds, private_seed, split_seed
 from dice_tf.training.draws import choose_draw, draw_compiled
+from tests.graphs import operations_with_calls
 from tests.toys import ASYMMETRIC, tabular_policies
 
 KERNEL = "StatelessRandomUniformFullIntV2"
@@ -15,11 +16,8 @@ KERNEL = "StatelessRandomUniformFullIntV2"
 
 def kernels_of(function, *inputs):
     """Returns how often a function's graph draws by TensorFlow's kernels."""
-    graph = function.get_concrete_function(*inputs).graph.as_graph_def()
-    nodes = [*graph.node]
-    for own in graph.library.function:
-        nodes.extend(own.node_def)
-    return sum(node.op == KERNEL for node in nodes)
+    graph = function.get_concrete_function(*inputs).graph
+    return operations_with_calls(graph).count(KERNEL)
 
 
 def large_objective():
