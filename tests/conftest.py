@@ -1,7 +1,10 @@
-"""What must be set before the first test."""
+"""What must be set before the first test, and before each."""
 
 import gc
+import zlib
 
+import keras
+import pytest
 import tensorflow as tf
 
 # Graphs are many small objects that live long: to look for rubbish among them
@@ -14,3 +17,38 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration() for _ in range(2)],
 )
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seed",
+        type=int,
+        default=0,
+        help="of what tests leave to chance, as the weights of a new policy",
+    )
+
+
+def _seed(config, name):
+    """Seeds the global generators, each name otherwise.
+
+    Were they seeded alike, what a fixture draws and what its test draws would
+    be the same numbers.
+    """
+    number = zlib.crc32(f"{config.getoption('seed')} {name}".encode())
+    keras.utils.set_random_seed(number)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector):
+    _seed(collector.config, collector.nodeid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    name = f"{request.node.nodeid} {fixturedef.argname}"
+    _seed(request.config, name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    _seed(item.config, item.nodeid)
