@@ -62,12 +62,11 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
         within, between = within.T, between.T
         passed_on, last = passed_on[::-1], 0
     within = np.tile(within, [num_blocks, 1, 1])
-    sums = tf.linalg.matmul(_of_each_run(within, x), blocks)
+    within, between = _of_each_run(x, within, between)
+    sums = tf.linalg.matmul(within, blocks)
     # As of a batch, which tf.vectorized_map turns into one product: that of
     # two matrices becomes some forty operations.
-    before = tf.raw_ops.BatchMatMulV2(
-        x=tf.constant(between, x.dtype), y=sums[:, last]
-    )
+    before = tf.raw_ops.BatchMatMulV2(x=between, y=sums[:, last])
     passed_on = tf.constant(passed_on[:, np.newaxis], x.dtype)
     sums += passed_on * tf.expand_dims(before, 1)
     sums = tf.reshape(sums, [num_blocks * size, batch_size])
@@ -76,16 +75,19 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     return sums
 
 
-def _of_each_run(constant: np.ndarray, x: tf.Tensor) -> tf.Tensor:
-    """Returns a constant of which `tf.vectorized_map` holds one for each run.
+def _of_each_run(x: tf.Tensor, *constants: np.ndarray) -> list[tf.Tensor]:
+    """Returns constants of which `tf.vectorized_map` holds one for each run.
 
     For a product with one of all runs, the numbers of all runs would be
     transposed there and back. Nothing is less than minus infinity, which XLA
     does not know.
     """
     never = x[0, 0] < -np.inf
-    constant = tf.constant(constant, x.dtype)
-    return tf.where(never, tf.zeros_like(constant), constant)
+    constants = [tf.constant(constant, x.dtype) for constant in constants]
+    return [
+        tf.where(never, tf.zeros_like(constant), constant)
+        for constant in constants
+    ]
 
 
 def _block_size(length: int) -> int:
