@@ -7,9 +7,10 @@ timed: ours through `Trainer.fit`, an ideal JAX program, PyTorch in the manner
 of the public ports, and OpenSpiel's agents. The folder gets benchmarks.json, a
 list of {name, settings, median_seconds, min_seconds, max_seconds,
 ratio_to_jax}, all per iteration of both players, and a picture. Some sizes of
-ours take turns with a smaller one, too, which has no ratio to JAX. Needs two
-idle cores, `pip install -e ".[benchmarks]"` and some 20 minutes.
---only=batch_128 runs what has that in its name.
+ours take turns with a smaller one, too, which gives two entries without a ratio
+to JAX: seeds_20/beside_seeds_1 and seeds_20/seeds_1. Needs two idle cores,
+`pip install -e ".[benchmarks]"` and some 20 minutes. --only=batch_128 runs what
+has that in its name.
 """
 
 import gc
@@ -98,7 +99,7 @@ def cases() -> list[Case]:
         Case(
             "batch_16384", {"batch_size": 16384, "iterations": 1}, required=0.5
         ),
-        # A step of an episode takes at most a fifth more.
+        # A step of an episode takes at most a fifth more, and in length_500.
         Case(
             "batch_65536",
             {"batch_size": 65536, "iterations": 1},
@@ -185,9 +186,10 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
         call = programs.ours(smaller, CALLS_PER_TURN * num_turns)
         both = {"ours": ours, name: (call, smaller.iterations)}
         timings = alternate(both, num_turns)
-        entries.append(
-            _entry(f"{case.name}/{name}", smaller, timings[name], None)
-        )
+        entries += [
+            _entry(f"{case.name}/beside_{name}", size, timings["ours"], None),
+            _entry(f"{case.name}/{name}", smaller, timings[name], None),
+        ]
         _judge(timings["ours"], timings[name], name, required)
     return entries
 

@@ -46,12 +46,6 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     length, batch_size = x.shape[0], tf.shape(x)[1]
     size = _block_size(length)
     num_blocks = -(-length // size)
-    padding = num_blocks * size - length
-    if padding:
-        # On the side that no sum comes from.
-        sides = [padding, 0] if reverse else [0, padding]
-        x = tf.pad(x, [sides, [0, 0]])
-    blocks = tf.reshape(x, [num_blocks, size, batch_size])
     steps = np.arange(size)
     within = _triangle(size, decay)
     between = np.zeros([num_blocks, num_blocks])
@@ -63,10 +57,14 @@ def _sum_by_blocks(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
         passed_on, last = passed_on[::-1], 0
     within = np.tile(within, [num_blocks, 1, 1])
     within, between = _of_each_run(x, within, between)
+    padding = num_blocks * size - length
+    if padding:
+        # On the side that no sum comes from.
+        sides = [padding, 0] if reverse else [0, padding]
+        x = tf.pad(x, [sides, [0, 0]])
+    blocks = tf.reshape(x, [num_blocks, size, batch_size])
     sums = tf.linalg.matmul(within, blocks)
-    # As of a batch, which tf.vectorized_map turns into one product: that of
-    # two matrices becomes some forty operations.
-    before = tf.raw_ops.BatchMatMulV2(x=between, y=sums[:, last])
+    before = tf.linalg.matmul(between, sums[:, last])
     passed_on = tf.constant(passed_on[:, np.newaxis], x.dtype)
     sums += passed_on * tf.expand_dims(before, 1)
     sums = tf.reshape(sums, [num_blocks * size, batch_size])
