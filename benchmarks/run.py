@@ -9,7 +9,7 @@ list of {name, settings, median_seconds, min_seconds, max_seconds,
 ratio_to_jax}, all per iteration of both players, and a picture. Some sizes of
 ours take turns with a smaller one, too, which gives two entries without a ratio
 to JAX: seeds_20/beside_seeds_1 and seeds_20/seeds_1. Needs two idle cores,
-`pip install -e ".[benchmarks]"` and some 20 minutes. --only=batch_128 runs what
+`pip install -e ".[benchmarks]"` and 5 to 20 minutes. --only=batch_128 runs what
 has that in its name.
 """
 
@@ -166,8 +166,8 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
 
     size = programs.Size(**case.size)
     num_sets = 2 if case.smaller else 1
-    ours = programs.ours(size, CALLS_PER_TURN * num_turns * num_sets)
-    ours = (ours, size.iterations)
+    call = programs.ours(size, CALLS_PER_TURN * num_turns * num_sets)
+    ours = (call, size.iterations)
     jax = (programs.jax_reference(size), size.iterations)
     timings = alternate({"ours": ours, "jax": jax}, num_turns)
     # Slow programs make one iteration a call, and less often than others.

@@ -11,6 +11,7 @@ from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
 from dice_tf.policies.sampling import invert, thresholds
 from dice_tf.replicas import own_share, share_size
+from dice_tf.row_sums import largest_divisor
 from dice_tf.seeds import (
     as_uniform,
     num_runs_of,
@@ -21,8 +22,8 @@ from dice_tf.seeds import (
 from dice_tf.tables import select
 from dice_tf.trajectory import Trajectory
 
-# So many steps of vectorised runs are written together, if it divides all.
-_BLOCK_LENGTHS = range(30, 4, -1)
+# How many steps of vectorised runs are written together, if it divides all.
+_MIN_BLOCK, _MAX_BLOCK = 5, 30
 
 
 def sample_finite(
@@ -148,10 +149,10 @@ def _block_length(length: int, num_runs: int) -> int:
 
     Each turn of a loop over vectorised runs copies what the loop has written.
     """
-    if num_runs == 1:
+    block_length = largest_divisor(length, _MAX_BLOCK)
+    if num_runs == 1 or block_length < _MIN_BLOCK:
         return length
-    lengths = (n for n in _BLOCK_LENGTHS if length % n == 0)
-    return next(lengths, length)
+    return block_length
 
 
 def write_row(buffer: tf.Tensor, step: tf.Tensor, row: tf.Tensor) -> tf.Tensor:

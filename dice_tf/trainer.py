@@ -18,7 +18,7 @@ from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.many_runs import map_steps
 from dice_tf.training.records import Curves, StepMeans, metric_names
 from dice_tf.training.runs import Runs
-from dice_tf.training.steps import player_rules
+from dice_tf.training.steps import StepSeeds, player_rules
 from dice_tf.training.team import Team
 from dice_tf.training.validation import Opponents, with_validation
 
@@ -227,7 +227,8 @@ class Trainer(Runs):
         draw = choose_draw(self._jit_step)
 
         def move(step: Any) -> tf.Tensor:
-            returns, scalars = self._team.move(keys, step, draw)
+            seeds = StepSeeds(keys, step, draw)
+            returns, scalars = self._team.move(seeds)
             self._means.update_state(scalars)
             return tf.cast(returns, tf.float32)
 

@@ -75,6 +75,20 @@ class Iteration(NamedTuple):
     play: Any
 
 
+class StepSeeds(NamedTuple):
+    """The seeds of one iteration of all runs, among those of some steps.
+
+    Attributes:
+      keys: int32 `[num_steps * num_runs, 2]`, a seed for each run in each step.
+      step: which of the steps it is, from 0.
+      draw: how random bits are drawn in graphs, see `HoistedSeed`.
+    """
+
+    keys: tf.Tensor
+    step: Any = 0
+    draw: Draw = draw_many
+
+
 def player_rules(
     learners: Sequence[Learner | None],
     entropy_coefficient: Any,
@@ -101,10 +115,8 @@ def step_runs(
     objective: Objective,
     rules: Sequence[PlayerRule],
     states: Sequence[PlayerState],
-    keys: tf.Tensor,
+    seeds: StepSeeds,
     num_runs: int,
-    step: Any = 0,
-    draw: Draw = draw_many,
 ) -> Iteration:
     """Computes one iteration of all runs.
 
@@ -112,16 +124,14 @@ def step_runs(
       objective: what the players maximise.
       rules: one per player.
       states: one per player, tensors with a leading axis of runs.
-      keys: int32 `[num_steps * num_runs, 2]`, a seed for each run in each of
-        some steps.
+      seeds: of the iteration.
       num_runs: number of runs.
-      step: which of these steps it is, from 0.
-      draw: how random bits are drawn in graphs, see `HoistedSeed`.
 
     Returns:
       An `Iteration` of tensors with a leading axis of runs.
     """
     eager = tf.executing_eagerly()
+    keys, step, draw = seeds
     rules = [
         rule
         if rule.learner is None

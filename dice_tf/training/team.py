@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
 from dice_tf.objectives.objective import Objective
-from dice_tf.philox import Draw, draw_many
 from dice_tf.seeds import graph_of
 from dice_tf.training.compilation import is_compilable_step
 from dice_tf.training.critic_passes import critic_gradients
@@ -18,6 +17,7 @@ from dice_tf.training.steps import (
     Iteration,
     PlayerRule,
     PlayerState,
+    StepSeeds,
     step_runs,
 )
 from dice_tf.training.strategies import Replicas
@@ -101,30 +101,23 @@ class Team:
         if self._updates == ALTERNATING:
             self.optimizers.check_separate()
 
-    def move(
-        self, keys: tf.Tensor, step: Any = 0, draw: Draw = draw_many
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def move(self, seeds: StepSeeds) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves all players once, in every run.
 
         Args:
-          keys: int32 `[num_steps * num_seeds, 2]`, a seed for each run in
-            each of some steps.
-          step: which of these steps it is, from 0.
-          draw: how random bits are drawn in graphs, see `HoistedSeed`.
+          seeds: of the iteration.
 
         Returns:
           Reported returns `[num_seeds, num_players]`, and the scalars of
           `metric_names`.
         """
-        return self._replicas.run(lambda: self._move(keys, step, draw))
+        return self._replicas.run(lambda: self._move(seeds))
 
-    def _move(
-        self, keys: tf.Tensor, step: Any, draw: Draw
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _move(self, seeds: StepSeeds) -> tuple[tf.Tensor, tf.Tensor]:
         if self._updates == ALTERNATING:
-            steps, play = self._move_in_turn(keys, step, draw)
+            steps, play = self._move_in_turn(seeds)
         else:
-            steps, play = self._step(self._rules, keys, step, draw)
+            steps, play = self._step(self._rules, seeds)
             self.optimizers.ascend([step.direction for step in steps])
         self._train_critics(play)
         for player, step in zip(self.players, steps, strict=True):
@@ -132,9 +125,7 @@ class Team:
         returns = tf.stack([step.reported_return for step in steps], axis=-1)
         return returns, step_scalars(steps)
 
-    def _move_in_turn(
-        self, keys: tf.Tensor, step: Any, draw: Draw
-    ) -> Iteration:
+    def _move_in_turn(self, seeds: StepSeeds) -> Iteration:
         """Moves one player after the other, each on play of its own.
 
         What is reported is the play before the first of them moves.
@@ -147,9 +138,9 @@ class Team:
                 for other, rule in enumerate(self._rules)
             ]
             # Where the keys are, so that no bits are drawn by XLA.
-            with graph_of(keys):
-                turn = keys * [1, num_players] + [0, player_id]
-            result = self._step(rules, turn, step, draw)
+            with graph_of(seeds.keys):
+                keys = seeds.keys * [1, num_players] + [0, player_id]
+            result = self._step(rules, seeds._replace(keys=keys))
             reported = reported or result
             moves.append(result.steps[player_id])
             self.optimizers.ascend(
@@ -166,23 +157,9 @@ class Team:
         ]
         return Iteration(steps, reported.play)
 
-    def _step(
-        self,
-        rules: Sequence[PlayerRule],
-        keys: tf.Tensor,
-        step: Any,
-        draw: Draw,
-    ) -> Iteration:
+    def _step(self, rules: Sequence[PlayerRule], seeds: StepSeeds) -> Iteration:
         states = [player.state() for player in self.players]
-        return step_runs(
-            self._objective,
-            rules,
-            states,
-            keys,
-            self._num_seeds,
-            step,
-            draw,
-        )
+        return step_runs(self._objective, rules, states, seeds, self._num_seeds)
 
     def _train_critics(self, play: Any) -> None:
         if not any(player.critic_params for player in self.players):

@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,7 +15,6 @@ GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """The live policy's probabilities of each observation; it loaded."""
-    keras.utils.set_random_seed(2)
     policy = dice_tf.policies.mlp(GAME, 0, hidden_units=[4])
     path = tmp_path_factory.mktemp("policies") / "policy" / "1"
     dice_tf.export.export_policy(policy, path)

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
+from dice_tf.training.steps import StepSeeds
 from tests.graphs import operations_with_calls
 from tests.toys import ASYMMETRIC
 
@@ -103,7 +104,7 @@ def test_the_program_of_a_step_does_not_leave_the_device():
 
     @tf.function(jit_compile=True, autograph=False)
     def step(keys):
-        return trainer._team.move(keys)
+        return trainer._team.move(StepSeeds(keys))
 
     keys = tf.constant([[0, 1]])
     program = step.experimental_get_compiler_ir(keys)(stage="stablehlo")
