@@ -12,6 +12,7 @@ from tests.import_rules import Module, dotted, import_base, is_all
 _GLOBAL_SEEDS = ("random.seed", "set_random_seed", "set_seed")
 _ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
 _FLAGS = ("absl.app", "absl.flags")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _mentioned_names(module: Module) -> Iterator[tuple[int, str]]:
@@ -32,12 +33,45 @@ def _ends_with(name: str, endings: Collection[str]) -> bool:
     return any(f".{name}".endswith(f".{ending}") for ending in endings)
 
 
-def content_faults(module: Module, longest: int = 250) -> list[str]:
+def size_faults(
+    module: Module, longest: int = 60, deepest: int = 2
+) -> list[str]:
+    """Checks that functions fit on a screen.
+
+    Args:
+      module: the module.
+      longest: number of lines of a function, its docstring not counted.
+      deepest: levels of functions inside of functions.
+    """
+    faults = []
+    for node in ast.walk(ast.parse(module.source)):
+        if not isinstance(node, _FUNCTIONS):
+            continue
+        num_lines = node.end_lineno - node.lineno + 1
+        if ast.get_docstring(node) is not None:
+            text = node.body[0]
+            num_lines -= text.end_lineno - text.lineno + 1
+        if num_lines > longest:
+            faults.append(f"{node.name}: {num_lines} lines, over {longest}")
+        if _levels_inside(node) > deepest:
+            faults.append(f"{node.name}: functions deeper than {deepest}")
+    return [f"{module.name}: {fault}." for fault in faults]
+
+
+def _levels_inside(node: ast.AST) -> int:
+    """Returns how many levels of functions a function or class holds."""
+    return max(
+        (
+            _levels_inside(child) + isinstance(child, _FUNCTIONS)
+            for child in ast.iter_child_nodes(node)
+        ),
+        default=0,
+    )
+
+
+def content_faults(module: Module) -> list[str]:
     """Checks for what no module of the library may hold."""
     faults = []
-    num_lines = len(module.source.splitlines())
-    if num_lines > longest:
-        faults.append(f"{num_lines} lines, more than {longest}")
     for node in ast.walk(ast.parse(module.source)):
         if isinstance(node, ast.Assert):
             faults.append(f"line {node.lineno}: an assert")
@@ -107,7 +141,7 @@ def shared_name_faults(modules: Sequence[Module]) -> list[str]:
 
 
 def _definitions(module: Module) -> set[str]:
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    kinds = (*_FUNCTIONS, ast.ClassDef)
     body = ast.parse(module.source).body
     return {node.name for node in body if isinstance(node, kinds)}
 

@@ -55,6 +55,12 @@ LAYERS = (
     # 5: what holds variables, compiles and trains, or meets other libraries.
     {"bridges", "callbacks", "trainer", "training"},
 )
+# To be cut into functions that fit on a screen.
+TOO_LONG = {
+    "dice_tf.finite_rollout",
+    "dice_tf.objectives.episode_groups",
+    "dice_tf.rollout",
+}
 COMPILING_ROOMS = {"diagnostics", "evaluation", "export", *LAYERS[5]}
 
 LIBRARY = import_rules.read_package(ROOT / "dice_tf")
@@ -101,6 +107,14 @@ def test_modules_hold_what_they_may(module: Module) -> None:
     assert source_rules.compilation_faults(module, COMPILING_ROOMS) == []
     if module.is_package:
         assert source_rules.init_faults(module) == []
+
+
+@pytest.mark.parametrize(
+    "module", LIBRARY + USER_MODULES, ids=_names(LIBRARY + USER_MODULES)
+)
+def test_functions_fit_on_a_screen(module: Module) -> None:
+    is_too_long = source_rules.size_faults(module) != []
+    assert is_too_long == (module.name in TOO_LONG)
 
 
 def test_no_module_and_function_of_a_package_share_a_name() -> None:
@@ -266,7 +280,6 @@ def test_public_api_rule_finds(source: str, hidden: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1\n" * 251, "251 lines, more than 250"),
         ("print(1)", "line 1: a print"),
         ("show = print", "a print"),
         ("def f(x):\n  assert x", "line 2: an assert"),
@@ -296,8 +309,37 @@ def test_content_rule_accepts_what_only_looks_alike() -> None:
     seed_sets = os.path.join("print", "assert")
     generator = np.random.default_rng(0)
     '''
-    module = Module("toy.low", textwrap.dedent(source) + "x = 1\n" * 240)
+    module = Module("toy.low", textwrap.dedent(source))
     assert source_rules.content_faults(module) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def f():\n" + "  x = 1\n" * 60, "f: 61 lines, over 60"),
+        ("class A:\n async def f():\n" + "  x = 1\n" * 60, "f: 61 lines"),
+        (
+            "def f():\n def g():\n  def h():\n   def i(): ...",
+            "f: functions deeper than 2",
+        ),
+    ],
+)
+def test_size_rule_finds(source: str, message: str) -> None:
+    (fault,) = source_rules.size_faults(_module("toy.low", source))
+    assert message in fault
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n" + "  x = 1\n" * 59,
+        'def f():\n  """' + "x\n" * 60 + '  """\n',
+        "x = 1\n" * 500,
+        "def f():\n def g():\n  def h(): ...",
+    ],
+)
+def test_size_rule_accepts(source: str) -> None:
+    assert source_rules.size_faults(_module("toy.low", source)) == []
 
 
 @pytest.mark.parametrize(
