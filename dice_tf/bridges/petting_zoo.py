@@ -5,8 +5,6 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dice_tf.bridges.python_game import PythonGame
 from dice_tf.bridges.vector_environment import Episodes, VectorEnvironment
 from dice_tf.games.game import Game
@@ -23,16 +21,29 @@ def from_pettingzoo(
 
     Seats are those of `possible_agents`. Observations of a `Box` stay as they
     are; those of other spaces are flattened, a number of a `Discrete` space to
-    a one-hot vector. Actions are a `Discrete` space's, or real vectors that
-    are clipped to a `Box`. An episode is over when all agents have terminated
-    or been truncated; an agent that is out before sees zeros and earns 0.
-    Episodes are longer than the environment's own limit only by steps that
-    count for nothing.
+    a one-hot vector.
+
+    Actions of a `Discrete` space are numbered from 0. Those of a
+    `MultiDiscrete` or `MultiBinary` are numbered as joint actions of all
+    parts, row-major (`np.ravel_multi_index`), if they are at most 1024. Those
+    of a `Box` are real arrays, which are clipped to it, and rounded if it
+    holds whole numbers. The environment's `action_mask`s, if it gives any, do
+    not reach the policies.
+
+    An episode is over when all agents have terminated or been truncated,
+    whatever `agents` holds; if the last ones were truncated, critics say what
+    would have followed, see `dice_tf.objectives.DiCEObjective`. An agent that
+    is out before the others, terminated or truncated, does not act any more:
+    it sees zeros and earns 0, and nothing is added for what was cut off. Its
+    policy is still asked, in vain, so that what it would have done adds noise
+    to the derivatives and no bias. Episodes are longer than the environment's
+    own limit only by steps that count for nothing. At `episode_length` an
+    episode ends as if terminated.
 
     Args:
-      make_environment: a function without arguments that returns an
-        environment; with `num_workers` a function of a module of yours, since
-        processes find it by its name.
+      make_environment: a function without arguments that returns a new
+        environment at each call; with `num_workers` a function of a module of
+        yours, since processes find it by its name.
       episode_length: T.
       num_workers: processes among which the episodes of a play are shared.
       dtype: floating dtype, "float32" or "float64".
@@ -42,7 +53,10 @@ def from_pettingzoo(
 
     Raises:
       ImportError: if PettingZoo is not installed.
-      TypeError: if it is no `ParallelEnv`, or a space is of no known kind.
+      TypeError: if it is not a `ParallelEnv`, or a space is of no known kind.
+      ValueError: if an agent has too many joint actions. While playing: if
+        an observation or reward of an agent that plays is missing, NaN or
+        infinite, or does not fit its space; see `PythonGame`.
 
     Example:
       >>> from mpe2 import simple_push_v3
@@ -51,6 +65,12 @@ def from_pettingzoo(
       ... )
     """
     _require_pettingzoo()
+    if not callable(make_environment):
+        raise TypeError(
+            "`make_environment` must be a function that returns a new "
+            "environment at each call, such as the `parallel_env` of a module. "
+            f"Received: {make_environment!r}."
+        )
     return PythonGame(
         functools.partial(_episodes, make_environment),
         episode_length,
@@ -64,9 +84,16 @@ def to_pettingzoo(game: Game) -> Any:
 
     It plays one episode at a time, of `game.episode_length` steps, after
     which all agents are truncated; they terminate where the game ends before.
-    Agents are `player_0`, `player_1` and so on. In a game with illegal actions
-    the `infos` of each hold an `action_mask`, int8 `[num_actions]`, 1 where an
-    action is legal.
+    Agents are `player_0`, `player_1` and so on. Actions are whole numbers of a
+    `Discrete` space where they are a finite set, else real arrays of a `Box`
+    with the shape and the bounds that the game gives; others are refused. In
+    a game with illegal actions the `infos` of each hold an `action_mask`, int8
+    `[num_actions]`, 1 where an action is legal. What an illegal one does, the
+    game says.
+
+    After the end, `step({})` returns empty dictionaries, as is usual in
+    PettingZoo. A copy, by `copy.deepcopy` or `pickle`, goes on as the
+    original does, with the same random numbers.
 
     Args:
       game: the game.
@@ -76,7 +103,10 @@ def to_pettingzoo(game: Game) -> Any:
 
     Raises:
       ImportError: if PettingZoo is not installed.
-      TypeError: if `game` is none.
+      TypeError: if `game` is not a `Game`.
+      ValueError: if the game does not say the shape of its actions. By `step`:
+        before the first `reset`; if an agent has no action, or one that is
+        not in its space; if actions come of others, or after the end.
 
     Example:
       >>> environment = dice_tf.bridges.to_pettingzoo(dice_tf.games.CoinGame())
@@ -100,88 +130,6 @@ def _require_pettingzoo() -> None:
 
 
 def _episodes(make_environment: Callable[[], Any]) -> VectorEnvironment:
-    return Episodes(lambda: _Episode(make_environment()))
+    from dice_tf.bridges.zoo_episode import EpisodeMaker
 
-
-class _Episode:
-    """One episode of a `ParallelEnv`, by seat."""
-
-    def __init__(self, environment: Any):
-        from gymnasium.spaces import Box, Discrete, flatdim
-        from pettingzoo import ParallelEnv
-
-        if not isinstance(environment, ParallelEnv):
-            raise TypeError(
-                "`make_environment` must return a pettingzoo.ParallelEnv, as "
-                "the `parallel_env` of its modules do. Received: "
-                f"{environment!r}."
-            )
-        self._environment = environment
-        self._agents = list(environment.possible_agents)
-        self._spaces = [environment.observation_space(a) for a in self._agents]
-        self._actions = [environment.action_space(a) for a in self._agents]
-        for agent, space in zip(self._agents, self._actions, strict=True):
-            if not isinstance(space, (Box, Discrete)):
-                raise TypeError(
-                    "Actions must be a gymnasium.spaces.Discrete or Box. "
-                    f"Those of {agent!r} are {space}."
-                )
-        self.num_actions = tuple(
-            int(space.n) if isinstance(space, Discrete) else None
-            for space in self._actions
-        )
-        self.observation_shapes = tuple(
-            space.shape if isinstance(space, Box) else (flatdim(space),)
-            for space in self._spaces
-        )
-        self._zeros = [np.zeros(shape) for shape in self.observation_shapes]
-
-    def reset(self, seed: int) -> tuple[np.ndarray, ...]:
-        observations, _ = self._environment.reset(seed=seed)
-        return self._seats(observations)
-
-    def step(self, actions: tuple) -> tuple[tuple, tuple, bool]:
-        playing = set(self._environment.agents)
-        joint = {
-            agent: _native_action(space, action)
-            for agent, space, action in zip(
-                self._agents, self._actions, actions, strict=True
-            )
-            if agent in playing
-        }
-        observations, rewards, *_ = self._environment.step(joint)
-        return (
-            self._seats(observations),
-            tuple(float(rewards.get(agent, 0.0)) for agent in self._agents),
-            bool(self._environment.agents),
-        )
-
-    def close(self) -> None:
-        self._environment.close()
-
-    def _seats(self, observations: dict) -> tuple[np.ndarray, ...]:
-        return tuple(
-            _as_array(space, observations[agent])
-            if agent in observations
-            else zeros
-            for agent, space, zeros in zip(
-                self._agents, self._spaces, self._zeros, strict=True
-            )
-        )
-
-
-def _as_array(space: Any, observation: Any) -> np.ndarray:
-    from gymnasium.spaces import Box, flatten
-
-    if isinstance(space, Box):
-        return np.asarray(observation, np.float64)
-    return np.asarray(flatten(space, observation), np.float64)
-
-
-def _native_action(space: Any, action: np.ndarray) -> Any:
-    from gymnasium.spaces import Discrete
-
-    if isinstance(space, Discrete):
-        return int(space.start + action)
-    clipped = np.clip(np.reshape(action, space.shape), space.low, space.high)
-    return clipped.astype(space.dtype)
+    return Episodes(EpisodeMaker(make_environment))

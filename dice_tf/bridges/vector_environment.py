@@ -10,14 +10,20 @@ class VectorStep(NamedTuple):
     """What the players of `B` episodes see after a step.
 
     Attributes:
-      observations: one array per player, `[B, ...]`.
-      rewards: one array per player, `[B]`.
+      observations: one array per player, `[B, ...]`; of an episode that has
+        just ended its last ones, not the first ones of another.
+      rewards: one array per player, `[B]` or `[B, 1]`.
       continues: bool `[B]`, False once an episode has ended.
+      truncations: one array per player, bool `[B]`: where an episode ends,
+        whether it was cut off for this player rather than at an end of its
+        own, such as by a limit of time. Critics then say what would have
+        followed, see `dice_tf.objectives.DiCEObjective`. Empty: never.
     """
 
     observations: tuple[np.ndarray, ...]
     rewards: tuple[np.ndarray, ...]
     continues: np.ndarray
+    truncations: tuple[np.ndarray, ...] = ()
 
 
 class VectorEnvironment(abc.ABC):
@@ -31,10 +37,18 @@ class VectorEnvironment(abc.ABC):
       num_actions: for each player the number of its actions, or `None` where
         actions are not a finite set.
       observation_shapes: for each player the shape of one observation.
+      action_shapes: for each player the shape of one action, `()` where the
+        actions are a finite set. `None`, the default, says nothing: actions
+        that are not a finite set then come as the policy's head returns them.
+      action_bounds: for each player the least and the greatest action, two
+        arrays of the shape of an action; or `None` where there are none, as
+        for finite sets. `None`, the default: for nobody.
     """
 
     num_actions: tuple[int | None, ...]
     observation_shapes: tuple[tuple[int, ...], ...]
+    action_shapes: tuple[tuple[int, ...], ...] | None = None
+    action_bounds: tuple[tuple[Any, Any] | None, ...] | None = None
 
     @abc.abstractmethod
     def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -52,22 +66,38 @@ class VectorEnvironment(abc.ABC):
         """Plays one joint action in every episode.
 
         Args:
-          actions: one array per player, int32 `[B]`, or `[B, ...]` where
-            actions are not a finite set.
+          actions: one array per player, int32 `[B]`, or finite numbers
+            `[B, ...]` where actions are not a finite set.
         """
 
     def close(self) -> None:  # noqa: B027
         """Releases what the environment holds; nothing by default."""
 
 
+class EpisodeStep(NamedTuple):
+    """What the players of one episode see after a step.
+
+    Attributes:
+      observations: one array per player.
+      rewards: one number per player.
+      continues: False once the episode has ended.
+      truncations: one bool per player, or empty, as of `VectorStep`.
+    """
+
+    observations: tuple[np.ndarray, ...]
+    rewards: tuple[float, ...]
+    continues: bool
+    truncations: tuple[bool, ...] = ()
+
+
 class Episodes(VectorEnvironment):
     """Several environments that each run one episode, as one.
 
     Args:
-      make_one: makes an environment of one episode: an object with
-        `num_actions`, `observation_shapes`, `reset(seed) -> observations` and
-        `step(actions) -> (observations, rewards, continues)`, all tuples over
-        players, and `close()`. Made when needed, and used again.
+      make_one: makes an environment of one episode: an object with the
+        attributes of a `VectorEnvironment`, `reset(seed) -> observations`,
+        `step(actions) -> EpisodeStep` and `close()`. Made when needed, and
+        used again.
     """
 
     def __init__(self, make_one: Any):
@@ -76,8 +106,11 @@ class Episodes(VectorEnvironment):
         self._playing: list = []
         self._continues = np.zeros([0], bool)
         self._observations: list = []
-        self.num_actions = self._all[0].num_actions
-        self.observation_shapes = self._all[0].observation_shapes
+        first = self._all[0]
+        self.num_actions = first.num_actions
+        self.observation_shapes = first.observation_shapes
+        self.action_shapes = first.action_shapes
+        self.action_bounds = first.action_bounds
 
     def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
         while len(self._all) < len(seeds):
@@ -85,27 +118,33 @@ class Episodes(VectorEnvironment):
         self._playing = self._all[: len(seeds)]
         self._continues = np.ones([len(seeds)], bool)
         self._observations = [
-            own.reset(int(seed))
-            for own, seed in zip(self._playing, seeds, strict=True)
+            episode.reset(int(seed))
+            for episode, seed in zip(self._playing, seeds, strict=True)
         ]
         return _stack(self._observations)
 
     def step(self, actions: tuple[np.ndarray, ...]) -> VectorStep:
-        rewards = np.zeros([len(self.num_actions), len(self._playing)])
-        for b, own in enumerate(self._playing):
+        shape = [len(self.num_actions), len(self._playing)]
+        rewards, truncations = np.zeros(shape), np.zeros(shape, bool)
+        for b, episode in enumerate(self._playing):
             # What has ended stays as it was.
             if self._continues[b]:
-                self._observations[b], rewards[:, b], self._continues[b] = (
-                    own.step(tuple(action[b] for action in actions))
-                )
+                after = episode.step(tuple(action[b] for action in actions))
+                self._observations[b] = after.observations
+                self._continues[b] = after.continues
+                rewards[:, b] = after.rewards
+                truncations[:, b] = after.truncations or False
         return VectorStep(
-            _stack(self._observations), tuple(rewards), self._continues.copy()
+            _stack(self._observations),
+            tuple(rewards),
+            self._continues.copy(),
+            tuple(truncations),
         )
 
     def close(self) -> None:
-        for own in self._all:
-            own.close()
+        for episode in self._all:
+            episode.close()
 
 
 def _stack(observations: list) -> tuple[np.ndarray, ...]:
-    return tuple(np.stack(own) for own in zip(*observations, strict=True))
+    return tuple(np.stack(seat) for seat in zip(*observations, strict=True))

@@ -40,8 +40,13 @@ class WorkerEnvironment(VectorEnvironment):
             self._connections.append(here)
             self._processes.append(process)
         self._bounds: Sequence[int] = ()
-        spaces = [self._receive(own) for own in self._connections]
-        self.num_actions, self.observation_shapes = spaces[0]
+        spaces = [self._receive(one) for one in self._connections]
+        (
+            self.num_actions,
+            self.observation_shapes,
+            self.action_shapes,
+            self.action_bounds,
+        ) = spaces[0]
 
     def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
         shares = np.array_split(seeds, len(self._connections))
@@ -56,6 +61,7 @@ class WorkerEnvironment(VectorEnvironment):
             _join([part.observations for part in parts]),
             _join([part.rewards for part in parts]),
             np.concatenate([part.continues for part in parts]),
+            _join([part.truncations for part in parts]),
         )
 
     def close(self) -> None:
@@ -63,6 +69,13 @@ class WorkerEnvironment(VectorEnvironment):
             connection.close()
         for process in self._processes:
             process.join()
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError(
+            "A game that is played in worker processes cannot be copied or "
+            "pickled, since its episodes lie with them. Make it anew, or play "
+            "in this process, with num_workers=0."
+        )
 
     def _ask(self, method: str, arguments: Sequence[Any]) -> list:
         """Lets all processes work at the same time."""
@@ -79,7 +92,14 @@ class WorkerEnvironment(VectorEnvironment):
 
     @staticmethod
     def _receive(connection: Any) -> Any:
-        kind, content = connection.recv()
+        try:
+            kind, content = connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(
+                "A worker process ended without an answer. What makes the "
+                "environments must be found there by its name: a function of "
+                "a module that can be imported."
+            ) from error
         if kind == _ERROR:
             raise RuntimeError(f"A worker process failed: {content}")
         return content
@@ -99,14 +119,19 @@ def _context() -> Any:
 
 
 def _join(parts: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    return tuple(np.concatenate(own) for own in zip(*parts, strict=True))
+    return tuple(np.concatenate(share) for share in zip(*parts, strict=True))
 
 
 def _serve(connection: Any, make_environment: Callable) -> None:
     """What a process does until its connection closes."""
     try:
         environment = make_environment()
-        answer = (environment.num_actions, environment.observation_shapes)
+        answer = (
+            environment.num_actions,
+            environment.observation_shapes,
+            environment.action_shapes,
+            environment.action_bounds,
+        )
         connection.send((_RESULT, answer))
         while True:
             method, argument = connection.recv()

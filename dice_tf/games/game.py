@@ -38,6 +38,9 @@ class Game(abc.ABC):
       is_compilable: whether XLA can compile it, as it can all that TensorFlow
         computes; False where Python code makes the steps.
       action_shapes: for each player the shape of one action.
+      action_bounds: for each player the least and the greatest action, two
+        arrays of the shape of an action, where the game has such bounds, else
+        `None`.
     """
 
     is_compilable: bool = True
@@ -51,6 +54,11 @@ class Game(abc.ABC):
     def action_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Numbers by default; games with other actions override this."""
         return ((),) * self.num_players
+
+    @property
+    def action_bounds(self) -> tuple[tuple[Any, Any] | None, ...]:
+        """None by default; games with other actions override this."""
+        return (None,) * self.num_players
 
     def legal_actions(
         self, observations: Any, player_id: int

@@ -114,3 +114,117 @@ def test_games_without_tensors_are_refused():
     )
     with pytest.raises(ValueError, match="Those of 'blind' do not"):
         from_open_spiel(game)
+
+
+STAGE = [[[1.0, 2.0, -3.0], [4.5, 5.0, 6.0]], [[6.0, 5.0, 4.0], [3.0, 2.5, 1]]]
+
+
+def test_repeated_games_may_be_made_of_game_objects():
+    stage = pyspiel.create_matrix_game(*STAGE)
+    repeated = pyspiel.create_repeated_game(stage, {"num_repetitions": 7})
+    game = from_open_spiel(repeated)
+    assert isinstance(game, dice_tf.games.FiniteGame)
+    assert game.episode_length == 7 and game.num_actions == (2, 3)
+    ours = dice_tf.games.iterated_matrix_game(STAGE, 7)
+    np.testing.assert_array_equal(game.rewards, ours.rewards)
+    np.testing.assert_array_equal(game.transitions, ours.transitions)
+    assert from_open_spiel(repeated, 3).episode_length == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: "repeated_game(stage_game=matrix_sh(),num_repetitions=5)",
+        lambda: pyspiel.load_game(
+            "repeated_game(stage_game=matrix_sh(),num_repetitions=5)"
+        ),
+        lambda: pyspiel.create_repeated_game(
+            "matrix_sh", {"num_repetitions": 5}
+        ),
+        lambda: pyspiel.create_repeated_game(
+            pyspiel.load_game("matrix_sh"), {"num_repetitions": 5}
+        ),
+        lambda: pyspiel.create_repeated_game(
+            pyspiel.load_game("matrix_sh"),
+            {"num_repetitions": 5, "enable_infostate": True},
+        ),
+    ],
+)
+def test_repeated_games_of_every_origin_are_the_same(make):
+    game = from_open_spiel(make())
+    np.testing.assert_array_equal(
+        game.rewards, from_open_spiel("matrix_sh").rewards
+    )
+    assert game.episode_length == 5
+
+
+def test_repeated_games_of_three_players_are_understood():
+    repeated = pyspiel.create_repeated_game(
+        "matching_pennies_3p", {"num_repetitions": 4}
+    )
+    np.testing.assert_array_equal(
+        from_open_spiel(repeated).rewards,
+        from_open_spiel("matching_pennies_3p").rewards,
+    )
+
+
+def test_a_longer_memory_than_one_round_is_refused():
+    text = "repeated_game(stage_game=matrix_pd(),num_repetitions=5,recall=2)"
+    with pytest.raises(ValueError, match="must have recall=1.*Received: reca"):
+        from_open_spiel(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["matrix_pd", "goofspiel(num_cards=3)", "matching_pennies_3p"]
+)
+def test_a_length_of_zero_is_refused(text):
+    with pytest.raises(ValueError, match="`episode_length` must be at least 1"):
+        from_open_spiel(text, 0)
+
+
+def simultaneous_games():
+    return [
+        kind.short_name
+        for kind in pyspiel.registered_games()
+        if kind.dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS
+        and kind.default_loadable
+        and not kind.short_name.startswith("python_")
+    ]
+
+
+@pytest.mark.parametrize("name", simultaneous_games())
+def test_every_simultaneous_game_is_played_or_refused(name):
+    if name == "blotto":
+        with pytest.raises(ValueError, match="512 joint.*4356 of 'blotto'"):
+            from_open_spiel(name)
+        name = "blotto(coins=4)"
+    game = from_open_spiel(name)
+    state, _ = game.reset(SEED, 2)
+    for action in range(3):
+        actions = tuple(
+            tf.constant([0, min(action, size - 1)]) for size in game.num_actions
+        )
+        state, after = game.step(state, actions, SEED)
+    assert len(after.rewards) == game.num_players
+    assert np.all(np.isfinite(after.rewards))
+
+
+@pytest.mark.parametrize(
+    ("game", "error", "message"),
+    [
+        ("nonsense", ValueError, "OpenSpiel says: Unknown game 'nonsense'"),
+        ("nfg_game", ValueError, "Received: 'nfg_game'. OpenSpiel says: map"),
+        ("mfg_garnet", ValueError, "dynamics of 'mfg_garnet' are MEAN_FIELD"),
+        (3, TypeError, "`game` must be a pyspiel.Game or a string that names"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(game, error, message):
+    with pytest.raises(error, match=message):
+        from_open_spiel(game)
+
+
+def test_games_that_other_processes_cannot_load_are_refused(monkeypatch):
+    game = pyspiel.load_game("goofspiel(num_cards=3)")
+    monkeypatch.setattr("pickle.dumps", lambda game: b"nothing")
+    with pytest.raises(ValueError, match="do not make 'goofspiel.*num_workers"):
+        from_open_spiel(game, num_workers=1)

@@ -8,7 +8,7 @@ import dice_tf
 from dice_tf.bridges import PythonGame
 from dice_tf.policies.actor import Actor
 from dice_tf.rollout import sample_trajectory
-from tests.bridges.environments import Counting, Fragile
+from tests.bridges.environments import Counting, Fragile, vanishing
 
 SEED = tf.constant([3, 4])
 LENGTH = 4
@@ -161,3 +161,222 @@ def test_xla_is_refused_where_python_plays(game):
 def test_arguments_out_of_their_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         PythonGame(Counting, **arguments)
+
+
+class Odd(Counting):
+    """As `Counting`, but for what a test puts in."""
+
+    num_actions = (3, None)
+
+    def reset(self, seeds):
+        self.actions = []
+        return super().reset(seeds)
+
+    def step(self, actions):
+        self.actions.append(actions)
+        return self.change(super().step(actions))
+
+    def change(self, after):
+        return after
+
+
+def odd(change):
+    return type("Changed", (Odd,), {"change": lambda self, x: change(self, x)})
+
+
+def steps_of(make, num_steps=3, actions=None, dtype="float32", batch_size=2):
+    """Plays; the first episode ends after the first step."""
+    game = PythonGame(make, LENGTH, dtype=dtype)
+    state, _ = game.reset(SEED, batch_size)
+    steps = []
+    for t in range(num_steps):
+        chosen = actions or (
+            tf.constant([2 if t == 0 else 1, 1]),
+            tf.constant([0.5, 0.25], game.dtype),
+        )
+        state, after = game.step(state, chosen, SEED)
+        steps.append(after)
+    return game, steps
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        (
+            "rewards",
+            [1.0, np.nan],
+            ValueError,
+            "reward of player 1 at step 1 mu",
+        ),
+        ("rewards", [0.0, np.inf], ValueError, "Received in episode 1: inf"),
+        ("rewards", [1.0, 1e39], ValueError, "must be finite in float32"),
+        ("rewards", [1.0], ValueError, r"must have shape \(2,\). Received sh"),
+        ("rewards", [[1.0, 2.0]], ValueError, r"must have shape \(2,\). Rece"),
+        ("rewards", ["1", "2"], TypeError, "must consist of real numbers"),
+        ("rewards", None, TypeError, "player 1 at step 1 must consist of real"),
+        (
+            "observations",
+            [[0.0], [np.nan]],
+            ValueError,
+            "observation of player 1 at step 1 must be finite.*episode 1",
+        ),
+        (
+            "observations",
+            [[0.0, 1.0], [0.0, 1.0]],
+            ValueError,
+            r"must have shape \(2, 1\). Received shape \(2, 2\)",
+        ),
+        ("observations", [["x"], ["y"]], TypeError, "must consist of real"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, value, error, message):
+    def change(environment, after):
+        if environment.time == 2:
+            values = list(getattr(after, name))
+            values[1] = value
+            after = after._replace(**{name: tuple(values)})
+        return after
+
+    with pytest.raises(error, match=message):
+        steps_of(odd(change))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"rewards": np.zeros([2, 2])},
+            ValueError,
+            "with one array of rewards",
+        ),
+        (
+            {"rewards": (np.zeros(2),)},
+            ValueError,
+            "per player, 2. Received 1 a",
+        ),
+        (
+            {"observations": {}},
+            ValueError,
+            "with one array of observations per player, 2. Received a dict at",
+        ),
+        (
+            {"continues": True},
+            ValueError,
+            r"`continues` at step 0 must have shape \(2,\). Received",
+        ),
+        (
+            {"continues": np.array([0.5, 1.0])},
+            ValueError,
+            "`continues` at step 0 must be True or False in every episode",
+        ),
+        (
+            {"continues": [None, True]},
+            TypeError,
+            "must consist of real numbers",
+        ),
+    ],
+)
+def test_steps_of_another_form_are_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        steps_of(odd(lambda environment, after: after._replace(**changes)))
+
+
+def test_first_observations_must_fit_too():
+    class Wrong(Counting):
+        def reset(self, seeds):
+            first, second = super().reset(seeds)
+            return first, np.full_like(second, np.nan, float)
+
+    with pytest.raises(ValueError, match="player 1 after a reset must be fini"):
+        PythonGame(Wrong, LENGTH).reset(SEED, 2)
+
+
+@pytest.mark.parametrize("padding", [np.nan, np.inf, -7.0])
+def test_what_lies_behind_the_end_of_an_episode_does_not_count(padding):
+    def change(environment, after):
+        # The first episode is over after the first step.
+        rewards = [x.astype(np.float64) for x in after.rewards]
+        observations = [x.astype(np.float64) for x in after.observations]
+        if environment.time > 1:
+            for x in rewards:
+                x[0] = padding
+        for x in observations:
+            x[0] = padding
+        return after._replace(
+            rewards=tuple(rewards), observations=tuple(observations)
+        )
+
+    _, steps = steps_of(odd(change))
+    rewards = np.array([step.rewards for step in steps])
+    np.testing.assert_array_equal(rewards[:, 0], [[2, 1], [0, 1], [0, 1]])
+    np.testing.assert_array_equal(rewards[:, 1], -rewards[:, 0])
+    np.testing.assert_array_equal(
+        [step.discounts for step in steps], [[0, 1], [0, 1], [0, 1]]
+    )
+    for step in steps:
+        for observation in step.observations:
+            assert np.all(np.isfinite(observation))
+
+
+def test_rewards_and_flags_may_have_an_axis_of_one():
+    def change(environment, after):
+        return after._replace(
+            rewards=tuple(x[:, np.newaxis] for x in after.rewards),
+            continues=after.continues[:, np.newaxis].astype(np.int32),
+        )
+
+    for x, y in zip(
+        *(steps_of(make)[1] for make in (Odd, odd(change))), strict=True
+    ):
+        assert_same(x, y)
+
+
+@pytest.mark.parametrize("action", [3, -1])
+def test_actions_out_of_their_range_are_refused(action):
+    actions = tf.constant([0, action]), tf.constant([0.5, 0.5])
+    message = "player 0 must be whole numbers from 0 to 2. Received"
+    with pytest.raises(ValueError, match=message):
+        steps_of(Odd, actions=actions)
+    with pytest.raises(ValueError, match="player 0 must be whole numbers"):
+        steps_of(Odd, actions=(tf.constant([1.0, 1.7]), actions[1]))
+    with pytest.raises(ValueError, match=r"player 0 must have shape \(2,\)"):
+        steps_of(Odd, actions=(tf.constant([1]), actions[1]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_real_action_that_is_not_finite_makes_rewards_nan(value):
+    actions = tf.constant([1, 1]), tf.constant([0.5, value])
+    game, steps = steps_of(Odd, num_steps=2, actions=actions)
+    for step in steps:
+        for reward, sign in zip(step.rewards, (1, -1), strict=True):
+            np.testing.assert_array_equal(reward, [sign, np.nan])
+    (environment,) = game._environments
+    np.testing.assert_array_equal(environment.actions[0][1], [0.5, 0.0])
+
+
+def test_a_state_can_be_stepped_once(game):
+    ones = tuple(tf.ones([2], tf.int32) for _ in range(2))
+    first, _ = game.reset(SEED, 2)
+    state, _ = game.step(first, ones, SEED)
+    with pytest.raises(ValueError, match="The state of step 0 was stepped bef"):
+        game.step(first, ones, SEED)
+    with pytest.raises(ValueError, match="must be stepped with as many. Recei"):
+        part = tf.nest.map_structure(lambda x: x[:1], state)
+        game.step(part, tuple(x[:1] for x in ones), SEED)
+    for _ in range(LENGTH - 1):
+        state, _ = game.step(state, ones, SEED)
+    with pytest.raises(ValueError, match="the 4 steps of its play are over"):
+        game.step(state, ones, SEED)
+
+
+def test_one_environment_for_all_plays_is_refused():
+    environment = Counting()
+    game = PythonGame(lambda: environment, LENGTH)
+    game.reset(SEED, 2)
+    with pytest.raises(ValueError, match="must make a new environment at each"):
+        game.reset(SEED, 2)
+
+
+def test_workers_that_vanish_are_noticed():
+    with pytest.raises(RuntimeError, match="process ended without an answer"):
+        PythonGame(vanishing, LENGTH, num_workers=1)
