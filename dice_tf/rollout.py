@@ -110,7 +110,14 @@ def _sample_general(
         actions, memories = act_all(observations, memories, step)
         before = state if keeps_states else ()
         state, after = game.step(state, actions, own_seed(keys[-1][step]))
-        rows = (observations, actions, after.rewards, after.discounts, before)
+        rows = (
+            observations,
+            actions,
+            after.rewards,
+            after.discounts,
+            before,
+            after.truncations,
+        )
         buffers = tf.nest.map_structure(
             lambda buffer, row: write_row(buffer, step, row), buffers, rows
         )
@@ -118,14 +125,21 @@ def _sample_general(
 
     actions, _ = act_all(first.observations, memories, tf.constant(0))
     before = state if keeps_states else ()
-    rows = (first.observations, actions, first.rewards, first.discounts, before)
+    rows = (
+        first.observations,
+        actions,
+        first.rewards,
+        first.discounts,
+        before,
+        first.truncations,
+    )
     buffers = tf.nest.map_structure(
         lambda row: tf.zeros([length, *row.shape], row.dtype), rows
     )
-    *_, (*played, states) = tf.while_loop(
+    *_, (*played, states, truncations) = tf.while_loop(
         lambda step, *_: step < length,
         play,
         (tf.constant(0), state, first.observations, memories, buffers),
         maximum_iterations=length,
     )
-    return Trajectory(*played, states if keeps_states else None)
+    return Trajectory(*played, states if keeps_states else None, truncations)

@@ -26,6 +26,10 @@ class Trajectory(NamedTuple):
       rewards: one tensor per player, `[T, B]`.
       discounts: `[T, B]`, 0 at the step that ended an episode early, else 1.
       states: int32 `[T, B]`, the states of a `FiniteGame`, else `None`.
+      truncations: one tensor per player, `[T, B]`: 1 at the step that ended
+        an episode early by cutting it off for this player. What the player
+        saw then is its observation of the step after. Empty, as by default:
+        never.
     """
 
     observations: tuple[tf.Tensor, ...]
@@ -33,6 +37,7 @@ class Trajectory(NamedTuple):
     rewards: tuple[tf.Tensor, ...]
     discounts: tf.Tensor
     states: tf.Tensor | None
+    truncations: tuple[tf.Tensor, ...] = ()
 
 
 def player_log_probs(

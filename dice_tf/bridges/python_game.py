@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.bridges.received import as_array, as_batch_flags, as_batches
 from dice_tf.bridges.vector_environment import VectorEnvironment, VectorStep
 from dice_tf.bridges.workers import WorkerEnvironment
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_per_player, check_whole_number
 from dice_tf.games.game import Game, TimeStep
 
 
@@ -53,7 +53,9 @@ class PythonGame(Game):
 
     An episode that ends early gets `discounts` of 0. What the environment
     returns for it after that does not count: its rewards are 0, and zeros
-    take the place of observations that are not finite.
+    take the place of observations that are not finite. Where the environment
+    says that an episode was cut off, its last observations are still used:
+    critics say by them what would have followed.
 
     Observations and rewards must be finite while an episode runs. If a player
     chooses an action that is NaN or infinite, as a policy does whose
@@ -151,6 +153,7 @@ class PythonGame(Game):
             self._shaped(observations, batch_size),
             (zeros,) * self.num_players,
             state.continues,
+            (zeros,) * self.num_players,
         )
 
     def step(
@@ -173,19 +176,24 @@ class PythonGame(Game):
             self._go_on(number)
             return self._read_step(f"at step {step}", after, runs, is_played)
 
-        types = [self.dtype] * (1 + 2 * self.num_players)
+        types = [self.dtype] * (1 + 3 * self.num_players)
         numbers = self._call(
             move,
             [state.session, state.step, state.continues, *actions],
             types,
         )
-        count = 1 + self.num_players
-        continues, *rewards = (
-            tf.ensure_shape(x, [batch_size]) for x in numbers[:count]
+        count = self.num_players
+        continues, *of_players = (
+            tf.ensure_shape(x, [batch_size]) for x in numbers[: 1 + 2 * count]
         )
-        observations = self._shaped(numbers[count:], batch_size)
+        observations = self._shaped(numbers[1 + 2 * count :], batch_size)
         state = PythonState(state.session, state.step + 1, continues)
-        return state, TimeStep(observations, tuple(rewards), continues)
+        return state, TimeStep(
+            observations,
+            tuple(of_players[:count]),
+            continues,
+            tuple(of_players[count:]),
+        )
 
     def close(self) -> None:
         """Ends the worker processes, and whatever the environments hold."""
@@ -234,14 +242,19 @@ class PythonGame(Game):
     def _read_step(
         self, when: str, after: VectorStep, runs: np.ndarray, is_played: Any
     ) -> list[np.ndarray]:
-        """Returns `continues`, rewards and observations, checked.
+        """Returns what a step brings, checked.
 
         Args:
           when: the step, as the end of a sentence.
           after: what the environment returned.
           runs: bool `[B]`, which episodes had not ended before.
           is_played: bool `[B]`, where the actions were finite.
+
+        Returns:
+          `continues`; one array of rewards, one of truncations and one of
+          observations per player.
         """
+        dtype = self.dtype.as_numpy_dtype
         continues = runs & as_batch_flags(
             f"`continues` {when}", after.continues, len(runs)
         )
@@ -251,20 +264,30 @@ class PythonGame(Game):
             after.rewards,
             [()] * self.num_players,
             runs,
-            self.dtype.as_numpy_dtype,
+            dtype,
         )
         rewards = [
-            np.where(runs, np.where(is_played, reward, np.nan), 0).astype(
-                reward.dtype
-            )
+            np.where(runs, np.where(is_played, reward, np.nan), 0).astype(dtype)
             for reward in rewards
         ]
+        truncations = after.truncations or [np.zeros_like(runs)] * len(rewards)
+        check_per_player("truncations", truncations, self.num_players)
+        truncations = [
+            as_batch_flags(
+                f"`truncations[{player_id}]` {when}", truncation, len(runs)
+            )
+            & (runs & ~continues)
+            for player_id, truncation in enumerate(truncations)
+        ]
         observations = self._read_observations(
-            when, after.observations, continues
+            when,
+            after.observations,
+            continues | np.any(truncations, axis=0),
         )
         return [
-            continues.astype(self.dtype.as_numpy_dtype),
+            continues.astype(dtype),
             *rewards,
+            *(truncation.astype(dtype) for truncation in truncations),
             *observations,
         ]
 

@@ -113,16 +113,20 @@ class GameEnvironment(ParallelEnv):
         self._state, after = self._step(self._state, joint, self._draw_seed())
         self._num_steps += 1
         is_over = bool(after.discounts[0] == 0)
-        is_cut = not is_over and self._num_steps == self.game.episode_length
+        is_last = self._num_steps == self.game.episode_length
+        is_cut = [bool(x[0]) for x in after.truncations]
+        if is_last and not is_over:
+            is_cut = [True] * len(agents)
+        cut_off = self._by_agent(is_cut or [False] * len(agents))
         rewards = self._by_agent([float(x[0]) for x in after.rewards])
         infos = self._infos(after)
-        if is_over or is_cut:
+        if is_over or is_last:
             self.agents = []
         return (
             self._observations(after),
             rewards,
-            dict.fromkeys(agents, is_over),
-            dict.fromkeys(agents, is_cut),
+            {agent: is_over and not cut_off[agent] for agent in agents},
+            cut_off,
             infos,
         )
 

@@ -14,11 +14,17 @@ class TimeStep(NamedTuple):
       rewards: one tensor per player, `[B]`; zeros after a reset.
       discounts: `[B]`: 1 while an episode runs, 0 once it has ended before
         its full length.
+      truncations: one tensor per player, `[B]`: 1 where an episode has just
+        ended (discount 0) because it was cut off for this player, not at an
+        end of its own; zeros after a reset. Critics then say what would have
+        followed, see `dice_tf.objectives.DiCEObjective`. Empty in all time
+        steps, as by default: never.
     """
 
     observations: tuple[tf.Tensor, ...]
     rewards: tuple[tf.Tensor, ...]
     discounts: tf.Tensor
+    truncations: tuple[tf.Tensor, ...] = ()
 
 
 class Game(abc.ABC):

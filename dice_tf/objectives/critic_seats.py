@@ -61,16 +61,57 @@ class SeatCritic:
         trajectory: Trajectory,
         discount: Any,
         td_lambda: float,
+        full_discount: float,
     ) -> tf.Tensor:
-        """Returns the mean squared error against lambda-returns, a scalar."""
+        """Returns the mean squared error against lambda-returns, a scalar.
+
+        Args:
+          weights: of the critic.
+          trajectory: what was played.
+          discount: scalar in [0, 1], or per step, `[T, B]`.
+          td_lambda: in [0, 1].
+          full_discount: scalar in [0, 1], where no episode ends.
+        """
         values = self(weights, trajectory)
         targets = lambda_returns(
-            trajectory.rewards[self._player_id],
+            bootstrapped_rewards(
+                trajectory, values, full_discount, self._player_id
+            ),
             values,
             discount=discount,
             lambda_=td_lambda,
         )
         return tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))
+
+
+def bootstrapped_rewards(
+    trajectory: Trajectory, values: tf.Tensor, discount: float, player_id: int
+) -> tf.Tensor:
+    """Returns rewards, and with them what was cut off, as a critic sees it.
+
+    `r_t + discount v_{t+1}` at a step that truncated the player's episode,
+    else `r_t`. As the last reward of the episode it has a part in its value,
+    in the targets of critics and in advantages, for every estimator alike. An
+    episode that is cut off by the length T of the game has no `v_T`: to the
+    game, it ends there.
+
+    Args:
+      trajectory: what was played.
+      values: `[T, B]`, the critic's values before each step.
+      discount: scalar in [0, 1].
+      player_id: whose.
+
+    Returns:
+      `[T, B]`, constant.
+    """
+    rewards = trajectory.rewards[player_id]
+    if not trajectory.truncations:
+        return rewards
+    values = tf.stop_gradient(values)
+    following = tf.concat([values[1:], tf.zeros_like(values[:1])], axis=0)
+    is_cut_off = trajectory.truncations[player_id] > 0.0
+    # What lies behind another end may not be finite.
+    return rewards + tf.where(is_cut_off, discount * following, 0.0)
 
 
 def seat_critics(

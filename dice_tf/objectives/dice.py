@@ -27,6 +27,16 @@ class DiCEObjective(SampledObjective):
     the joint log-probabilities. The play is held constant; gradients flow
     through the log-probabilities into all players' parameters.
 
+    In a game that tells episodes that were cut off from those that ended, see
+    `TimeStep.truncations`, critics say what would have followed: the reward
+    of the step t that truncated is `r_t + discount v(o_{t+1})`, with the
+    critic's value of what the player saw then, held constant, in the value,
+    its derivatives and the critics' targets. The errors of the critic then
+    bias them. Without critics a truncated episode counts as one that ended,
+    and so does one that reaches `episode_length` in either case: let that be
+    longer than the environment's own limit. Reported returns hold rewards
+    only.
+
     On N replicas, inside `strategy.run` of a `tf.distribute` strategy, each
     plays B / N of the episodes; values and derivatives of every order are
     those of the whole batch, the same on all replicas.

@@ -30,7 +30,8 @@ class FirstOrderBaselineObjective(SampledObjective):
       baseline: one of state values: `"state_values"`, `"bellman_values"`
         or `"critic"`, as of `DiCEObjective`.
       critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`.
+        needed by the baseline `"critic"`. They also say what would have
+        followed where an episode was cut off, as in `DiCEObjective`.
       critic_td_lambda, num_groups: as of `DiCEObjective`.
 
     Raises:

@@ -16,7 +16,10 @@ from dice_tf.objectives.baselines import (
     by_episode,
     check_baseline,
 )
-from dice_tf.objectives.critic_seats import seat_critics
+from dice_tf.objectives.critic_seats import (
+    bootstrapped_rewards,
+    seat_critics,
+)
 from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
@@ -119,7 +122,9 @@ class SampledObjective(GameObjective):
         The target of a step is its lambda-return with `critic_td_lambda`,
         held constant: with 1 the discounted return from it on, to the end of
         the episode (Monte Carlo); below 1 a mixture with what the critic
-        itself expects of later steps (TD(lambda)).
+        itself expects of later steps (TD(lambda)). At a step that truncated
+        the episode it is the reward and what the critic expects to follow; at
+        one that ended it, the reward alone.
 
         Args:
           critic_params: one list of tensors per player, the critics'
@@ -139,6 +144,7 @@ class SampledObjective(GameObjective):
                 play.trajectory,
                 self._discounts(play.trajectory),
                 self.critic_td_lambda,
+                self.discount,
             )
             for critic, own, params in zip(
                 self.critics, state.critics, critic_params, strict=True
@@ -156,6 +162,14 @@ class SampledObjective(GameObjective):
             self._baseline(trajectory, state, player_id)
             for player_id in range(self.num_players)
         ]
+        if self.baseline == CRITIC:
+            rewards = [
+                bootstrapped_rewards(
+                    trajectory, values, self.discount, player_id
+                )
+                for player_id, values in enumerate(baselines)
+            ]
+            trajectory = trajectory._replace(rewards=tuple(rewards))
         if self.num_groups == 1:
             values = self._estimates(weights, trajectory, baselines)
         else:

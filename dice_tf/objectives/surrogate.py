@@ -34,7 +34,8 @@ class SurrogateObjective(SampledObjective):
         unbiased, but for a small bias of `"bellman_values"`, and lower their
         variance.
       critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`.
+        needed by the baseline `"critic"`. They also say what would have
+        followed where an episode was cut off, as in `DiCEObjective`.
       tau: in [0, 1], of the generalised advantages; below 1 the baseline must
         be one of state values, whose errors then bias the derivatives.
       critic_td_lambda, num_groups: as of `DiCEObjective`.

@@ -37,6 +37,16 @@ class Counting(VectorEnvironment):
         return np.stack([time, number], axis=1), time[:, np.newaxis]
 
 
+class Cut(Counting):
+    """Ends are cuts for the second player where that plays 0."""
+
+    def step(self, actions):
+        after = super().step(actions)
+        return after._replace(
+            truncations=(np.zeros(len(self.seeds), bool), actions[1] == 0)
+        )
+
+
 class Fragile(Counting):
     """Breaks at its second step."""
 
