@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import (
+    check_flag,
     check_steps_per_epoch,
     check_whole_number,
 )
@@ -134,17 +135,22 @@ class Trainer(Runs):
           critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
-          steps_per_execution: number of steps of one compiled call. Of small
-            batches XLA makes one program of them all.
+          steps_per_execution: number of steps of one compiled call, at least
+            1. Of small batches XLA makes one program of them all.
 
         Raises:
-          TypeError, ValueError: if the optimisers do not fit the players.
+          TypeError, ValueError: if the optimisers do not fit the players, or
+            another argument is of the wrong kind.
         """
+        steps_per_execution = check_whole_number(
+            "steps_per_execution", steps_per_execution, 1
+        )
+        run_eagerly = check_flag("run_eagerly", run_eagerly)
+        compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._team.use_optimizers(optimizer, critic_optimizer, critic_passes)
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers
-        compiles = self.replicas.jit(self._team.compiles(jit_compile))
         self._jit_step = compiles and not run_eagerly
         self.steps_per_program = 1
         if self._jit_step and fit_one_program(
