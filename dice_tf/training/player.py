@@ -74,20 +74,6 @@ class Player(keras.layers.Layer):
             ),
         )
 
-    def write_run(self, run: tf.Tensor, policy: keras.Model) -> None:
-        """Writes one run's parameters to the player's policy.
-
-        Args:
-          run: integer scalar.
-          policy: the model; left alone if the player does not learn.
-        """
-        if not self.trainable:
-            return
-        for variable, stacked in zip(
-            policy.trainable_variables, self.params, strict=True
-        ):
-            variable.assign(tf.gather(stacked, run))
-
     def assign_learner_state(self, state: Any) -> None:
         """Stores what the learner remembers, tensors `[num_seeds, ...]`."""
         for variable, value in zip(
