@@ -30,8 +30,8 @@ class LoadedModel:
       stacked: Keras variables `[num_seeds, ...]`, one for each trainable
         variable of the model.
       learns: whether the model is trained.
-      is_shared: whether all runs have the parameters of the model, since its
-        player stands still.
+      is_shared: whether what is set on the model is meant for all runs.
+      is_shown: whether the loaded run is written to the model.
 
     Attributes:
       variables: the model's trainable variables.
@@ -49,10 +49,12 @@ class LoadedModel:
         *,
         learns: bool,
         is_shared: bool,
+        is_shown: bool = True,
     ):
         self.variables = list(model.trainable_variables)
         self.is_shared = is_shared
         self._learns = learns
+        self._is_shown = is_shown
         self._name = name
         self._model = model
         self._stacked = list(stacked)
@@ -69,7 +71,8 @@ class LoadedModel:
 
     def claim(self) -> None:
         """Remembers that this trainer is the one that writes to the model."""
-        _WRITERS[self._model] = self._written
+        if self._is_shown:
+            _WRITERS[self._model] = self._written
 
     def write(self, run: tf.Tensor) -> None:
         """Writes a run to the model.
@@ -77,6 +80,8 @@ class LoadedModel:
         Args:
           run: integer scalar.
         """
+        if not self._is_shown:
+            return
         for variable, stacked, written in zip(
             self.variables, self._stacked, self._written, strict=True
         ):
@@ -103,6 +108,24 @@ class LoadedModel:
                 takes &= tf.equal(tf.range(held.shape[0]), run)
                 takes = tf.reshape(takes, [-1] + [1] * value.shape.rank)
             stacked.assign(tf.where(takes, tf.cast(value, held.dtype), held))
+            written.assign(value)
+
+    def check_separate(self, models: Sequence["LoadedModel"]) -> None:
+        """Raises if another model has a variable of this one.
+
+        Raises:
+          ValueError: if layers are shared.
+        """
+        mine = {id(variable) for variable in self.variables}
+        for model in models:
+            for variable in model.variables:
+                if model is not self and id(variable) in mine:
+                    raise ValueError(
+                        f"`{self._name}` and `{model._name}` share the "
+                        f"variable {variable.path!r}. The trainer would train "
+                        "two copies of it, of which the model can hold one. "
+                        "Give each of them layers of its own."
+                    )
 
     def check(self) -> None:
         """Raises if the model cannot be trained, or is not what it was.
@@ -127,6 +150,8 @@ class LoadedModel:
 
 class LoadedModels:
     """The policies and critics of an objective, which hold the loaded run.
+
+    Models that learners fit are read as well, and never written.
 
     Args:
       objective: whose policies and critics; it may have none.
@@ -154,12 +179,18 @@ class LoadedModels:
             LoadedModel(
                 f"policies[{player_id}]",
                 policy,
-                players[player_id].params,
-                learns=learners[player_id] is not None,
-                is_shared=learners[player_id] is None and not has_given_params,
+                player.params,
+                learns=learner is not None,
+                is_shared=learner is None and not has_given_params,
             )
-            for player_id, policy in enumerate(
-                getattr(objective, "policies", ())
+            for player_id, (policy, player, learner) in enumerate(
+                # Functions have no policies.
+                zip(
+                    getattr(objective, "policies", ()),
+                    players,
+                    learners,
+                    strict=False,
+                )
             )
         ]
         critics = [
@@ -174,7 +205,13 @@ class LoadedModels:
                 getattr(objective, "critics", ())
             )
         ]
-        self._models = [*policies, *critics]
+        for own in critics:
+            own.check_separate([*policies, *critics])
+        self._models = [
+            *policies,
+            *critics,
+            *_fitted_models(players, learners, [*policies, *critics]),
+        ]
 
     def check(self) -> None:
         """Raises if a model cannot be trained, or is not what it was."""
@@ -207,6 +244,33 @@ class LoadedModels:
         self.write()
         for own in self._models:
             own.claim()
+
+
+def _fitted_models(
+    players: Sequence[Player],
+    learners: Sequence[Learner | None],
+    trained: Sequence[LoadedModel],
+) -> list[LoadedModel]:
+    """Returns the models that learners fit, to be read and not written.
+
+    What training itself writes to a model is not set by the user: models that
+    are policies or critics of the objective, too, are left out.
+    """
+    written = {id(variable) for own in trained for variable in own.variables}
+    return [
+        LoadedModel(
+            fitted.name,
+            fitted.model,
+            fitted.params,
+            learns=True,
+            is_shared=True,
+            is_shown=False,
+        )
+        for player, learner in zip(players, learners, strict=True)
+        if learner is not None
+        for fitted in learner.fitted_models(player.learner_state)
+        if written.isdisjoint(map(id, fitted.model.trainable_variables))
+    ]
 
 
 def _differ(value: tf.Tensor, written: tf.Tensor) -> tf.Tensor:

@@ -74,6 +74,11 @@ class Player(keras.layers.Layer):
             ),
         )
 
+    @property
+    def learner_state(self) -> Any:
+        """What the learner remembers, a nest of Keras variables."""
+        return tf.nest.pack_sequence_as(self._memory_structure, self._memory)
+
     def assign_learner_state(self, state: Any) -> None:
         """Stores what the learner remembers, tensors `[num_seeds, ...]`."""
         for variable, value in zip(

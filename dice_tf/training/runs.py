@@ -41,11 +41,13 @@ class Runs(ReplicatedModel):
 
     @property
     def loaded_run(self) -> int:
-        """Number of the run whose parameters the policies hold."""
+        """Number of the run whose parameters policies and critics hold."""
         return int(self._models.run.numpy())
 
     def load_run(self, run: int) -> None:
-        """Makes the objective's policies hold, and follow, a run.
+        """Makes the objective's policies and critics hold, and follow, a run.
+
+        What was set on them before is taken into the run that they held.
 
         Args:
           run: number of the run, from 0.

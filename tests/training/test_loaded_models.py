@@ -374,6 +374,73 @@ def test_weights_that_are_set_on_critics_are_trained_from():
     assert_same(found, expected)
 
 
+def test_a_critic_has_layers_of_its_own():
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    observation = keras.Input((5,))
+    features = keras.layers.Dense(3, name="trunk")(observation)
+    policies = [
+        keras.Model(observation, keras.layers.Dense(1)(features)),
+        dice_tf.policies.tabular(game, 1),
+    ]
+    for critic in (
+        keras.Model(observation, keras.layers.Dense(1)(features)),
+        policies[0],
+    ):
+        critics = [dice_tf.critics.tabular_critic(game, 0), critic]
+        objective = dice_tf.objectives.DiCEObjective(
+            game, policies, 0.9, 4, "critic", critics
+        )
+        with pytest.raises(
+            ValueError,
+            match=r"`critics\[1\]` and `policies\[0\]` share .*trunk",
+        ):
+            dice_tf.Trainer(objective, [Naive(), Naive()])
+
+
+# --- Models of opponents ----------------------------------------------------
+
+
+def test_weights_that_are_set_on_models_of_opponents_are_fitted_from():
+    """In every run; what was fitted is not written to the model."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3, dtype="float64")
+    model = dice_tf.policies.tabular(game, 1)
+    learner = dice_tf.opponent_models.OpponentModelling(
+        Naive(), [None, model], learning_rate=0.0, num_steps=1
+    )
+    objective = dice_tf.objectives.DiCEObjective(
+        game, tabular_policies(game), 0.9, 4
+    )
+    trainer = trainer_of(objective, [learner, Naive()], num_seeds=2)
+    for value in OTHER:
+        model.set_weights([value])
+        fit(trainer)
+        state = trainer.players[0].state().learner_state
+        assert_same(state.params[1][0].numpy(), [value, value])
+        assert_same(model.get_weights(), [value])
+    measured = dice_tf.diagnostics.MeasuredShaping(learner)
+    trainer = trainer_of(objective, [measured, Naive()])
+    model.set_weights([OTHER[0]])
+    trainer.synchronize()
+    state = trainer.players[0].state().learner_state.learner
+    assert_same(state.params[1][0].numpy(), [OTHER[0]])
+
+
+def test_a_policy_that_serves_as_a_model_is_fitted_on_its_own():
+    """It starts from the policy, which moves on without it."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3, dtype="float64")
+    policies = tabular_policies(game)
+    start = policies[1].get_weights()[0]
+    learner = dice_tf.opponent_models.OpponentModelling(
+        Naive(), [None, policies[1]], learning_rate=0.0, num_steps=1
+    )
+    objective = dice_tf.objectives.DiCEObjective(game, policies, 0.9, 4)
+    trainer = trainer_of(objective, [learner, Naive()])
+    fit(trainer, 2)
+    assert np.abs(policies[1].get_weights()[0] - start).max() > 1e-3
+    state = trainer.players[0].state().learner_state
+    assert_same(state.params[1][0].numpy(), [start])
+
+
 # --- Several trainers -------------------------------------------------------
 
 
