@@ -33,8 +33,13 @@ class Trainer(Runs):
     one vectorised program; run r (from 0) draws its random numbers from
     `seed + r`, whatever the number of runs.
 
-    The policies of the objective always hold the parameters of one run: the
-    first, or that of the last call of `load_run`.
+    The policies and critics of the objective always hold the parameters of one
+    run, the loaded one: the first, or that of the last call of `load_run`.
+    Weights that are set on them (`policy.set_weights`, `load_weights`) are
+    taken into that run, and the next step starts from them; what optimisers
+    and learners remember stays, as in Keras. Those set on the policy of a
+    frozen player count in every run. Trainers that share policies take turns
+    if they have a single run; several runs are each trainer's own.
 
     Args:
       objective: what the players maximise.
@@ -61,6 +66,8 @@ class Trainer(Runs):
 
     Raises:
       TypeError, ValueError: if an argument does not fit the objective.
+      ValueError: if a model that learns has regularizers, constraints or
+        losses of its own, which would be ignored, or a critic shares layers.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
