@@ -63,6 +63,16 @@ def check_number(
     return float(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Returns `value` as a bool, or raises if it is not True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(
+            f"`{name}` must be True or False. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    return bool(value)
+
+
 def check_choice(name: str, value: Any, choices: Collection) -> Any:
     """Returns `value`, or raises if it is not one of `choices`."""
     if value not in choices:

@@ -224,6 +224,69 @@ def observation_spec(
     return tf.TensorSpec([None, *shape], dtype, "observation")
 
 
+def check_no_penalties(name: str, model: keras.Model) -> None:
+    """Raises if Keras' own training would penalise or constrain a model.
+
+    Args:
+      name: how the error names the model.
+      model: a model that is to be trained.
+
+    Raises:
+      ValueError: if a trainable variable has a regularizer or a constraint,
+        or a layer has an activity regularizer or adds losses.
+    """
+    for variable in model.trainable_variables:
+        for what, rule in (
+            ("regularizer", variable.regularizer),
+            ("constraint", variable.constraint),
+        ):
+            if rule is not None:
+                _refuse_penalty(
+                    name, model, f"{variable.path!r} has a {what}, {rule!r}"
+                )
+    for layer in model._flatten_layers():
+        if layer.activity_regularizer is not None:
+            _refuse_penalty(
+                name,
+                model,
+                f"its layer {layer.name!r} has an activity_regularizer, "
+                f"{layer.activity_regularizer!r}",
+            )
+    if _adds_losses(model):
+        _refuse_penalty(name, model, "it adds losses with `add_loss`")
+
+
+def _adds_losses(model: keras.Model) -> bool:
+    """Returns whether a call of the model adds losses, where it can be made."""
+    inputs = getattr(model, "inputs", None)
+    built = (model.get_build_config() or {}).get("input_shape")
+    if not inputs:
+        if built is None:
+            return bool(model.losses)
+        inputs = [tf.TensorSpec(built, model.variable_dtype)]
+    zeros = [
+        tf.zeros([size or 1 for size in own.shape], own.dtype) for own in inputs
+    ]
+    *_, losses = model.stateless_call(
+        [variable.value for variable in model.trainable_variables],
+        [variable.value for variable in model.non_trainable_variables],
+        zeros if len(zeros) > 1 else zeros[0],
+        return_losses=True,
+    )
+    return bool(losses)
+
+
+def _refuse_penalty(name: str, model: keras.Model, reason: str) -> None:
+    raise ValueError(
+        f"`{name}` ({model.name!r}) would be trained without what its layers "
+        f"ask for: {reason}. The players of a game move along directions of "
+        "their learners, to which Keras' penalties and constraints do not "
+        "belong. Build the model without it. To keep a policy random, use "
+        "the trainer's `entropy_coefficient`; to shrink weights, an "
+        "optimiser's `weight_decay`."
+    )
+
+
 def _waves(param: tf.Tensor) -> np.ndarray:
     """Returns numbers in [-1, 1] that repeat themselves nowhere."""
     return np.sin(1.0 + np.arange(param.shape.num_elements()))

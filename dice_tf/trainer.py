@@ -7,14 +7,17 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import (
+    check_flag,
     check_steps_per_epoch,
     check_whole_number,
 )
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
+from dice_tf.training.averages import callback_list, with_averages
 from dice_tf.training.compilation import fit_one_program
 from dice_tf.training.draws import choose_draw
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
+from dice_tf.training.loaded_models import LoadedModels
 from dice_tf.training.many_runs import map_steps
 from dice_tf.training.records import Curves, StepMeans, metric_names
 from dice_tf.training.runs import Runs
@@ -30,8 +33,13 @@ class Trainer(Runs):
     one vectorised program; run r (from 0) draws its random numbers from
     `seed + r`, whatever the number of runs.
 
-    The policies of the objective always hold the parameters of one run: the
-    first, or that of the last call of `load_run`.
+    The policies and critics of the objective always hold the parameters of one
+    run, the loaded one: the first, or that of the last call of `load_run`.
+    Weights that are set on them (`policy.set_weights`, `load_weights`) are
+    taken into that run, and the next step starts from them; what optimisers
+    and learners remember stays, as in Keras. Those set on the policy of a
+    frozen player count in every run. Trainers that share policies take turns
+    if they have a single run; several runs are each trainer's own.
 
     Args:
       objective: what the players maximise.
@@ -58,6 +66,8 @@ class Trainer(Runs):
 
     Raises:
       TypeError, ValueError: if an argument does not fit the objective.
+      ValueError: if a model that learns has regularizers, constraints or
+        losses of its own, which would be ignored, or a critic shares layers.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
@@ -103,11 +113,18 @@ class Trainer(Runs):
             initializer="zeros",
             trainable=False,
         )
-        self._loaded_run = tf.Variable(0, trainable=False, name="loaded_run")
+        has_given_params = not isinstance(initial_params, str)
+        self._starts_from_models = (
+            not has_given_params and initial_params == CURRENT
+        )
+        self._models = LoadedModels(
+            objective, self.players, self.learners, has_given_params
+        )
+        self._use_averages = False
         self._curves = Curves(self.num_seeds, num_players)
         self._means = StepMeans(metric_names(self.learners))
         self.built = True
-        self.load_run(0)
+        self._models.show()
 
     def compile(
         self,
@@ -128,24 +145,31 @@ class Trainer(Runs):
           optimizer: a Keras optimiser, or its name, for all players; or a
             list with one per player (`None` for a frozen one), each with a
             rate or a schedule. It ascends: it is handed the negative of each
-            direction.
+            direction. With `use_ema=True`, its averages take the place of
+            the parameters when `fit` ends, as in Keras.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
           critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
-          steps_per_execution: number of steps of one compiled call. Of small
-            batches XLA makes one program of them all.
+          steps_per_execution: number of steps of one compiled call, at least
+            1. Of small batches XLA makes one program of them all.
 
         Raises:
-          TypeError, ValueError: if the optimisers do not fit the players.
+          TypeError, ValueError: if the optimisers do not fit the players, or
+            another argument is of the wrong kind.
         """
+        steps_per_execution = check_whole_number(
+            "steps_per_execution", steps_per_execution, 1
+        )
+        run_eagerly = check_flag("run_eagerly", run_eagerly)
+        compiles = self._team.compiles(jit_compile)
         self._team.use_optimizers(optimizer, critic_optimizer, critic_passes)
+        self._use_averages = self._team.use_averages
         # Named so that Keras saves what they remember with the weights.
         self.player_optimizers = self._team.optimizers.optimizers
         self.critic_optimizers = self._team.critic_optimizers.optimizers
-        compiles = self.replicas.jit(self._team.compiles(jit_compile))
-        self._jit_step = compiles and not run_eagerly
+        self._jit_step = self.replicas.jit(compiles) and not run_eagerly
         self.steps_per_program = 1
         if self._jit_step and fit_one_program(
             self.objective, self.num_seeds, steps_per_execution
@@ -156,6 +180,8 @@ class Trainer(Runs):
             jit_compile=False,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
+            # No loss is scaled here, whatever Keras' global dtype policy is.
+            auto_scale_loss=False,
         )
 
     def fit(
@@ -197,12 +223,19 @@ class Trainer(Runs):
             validation_batch_size,
             validation_freq,
         )
+        if self._use_averages:
+            callbacks = with_averages(
+                callback_list(callbacks), self._team.critic_optimizers
+            )
+        dataset = self.replicas.dataset()
+        self._models.check()
+        self.synchronize()
         new = max(epochs - initial_epoch, 0) * steps
         self._curves.reserve(self.iterations + new)
         # A callback that restores sets it; Keras would keep it for ever.
         self._initial_epoch = None
-        return super().fit(
-            x=self.replicas.dataset(),
+        history = super().fit(
+            x=dataset,
             shuffle=False,
             epochs=epochs,
             steps_per_epoch=steps,
@@ -210,6 +243,8 @@ class Trainer(Runs):
             verbose=verbose,
             callbacks=callbacks,
         )
+        self.synchronize()
+        return history
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Moves all players, in every run, by the steps of one program."""
@@ -233,8 +268,9 @@ class Trainer(Runs):
             return tf.cast(returns, tf.float32)
 
         def update() -> tf.Tensor:
+            self._models.read()
             returns = map_steps(move, num_steps)
-            self._team.write_run(self._loaded_run)
+            self._models.write()
             return returns
 
         if self._jit_step:

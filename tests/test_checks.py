@@ -68,6 +68,13 @@ def test_a_choice_is_one_of_the_choices():
         checks.check_choice("mode", "b", ("a", None))
 
 
+def test_a_flag_is_true_or_false():
+    assert checks.check_flag("eager", np.bool_(True)) is True
+    for value in (1, 0, "False", None):
+        with pytest.raises(TypeError, match="`eager` must be True or False. R"):
+            checks.check_flag("eager", value)
+
+
 def test_per_player_arguments_become_tuples():
     assert checks.check_per_player("policies", [1, 2], 2) == (1, 2)
 

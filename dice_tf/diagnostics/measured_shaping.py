@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.diagnostics.shaping import OwnParametersOnly
-from dice_tf.learners.learner import Learner, LearnerStep
+from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
 
 
@@ -66,6 +66,9 @@ class MeasuredShaping(Learner):
 
     def metrics(self, state: MeasuredShapingState) -> tuple[tf.Tensor, ...]:
         return (state.share, *self.learner.metrics(state.learner))
+
+    def fitted_models(self, state: MeasuredShapingState) -> list[FittedModel]:
+        return self.learner.fitted_models(state.learner)
 
     def hoisted(self, states: MeasuredShapingState) -> "MeasuredShaping":
         own = copy.copy(self)

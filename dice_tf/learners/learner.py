@@ -4,6 +4,7 @@ import abc
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player, check_player_id
@@ -20,6 +21,21 @@ class LearnerStep(NamedTuple):
 
     direction: list[tf.Tensor]
     state: Any
+
+
+class FittedModel(NamedTuple):
+    """A model that a learner starts from and fits, and what it has made of it.
+
+    Attributes:
+      name: how errors name the model.
+      model: the model, which is not changed itself.
+      params: list of tensors or variables, like its trainable variables: a
+        part of what the learner remembers.
+    """
+
+    name: str
+    model: keras.Model
+    params: list[Any]
 
 
 class Learner(abc.ABC):
@@ -73,6 +89,18 @@ class Learner(abc.ABC):
         """
         del state
         return ()
+
+    def fitted_models(self, state: Any) -> list[FittedModel]:
+        """Returns the models that the learner fits, if there are any.
+
+        A trainer puts weights that are set on such a model in the place of
+        its parameters.
+
+        Args:
+          state: what the learner remembers, of tensors or variables.
+        """
+        del state
+        return []
 
     def hoisted(self, states: Any) -> "Learner":
         """Returns the learner for one step, with what all runs share computed.

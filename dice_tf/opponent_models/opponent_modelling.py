@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.derivatives import evaluation_seeds
-from dice_tf.learners.learner import Learner, LearnerStep
+from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.opponent_models.fitting import Schedule, fitting_rules
@@ -68,6 +68,8 @@ class OpponentModelling(Learner):
         a policy, of any architecture; `None` for the learner's own seat, and
         for opponents whose parameters it may read. The models start from
         their current weights, in every run, and are not changed themselves.
+        Weights that are set on one later, between two calls of `fit`, say,
+        take the place of what was fitted, in every run.
       learning_rate: of the fit: a number, or a schedule of
         `keras.optimizers.schedules` over iterations, from 0; the steps within
         one have the same rate. One for all models, or a list with one per
@@ -141,6 +143,16 @@ class OpponentModelling(Learner):
 
     def metrics(self, state: OpponentModelState) -> tuple[tf.Tensor, ...]:
         return (*state.metrics, *self.learner.metrics(state.learner))
+
+    def fitted_models(self, state: OpponentModelState) -> list[FittedModel]:
+        fitted = [
+            FittedModel(f"models[{seat}]", model, own)
+            for seat, (model, own) in enumerate(
+                zip(self.models, state.params, strict=True)
+            )
+            if model is not None
+        ]
+        return [*fitted, *self.learner.fitted_models(state.learner)]
 
     def hoisted(self, states: OpponentModelState) -> "OpponentModelling":
         own = copy.copy(self)

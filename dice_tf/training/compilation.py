@@ -1,6 +1,6 @@
 """What XLA compiles of a trainer: a step, some steps, or nothing."""
 
-from dice_tf.checks import check_choice
+from dice_tf.checks import check_choice, check_flag
 from dice_tf.objectives.objective import Objective
 
 AUTO = "auto"
@@ -16,10 +16,14 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
       jit_compile: what was asked for: True, False or "auto".
 
     Raises:
+      TypeError: if `jit_compile` is a number.
       ValueError: if XLA was asked for where Python code plays the game or a
         policy has memory, or `jit_compile` is none of these.
     """
     check_choice("jit_compile", jit_compile, (True, False, AUTO))
+    if jit_compile != AUTO:
+        # In Python, 1 and 1.0 equal True.
+        jit_compile = check_flag("jit_compile", jit_compile)
     if objective.has_memory:
         if jit_compile is True:
             raise ValueError(

@@ -74,19 +74,10 @@ class Player(keras.layers.Layer):
             ),
         )
 
-    def write_run(self, run: tf.Tensor, policy: keras.Model) -> None:
-        """Writes one run's parameters to the player's policy.
-
-        Args:
-          run: integer scalar.
-          policy: the model; left alone if the player does not learn.
-        """
-        if not self.trainable:
-            return
-        for variable, stacked in zip(
-            policy.trainable_variables, self.params, strict=True
-        ):
-            variable.assign(tf.gather(stacked, run))
+    @property
+    def learner_state(self) -> Any:
+        """What the learner remembers, a nest of Keras variables."""
+        return tf.nest.pack_sequence_as(self._memory_structure, self._memory)
 
     def assign_learner_state(self, state: Any) -> None:
         """Stores what the learner remembers, tensors `[num_seeds, ...]`."""

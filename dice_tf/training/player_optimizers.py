@@ -12,6 +12,25 @@ from dice_tf.training.joint_optimizer import JointOptimizer
 
 # They mix the entries of a variable, and with them the runs.
 _NOT_ELEMENTWISE = ("Adafactor", "Lamb", "Muon")
+# What they would do here is not what they are for. By name, since not every
+# version of Keras has them all.
+_REFUSED = {
+    "LossScaleOptimizer": (
+        "which undoes a scale of the loss that is differentiated. Directions "
+        "of learners are computed in float32 or float64, without such a "
+        "scale. Pass its inner optimiser"
+    ),
+    "MultiOptimizer": (
+        "which chooses by paths of variables. The trainer stacks the "
+        "variables of all runs, and they have other paths than those of the "
+        "policies. Pass a list with one optimiser per player"
+    ),
+    "Muon": (
+        "which orthogonalises matrices. The trainer stacks the matrices of "
+        "all runs, where it would fall back to AdamW. Pass "
+        "keras.optimizers.AdamW"
+    ),
+}
 
 
 class PlayerOptimizers:
@@ -31,7 +50,7 @@ class PlayerOptimizers:
     Raises:
       TypeError: if something is not an optimiser.
       ValueError: if there is not one per player, two are the same object, or
-        one would mix the runs.
+        one would mix the runs or do something else than what it is for.
     """
 
     def __init__(
@@ -62,6 +81,7 @@ class PlayerOptimizers:
                     "pass it without a list."
                 )
             own.build(learned)
+            _check_exclusions(name, own, learned)
             self.optimizers.append(own)
             self._groups.append((group, learned))
         if not self.optimizers:
@@ -84,9 +104,25 @@ class PlayerOptimizers:
                 return own
         return None
 
+    @property
+    def use_averages(self) -> bool:
+        """Whether an optimiser keeps averages, to be taken over at the end."""
+        return any(own.use_ema for own in self.optimizers)
+
+    def take_averages(self) -> None:
+        """Puts averages in the place of the variables that they are of."""
+        for own, (_, learned) in zip(
+            self.optimizers, self._groups, strict=True
+        ):
+            own.finalize_variable_values(learned)
+
     def joint(self) -> keras.optimizers.Optimizer:
-        """Returns the one optimiser, or what stands for several."""
-        if len(self.optimizers) == 1:
+        """Returns the one optimiser, or what stands for several.
+
+        An optimiser with averages does not stand for itself: Keras would hand
+        it all variables of the trainer to overwrite, those of critics, too.
+        """
+        if len(self.optimizers) == 1 and not self.use_averages:
             return self.optimizers[0]
         moved = [learned for _, learned in self._groups]
         return JointOptimizer(self.optimizers, moved)
@@ -125,6 +161,8 @@ def _apply(
 ) -> None:
     if learned:
         own = [x for player_id in group for x in gradients[player_id]]
+        # As Keras' own training step: `apply` divides by the scale again.
+        own = [optimizer.scale_loss(x) for x in own]
         # Keras sums over replicas what is already the same on all of them.
         optimizer.apply(on_first_replica(own), learned)
 
@@ -139,6 +177,10 @@ def _as_optimizer(
             f"`{name}` must be a Keras optimiser, its name, or a list with "
             f"one per player. Received: {optimizer!r}."
         )
+    kinds = [kind.__name__ for kind in type(optimizer).__mro__]
+    for kind, reason in _REFUSED.items():
+        if kind in kinds:
+            raise ValueError(f"`{name}` is a {kind}, {reason}.")
     if num_seeds > 1:
         for option in ("clipnorm", "global_clipnorm"):
             if getattr(optimizer, option, None) is not None:
@@ -147,10 +189,31 @@ def _as_optimizer(
                     "which would clip all runs together. Use the trainer's "
                     "`max_gradient_norm`, which clips each run by itself."
                 )
-        if type(optimizer).__name__ in _NOT_ELEMENTWISE:
+        if any(kind in kinds for kind in _NOT_ELEMENTWISE):
             raise ValueError(
                 f"`{name}` is {type(optimizer).__name__}, which would mix "
                 f"the {num_seeds} runs. Use an optimiser that acts on each "
                 "entry by itself, such as SGD or Adam, or a single run."
             )
     return optimizer
+
+
+def _check_exclusions(
+    name: str,
+    optimizer: keras.optimizers.Optimizer,
+    variables: Sequence[keras.Variable],
+) -> None:
+    """Raises if nothing is what was excluded from the decay of weights."""
+    is_asked = getattr(
+        optimizer, "_exclude_from_weight_decay", None
+    ) or getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    if optimizer.weight_decay is None or not is_asked:
+        return
+    if all(map(optimizer._use_weight_decay, variables)):
+        raise ValueError(
+            f"`{name}` excludes variables from weight decay, and moves none "
+            "of them. It moves the trainer's variables, which stack those of "
+            f"the policies: {[variable.path for variable in variables]}. "
+            "Exclude these, in `trainer.players`, by `var_list` or "
+            "`var_names`."
+        )

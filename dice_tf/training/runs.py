@@ -41,11 +41,13 @@ class Runs(ReplicatedModel):
 
     @property
     def loaded_run(self) -> int:
-        """Number of the run whose parameters the policies hold."""
-        return int(self._loaded_run.numpy())
+        """Number of the run whose parameters policies and critics hold."""
+        return int(self._models.run.numpy())
 
     def load_run(self, run: int) -> None:
-        """Makes the objective's policies hold, and follow, a run.
+        """Makes the objective's policies and critics hold, and follow, a run.
+
+        What was set on them before is taken into the run that they held.
 
         Args:
           run: number of the run, from 0.
@@ -54,8 +56,32 @@ class Runs(ReplicatedModel):
           ValueError: if there is no such run.
         """
         run = check_index("run", run, self.num_seeds, "runs")
-        self._loaded_run.assign(run)
-        self._team.write_run(self._loaded_run)
+        self.replicas.check_current()
+        self._models.take(self._follows_other_trainers)
+        self._models.run.assign(run)
+        self._models.show()
+
+    def synchronize(self) -> None:
+        """Makes the trainer and its models agree on the loaded run.
+
+        What was set on policies and critics is taken into the run that they
+        hold; what changed of the trainer's variables is written to them. The
+        trainer calls this wherever it reads or has changed either; call it to
+        read policies after variables of the trainer were assigned, or the
+        other way round.
+        """
+        self.load_run(self.loaded_run)
+
+    @property
+    def _follows_other_trainers(self) -> bool:
+        """Whether models that learn continue from what other trainers wrote.
+
+        A single run does, as Keras models that share layers: but for a first
+        start that was drawn or given. Many runs are the trainer's own.
+        """
+        return self.num_seeds == 1 and (
+            self._starts_from_models or self.iterations > 0
+        )
 
     def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
         """Returns the optimiser that moves a player, `None` without one.
@@ -114,11 +140,23 @@ class Runs(ReplicatedModel):
         except BaseException:
             put_back(self, before)
             raise
-        self._team.write_run(self._loaded_run)
+        self._models.show()
+
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
+        self.synchronize()
+        super().save_weights(*args, **kwargs)
 
     def set_weights(self, weights: Any) -> None:
         super().set_weights(weights)
-        self._team.write_run(self._loaded_run)
+        self._models.show()
+
+    def get_weights(self) -> list[np.ndarray]:
+        self.synchronize()
+        return super().get_weights()
+
+    def show_loaded_run(self) -> None:
+        """Makes the models hold the loaded run, whatever was set on them."""
+        self._models.show()
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)

@@ -39,6 +39,7 @@ def state_variables(trainer: keras.Model) -> list[keras.Variable]:
 
 def take_snapshot(trainer: keras.Model) -> Snapshot:
     """Returns copies of all that training changes."""
+    trainer.synchronize()
     return Snapshot(
         [variable.numpy() for variable in state_variables(trainer)],
         trainer.curves,
@@ -53,4 +54,4 @@ def put_back(trainer: keras.Model, snapshot: Snapshot) -> None:
     ):
         variable.assign(value)
     trainer.put_back_curves(snapshot.curves, coming)
-    trainer.load_run(trainer.loaded_run)
+    trainer.show_loaded_run()

@@ -72,6 +72,13 @@ class Team:
         """Returns whether XLA compiles the step, see `Trainer.compile`."""
         return is_compilable_step(self._objective, jit_compile)
 
+    @property
+    def use_averages(self) -> bool:
+        """Whether an optimiser keeps averages of what it moves."""
+        return (
+            self.optimizers.use_averages or self.critic_optimizers.use_averages
+        )
+
     def use_optimizers(
         self, optimizer: Any, critic_optimizer: Any, critic_passes: int
     ) -> None:
@@ -172,9 +179,3 @@ class Team:
                 self._num_seeds,
             )
             self.critic_optimizers.descend(gradients)
-
-    def write_run(self, run: tf.Tensor) -> None:
-        """Writes one run's parameters to the objective's policies."""
-        policies = getattr(self._objective, "policies", ())
-        for player, policy in zip(self.players, policies, strict=False):
-            player.write_run(run, policy)

@@ -13,6 +13,7 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
 from dice_tf.recurrent_models import has_memory
+from dice_tf.training.averages import callback_list, swaps_of
 
 # By name, one policy per seat, or what builds the one of a seat.
 Opponents = Mapping[str, Sequence[keras.Model | None] | Callable]
@@ -34,12 +35,19 @@ class Validation(keras.callbacks.Callback):
       opponents: as of `Trainer.evaluate`.
       batch_size: the same.
       every: number of epochs from one evaluation to the next.
+      swaps: callbacks that swap averages in, as they do in Keras while it
+        evaluates.
     """
 
     def __init__(
-        self, opponents: Opponents, batch_size: int | None, every: int
+        self,
+        opponents: Opponents,
+        batch_size: int | None,
+        every: int,
+        swaps: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__()
+        self._swaps = swaps
         self._opponents = opponents
         self._batch_size = batch_size
         self._every = every
@@ -49,7 +57,12 @@ class Validation(keras.callbacks.Callback):
         if (epoch + 1) % self._every and not self._is_first:
             return
         self._is_first = False
+        for swap in self._swaps:
+            swap.on_test_begin()
         returns = match_returns(self.model, self._opponents, self._batch_size)
+        for swap in self._swaps:
+            swap.on_test_end()
+        self.model.synchronize()
         logs.update((f"val_{name}", value) for name, value in returns.items())
 
 
@@ -157,13 +170,11 @@ def with_validation(
     """Returns the callbacks of a `fit`, the validation before the others."""
     if opponents is None:
         return callbacks
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks = callbacks.callbacks
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
+    callbacks = callback_list(callbacks)
     validation = Validation(
         seat_opponents(objective, opponents),
         check_size(batch_size),
         check_whole_number("validation_freq", freq, 1),
+        swaps_of(callbacks),
     )
-    return [validation, *(callbacks or ())]
+    return [validation, *callbacks]

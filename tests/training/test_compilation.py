@@ -74,3 +74,38 @@ def test_one_program_remembers_what_its_steps_do():
         np.testing.assert_allclose(
             own.numpy(), other.numpy(), rtol=1e-4, atol=1e-5, err_msg=own.path
         )
+
+
+@pytest.mark.parametrize(
+    "argument, values, error, message",
+    [
+        ("steps_per_execution", (-1, 0), ValueError, "must be at least 1"),
+        (
+            "steps_per_execution",
+            (True, None, 1.5, 2.0, "2", "auto"),
+            TypeError,
+            "must be a whole number",
+        ),
+        ("critic_passes", (0,), ValueError, "must be at least 1"),
+        ("critic_passes", (True, None), TypeError, "must be a whole number"),
+        ("run_eagerly", (1, "False", None), TypeError, "must be True or False"),
+        ("jit_compile", (1, 0.0), TypeError, "must be True or False"),
+        ("jit_compile", (None, "yes"), ValueError, "must be one of True, Fal"),
+    ],
+)
+def test_a_trainer_is_not_compiled_with_what_makes_no_sense(
+    argument, values, error, message
+):
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    objective = dice_tf.objectives.ExactObjective(
+        game, tabular_policies(game), 0.9
+    )
+    naive = dice_tf.learners.Naive()
+    trainer = dice_tf.Trainer(objective, [naive, naive])
+    for value in values:
+        with pytest.raises(error, match=f"`{argument}` {message}"):
+            trainer.compile("sgd", **{argument: value})
+    assert not trainer.compiled
+    trainer.compile("sgd", steps_per_execution=np.int64(2), jit_compile=False)
+    trainer.fit(steps_per_epoch=2, verbose=0)
+    assert trainer.iterations == 2

@@ -120,11 +120,88 @@ TWICE = keras.optimizers.SGD(0.1)
             ValueError,
             "`optimizer` is Lamb, which would mix the 2 runs",
         ),
+        (
+            type("OfMine", (keras.optimizers.Lamb,), {})(),
+            ValueError,
+            "`optimizer` is OfMine, which would mix the 2 runs",
+        ),
     ],
 )
 def test_optimizers_that_do_not_fit_are_refused(optimizer, error, message):
     with pytest.raises(error, match=message):
         PlayerOptimizers("optimizer", optimizer, variables_of(stacked(2)), 2)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2])
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (
+            lambda: keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.SGD(1.0)
+            ),
+            "is a LossScaleOptimizer, .* Pass its inner optimiser",
+        ),
+        (
+            lambda: keras.optimizers.MultiOptimizer(
+                keras.optimizers.OptimizerMap(keras.optimizers.SGD(1.0))
+            ),
+            "is a MultiOptimizer, .* Pass a list with one optimiser per player",
+        ),
+        (keras.optimizers.Muon, "is a Muon, .* Pass keras.optimizers.AdamW"),
+    ],
+)
+def test_optimizers_that_would_do_something_else_are_refused(
+    build, message, num_seeds
+):
+    for name in ("optimizer", "critic_optimizer"):
+        variables = variables_of(stacked(num_seeds))
+        with pytest.raises(ValueError, match=f"`{name}` {message}"):
+            PlayerOptimizers(name, build(), variables, num_seeds)
+        with pytest.raises(ValueError, match=f"`{name}` {message}"):
+            PlayerOptimizers(name, ["sgd", build()], variables, num_seeds)
+
+
+def test_a_fixed_scale_of_the_loss_changes_nothing():
+    """As in Keras' training step, which multiplies by what is divided by."""
+    values = stacked(2)
+    variables = variables_of(values)
+    optimizers = PlayerOptimizers(
+        "optimizer",
+        keras.optimizers.SGD(0.5, loss_scale_factor=1024.0),
+        variables,
+        2,
+    )
+    directions = stacked(2, seed=1)
+    optimizers.ascend([[tf.constant(x) for x in own] for own in directions])
+    for own, start, direction in zip(
+        variables, values, directions, strict=True
+    ):
+        for variable, x, dx in zip(own, start, direction, strict=True):
+            np.testing.assert_allclose(
+                variable.numpy(), x + 0.5 * dx, rtol=1e-6
+            )
+
+
+def test_what_is_excluded_from_weight_decay_must_be_there():
+    variables = variables_of(stacked(1))
+    for exclusion in (
+        {"var_names": ["bias"]},
+        {"var_list": [keras.Variable(1.0)]},
+    ):
+        optimizer = keras.optimizers.AdamW(0.1)
+        optimizer.exclude_from_weight_decay(**exclusion)
+        with pytest.raises(
+            ValueError, match="excludes variables from weight d"
+        ):
+            PlayerOptimizers("optimizer", optimizer, variables, 1)
+    optimizer = keras.optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=variables[0])
+    optimizers = PlayerOptimizers("optimizer", optimizer, variables, 1)
+    before = [own[0].numpy() for own in variables]
+    optimizers.ascend([[tf.zeros(x.shape) for x in own] for own in variables])
+    np.testing.assert_allclose(variables[0][0].numpy(), before[0])
+    np.testing.assert_allclose(variables[1][0].numpy(), 0.5 * before[1])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Training on two replicas is training on one; what does not fit is refused."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -103,6 +105,40 @@ def test_a_trainer_made_in_a_scope_has_its_strategy():
     one = _trainer()
     _train(one)
     _assert_same(one, trainer)
+
+
+def test_weights_that_are_set_on_policies_count_on_all_replicas():
+    one, two = _trainer(critics=True), _trainer(mirrored(), critics=True)
+    table = [np.linspace(-1.0, 1.0, 5)[:, np.newaxis]]
+    for trainer in (one, two):
+        _train(trainer)
+        trainer.objective.policies[0].set_weights(table)
+        trainer.objective.critics[1].model.model.set_weights(table)
+        trainer.fit(verbose=0)
+    _assert_same(one, two)
+    for trainer in (one, two):
+        assert np.abs(trainer.players[0].params[0][0] - table[0]).max() < 0.01
+        for player, critic in zip(
+            trainer.players, trainer.objective.critics, strict=True
+        ):
+            np.testing.assert_array_equal(
+                critic.model.model.get_weights()[0],
+                np.asarray(player.critic_params[0])[0],
+            )
+
+
+def test_averages_are_taken_over_on_all_replicas():
+    one, two = _trainer(), _trainer(mirrored())
+    for trainer, scope in ((one, contextlib.nullcontext()), (two, None)):
+        with scope or mirrored().scope():
+            optimizer = keras.optimizers.SGD(0.5, use_ema=True)
+        _train(trainer, optimizer)
+    _assert_same(one, two)
+    for trainer in (one, two):
+        np.testing.assert_array_equal(
+            trainer.objective.policies[0].get_weights()[0],
+            np.asarray(trainer.players[0].params[0])[0],
+        )
 
 
 def test_weights_saved_without_a_strategy_continue_with_one(tmp_path):
