@@ -16,7 +16,12 @@ from dice_tf.training.compilation import fit_one_program
 from dice_tf.training.draws import choose_draw
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.many_runs import map_steps
-from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.records import (
+    Curves,
+    StepMeans,
+    metric_names,
+    nan_unless_finite,
+)
 from dice_tf.training.runs import Runs
 from dice_tf.training.steps import StepSeeds, player_rules
 from dice_tf.training.team import Team
@@ -32,6 +37,11 @@ class Trainer(Runs):
 
     The policies of the objective always hold the parameters of one run: the
     first, or that of the last call of `load_run`.
+
+    A run whose parameters stop being finite goes on without a return: its
+    curves are NaN from there on, the other runs are as they would be without
+    it. What is logged are means over runs, which are NaN as soon as one run's
+    are; `diverged_runs` says which.
 
     Args:
       objective: what the players maximise.
@@ -57,7 +67,8 @@ class Trainer(Runs):
       name: name of the model.
 
     Raises:
-      TypeError, ValueError: if an argument does not fit the objective.
+      TypeError, ValueError: if an argument does not fit the objective, or the
+        parameters that a run starts from are not finite.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
@@ -230,7 +241,7 @@ class Trainer(Runs):
             seeds = StepSeeds(keys, step, draw)
             returns, scalars = self._team.move(seeds)
             self._means.update_state(scalars)
-            return tf.cast(returns, tf.float32)
+            return nan_unless_finite(tf.cast(returns, tf.float32))
 
         def update() -> tf.Tensor:
             returns = map_steps(move, num_steps)
