@@ -41,7 +41,8 @@ class Trainer(Runs):
     A run whose parameters stop being finite goes on without a return: its
     curves are NaN from there on, the other runs are as they would be without
     it. What is logged are means over runs, which are NaN as soon as one run's
-    are; `diverged_runs` says which.
+    are; `diverged_runs` says which. `keras.callbacks.TerminateOnNaN` then ends
+    all of them.
 
     Args:
       objective: what the players maximise.

@@ -272,6 +272,33 @@ def test_parameters_of_nan_are_not_exported(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_models_of_opponents_must_be_finite():
+    with pytest.raises(ValueError, match=r"`models\[1\]` \('tabular_policy_1"):
+        dice_tf.opponent_models.OpponentModelling(
+            learners.Naive(), [None, pair()[1]]
+        )
+
+
+def test_a_saved_model_of_nans_is_no_opponent(tmp_path):
+    """As dice_tf would not write it, but others may."""
+    policy = pair(broken=())[0]
+    archive = keras.export.ExportArchive()
+    archive.track(policy)
+    archive.add_endpoint(
+        "probabilities",
+        lambda observation: {
+            "probabilities": tf.nn.softmax(policy(observation))
+        },
+        input_signature=[tf.TensorSpec([None, 5], tf.float32, "observation")],
+    )
+    archive.write_out(tmp_path / "good", verbose=False)
+    make_nan(policy)
+    archive.write_out(tmp_path / "bad", verbose=False)
+    dice_tf.policies.from_saved_model(tmp_path / "good")
+    with pytest.raises(ValueError, match="bad'. must give finite probabilitie"):
+        dice_tf.policies.from_saved_model(tmp_path / "bad")
+
+
 # --- While training ---------------------------------------------------------
 
 MATRIX = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)

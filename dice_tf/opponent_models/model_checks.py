@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from dice_tf.models import check_finite_weights
 from dice_tf.objectives.game_objective import GameObjective
 
 Models = tuple[keras.Model | None, ...]
@@ -20,7 +21,7 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
             "`models` must be a list with one keras.Model, or None, per "
             f"player. Received: {models!r}."
         )
-    for model in models:
+    for player_id, model in enumerate(models):
         if model is None:
             continue
         if not isinstance(model, keras.Model):
@@ -33,6 +34,7 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
                 f"`models` holds {model.name!r}, which has no weights to fit. "
                 "If it has layers, call it once on a batch of observations."
             )
+        check_finite_weights(f"models[{player_id}]", model)
     if all(model is None for model in models):
         raise ValueError("`models` must hold at least one model.")
     return tuple(models)
