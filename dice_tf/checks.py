@@ -43,7 +43,11 @@ def check_number(
     minimum: float = 0.0,
     maximum: float = math.inf,
 ) -> float:
-    """Returns `value` as a float, or raises if it is not in the range."""
+    """Returns `value` as a float, or raises if it is not in the range.
+
+    What overflows in float32 counts as infinite, whatever it is used for: most
+    numbers meet tensors of that dtype.
+    """
     if isinstance(value, bool) or not isinstance(
         value, (numbers.Real, np.floating)
     ):
@@ -51,9 +55,10 @@ def check_number(
             f"`{name}` must be a number. Received: {name}={value!r} "
             f"(of type {type(value).__name__})."
         )
-    if not (math.isfinite(value) and minimum <= value <= maximum):
+    if not (is_finite_in(value, np.float32) and minimum <= value <= maximum):
         expected = (
-            f"at least {minimum:g}"
+            f"at least {minimum:g}, and at most float32's largest number, "
+            f"{np.finfo(np.float32).max:.3g}"
             if math.isinf(maximum)
             else f"in [{minimum:g}, {maximum:g}]"
         )
@@ -71,6 +76,43 @@ def check_flag(name: str, value: Any) -> bool:
             f"(of type {type(value).__name__})."
         )
     return bool(value)
+
+
+def is_finite_in(values: Any, dtype: Any) -> bool:
+    """Returns whether all numbers are finite, also once cast to a dtype.
+
+    Args:
+      values: a number, or an array of numbers.
+      dtype: of NumPy or TensorFlow, floating.
+    """
+    try:
+        values = np.asarray(values, np.float64)
+    except OverflowError:
+        # A whole number of Python can be larger than any float.
+        return False
+    with np.errstate(over="ignore"):
+        cast = values.astype(tf.as_dtype(dtype).as_numpy_dtype)
+    return bool(np.all(np.isfinite(cast)))
+
+
+def check_finite(name: str, values: np.ndarray, dtype: Any) -> None:
+    """Raises if an array is not finite, or would not be in a dtype.
+
+    Args:
+      name: how the error names the array.
+      values: floating, any shape.
+      dtype: what it is cast to later.
+    """
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"`{name}` must be finite. Received NaN or inf.")
+    if not is_finite_in(values, dtype):
+        largest = float(np.max(np.abs(values)))
+        dtype = tf.as_dtype(dtype)
+        raise ValueError(
+            f"`{name}` must be finite in {dtype.name}, whose largest number is "
+            f"{float(dtype.max):.3g}. Received a number of size {largest:.3g}. "
+            "Give smaller numbers, or dtype='float64'."
+        )
 
 
 def check_choice(name: str, value: Any, choices: Collection) -> Any:

@@ -142,9 +142,33 @@ def _discounted_sum(
     )
     identity = tf.eye(size, dtype=joint.dtype)
     if episode_length is None:
-        return tf.linalg.solve(identity - step, x, adjoint=adjoint)
+        return solve(identity - step, x, adjoint=adjoint)
     total = geometric_sum(step, identity, episode_length)
     return tf.linalg.matmul(total, x, transpose_a=adjoint)
+
+
+def solve(matrix: tf.Tensor, x: tf.Tensor, adjoint: bool = False) -> tf.Tensor:
+    """Returns `tf.linalg.solve(matrix, x)`, NaN if the matrix is not finite.
+
+    TensorFlow raises an error for such a matrix outside of XLA. The runs of a
+    trainer are one program: a run that diverges would end all others.
+
+    Args:
+      matrix: `[S, S]`.
+      x: `[S, n]`.
+      adjoint: whether to solve with the transpose.
+
+    Returns:
+      `[S, n]`, differentiable in both to any order.
+    """
+    is_finite = tf.reduce_all(tf.math.is_finite(matrix))
+    nan = tf.constant(float("nan"), x.dtype)
+    mark = tf.where(is_finite, tf.ones_like(nan), nan)
+    matrix = tf.where(
+        is_finite, matrix, tf.eye(matrix.shape[0], dtype=matrix.dtype)
+    )
+    # A product, and not a selection: derivatives are NaN as well.
+    return tf.linalg.solve(matrix, x * mark, adjoint=adjoint)
 
 
 def geometric_sum(

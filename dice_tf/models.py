@@ -184,6 +184,35 @@ class SeatModel:
         )
 
 
+def check_finite_weights(name: str, model: keras.Model) -> None:
+    """Raises if a weight is NaN, or a trainable one infinite.
+
+    Args:
+      name: how the error names the model.
+      model: a built `keras.Model`.
+
+    Raises:
+      ValueError: naming the weight. Infinite constants are allowed: they may
+        be a mask.
+    """
+    trainable = {id(variable) for variable in model.trainable_variables}
+    for variable in model.weights:
+        values = variable.numpy()
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        wrong = np.isnan(values)
+        if id(variable) in trainable:
+            wrong = ~np.isfinite(values)
+        if np.any(wrong):
+            raise ValueError(
+                f"`{name}` ({model.name!r}) must give finite probabilities "
+                f"(or values), and {np.sum(wrong)} of the {wrong.size} numbers "
+                f"in its weight {variable.path!r} are NaN or infinite, as "
+                "after a training that has diverged. Set other weights, and "
+                "train with smaller rates."
+            )
+
+
 def observation_spec(
     policy: Any, shape: Any = None, argument: str = "observation_shape"
 ) -> tf.TensorSpec:

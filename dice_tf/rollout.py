@@ -17,7 +17,7 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
 from dice_tf.policies.heads import all_log_probs
-from dice_tf.policies.sampling import sample_actions
+from dice_tf.policies.sampling import have_nan, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
 from dice_tf.trajectory import Trajectory
@@ -72,6 +72,9 @@ def _sample_general(
 
     What policies with memory remember is carried from step to step. Of a
     finite game, its states are kept.
+
+    NaN probabilities would play the first action. The rewards of such a step
+    are NaN for all players: nothing that follows from it is a return.
     """
     length = game.episode_length
     players = range(game.num_players)
@@ -94,26 +97,33 @@ def _sample_general(
             weights[player_id], observation, memory
         )
         if actor.num_actions is None:
-            return distribution.sample(seed=own_seed(key)), memory
+            action = distribution.sample(seed=own_seed(key))
+            return action, memory, have_nan(action)
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        return sample_actions(log_probs, noise, actor.is_masked), memory
+        action = sample_actions(log_probs, noise, actor.is_masked)
+        return action, memory, have_nan(log_probs)
 
     def act_all(observations, memories, step: tf.Tensor):
         acts = [
             act(player_id, observations[player_id], memories[player_id], step)
             for player_id in players
         ]
-        return tuple(own for own, _ in acts), [memory for _, memory in acts]
+        actions, memories, are_nan = zip(*acts, strict=True)
+        return actions, list(memories), tf.reduce_any(are_nan, axis=0)
 
     def play(step, state, observations, memories, buffers):
-        actions, memories = act_all(observations, memories, step)
+        actions, memories, are_nan = act_all(observations, memories, step)
         before = state if keeps_states else ()
         state, after = game.step(state, actions, own_seed(keys[-1][step]))
+        rewards = tuple(
+            tf.where(are_nan, tf.constant(float("nan"), own.dtype), own)
+            for own in after.rewards
+        )
         rows = (
             observations,
             actions,
-            after.rewards,
+            rewards,
             after.discounts,
             before,
             after.truncations,
@@ -123,7 +133,7 @@ def _sample_general(
         )
         return step + 1, state, after.observations, memories, buffers
 
-    actions, _ = act_all(first.observations, memories, tf.constant(0))
+    actions, *_ = act_all(first.observations, memories, tf.constant(0))
     before = state if keeps_states else ()
     rows = (
         first.observations,

@@ -19,7 +19,12 @@ from dice_tf.training.draws import choose_draw
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.loaded_models import LoadedModels
 from dice_tf.training.many_runs import map_steps
-from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.records import (
+    Curves,
+    StepMeans,
+    metric_names,
+    nan_unless_finite,
+)
 from dice_tf.training.runs import Runs
 from dice_tf.training.steps import StepSeeds, player_rules
 from dice_tf.training.team import Team
@@ -40,6 +45,12 @@ class Trainer(Runs):
     and learners remember stays, as in Keras. Those set on the policy of a
     frozen player count in every run. Trainers that share policies take turns
     if they have a single run; several runs are each trainer's own.
+
+    A run whose parameters stop being finite goes on without a return: its
+    curves are NaN from there on, the other runs are as they would be without
+    it. What is logged are means over runs, which are NaN as soon as one run's
+    are; `diverged_runs` says which. `keras.callbacks.TerminateOnNaN` then ends
+    all of them.
 
     Args:
       objective: what the players maximise.
@@ -65,7 +76,8 @@ class Trainer(Runs):
       name: name of the model.
 
     Raises:
-      TypeError, ValueError: if an argument does not fit the objective.
+      TypeError, ValueError: if an argument does not fit the objective, or the
+        parameters that a run starts from are not finite.
       ValueError: if a model that learns has regularizers, constraints or
         losses of its own, which would be ignored, or a critic shares layers.
 
@@ -265,7 +277,7 @@ class Trainer(Runs):
             seeds = StepSeeds(keys, step, draw)
             returns, scalars = self._team.move(seeds)
             self._means.update_state(scalars)
-            return tf.cast(returns, tf.float32)
+            return nan_unless_finite(tf.cast(returns, tf.float32))
 
         def update() -> tf.Tensor:
             self._models.read()

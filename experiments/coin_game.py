@@ -160,6 +160,8 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
     from experiments.building.checkpoints import CheckpointPlan
     from experiments.coins import coin_plot, coin_training
     from experiments.results.provenance import config
+    from experiments.results.report import failed_text
+    from experiments.results.summary import failed_runs
 
     settings = resolve(values)
     trainer = coin_training.build_trainer(settings)
@@ -171,6 +173,8 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
         lambda text: print(text, flush=True),
         CheckpointPlan(folder, checkpoint_every),
     )
+    if failed := failed_runs(progress.returns[-1]):
+        print(failed_text(failed, settings.num_seeds), flush=True)
     with folder.collect() as stage:
         name = settings.learner
         write_json(stage / CONFIG, config({name: settings}, folder.path))
@@ -185,7 +189,10 @@ def run(values: Any, folder: OutputFolder, checkpoint_every: float) -> None:
 
 
 def _summary(progress: Any) -> dict[str, Any]:
+    from experiments.results.summary import failed_runs
+
     return {
+        "failed_runs": failed_runs(progress.returns[-1]),
         "final_own_coin_share_per_run": progress.shares[-1].tolist(),
         "final_mean_reward_per_run": progress.returns[-1].mean(1).tolist(),
     }

@@ -145,7 +145,7 @@ def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
     plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
     results = train_methods(settings, plan)
     references = references_for(settings)
-    curves = {name: own.training.curves for name, own in results.items()}
+    curves = {name: own.training.judged for name, own in results.items()}
     agreed = agreements(curves, references)
     with user_errors():
         summary = write_results(

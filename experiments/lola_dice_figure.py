@@ -86,7 +86,7 @@ def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
 
     plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
     results = train_methods(settings, plan)
-    curves = {name: own.training.curves for name, own in results.items()}
+    curves = {name: own.training.judged for name, own in results.items()}
     is_published = FLAGS.settings == PUBLISHED
     judge = band_verdicts if is_published else target_verdicts
     verdicts = judge(curves)

@@ -117,8 +117,12 @@ def run(
     from experiments.meta_learning import maml_runs
     from experiments.results import curve_plot, provenance
     from experiments.results.curves_csv import write_curves
+    from experiments.results.report import failed_text
+    from experiments.results.summary import failed_runs
 
     results = maml_runs.run(settings, CheckpointPlan(folder, checkpoint_every))
+    if failed := failed_runs(results.training.adapted):
+        print(failed_text(failed, settings.num_seeds), flush=True)
     method = f"maml_{settings.estimator}"
     curves = {
         f"{method}_unadapted": results.training.curves[..., :1],
@@ -138,6 +142,7 @@ def run(
             {
                 **summary(results.checks),
                 "returns_after_steps": results.training.adapted.tolist(),
+                "failed_runs": failed_runs(results.training.adapted),
                 "seconds": results.training.seconds,
             },
         )

@@ -62,6 +62,8 @@ def run(folder: OutputFolder, seed: int, num_seeds: int) -> list[Check]:
     import_tensorflow()
     from experiments.comparisons import facts, reciprocity
     from experiments.results.provenance import config
+    from experiments.results.report import failed_text
+    from experiments.results.summary import failed_runs
 
     settings = {
         name: own._replace(seed=seed, num_seeds=num_seeds)
@@ -77,12 +79,15 @@ def run(folder: OutputFolder, seed: int, num_seeds: int) -> list[Check]:
             f"the cooperative return {finals[name].share.mean():.2f}",
             flush=True,
         )
+        if failed := failed_runs(finals[name].returns):
+            print(f"  {failed_text(failed, num_seeds)}", flush=True)
         if own.learner == "pola":
             checks.append(facts.enough_runs(f"{name}: finds", reciprocal, 0.9))
         else:
             # Fewer than half is far from what is asked of POLA.
             found = f"{name}: share of runs that find reciprocity"
-            checks.append(at_most(found, float(reciprocal.mean()), 0.5))
+            share = facts.share_of_runs(reciprocal, finals[name].returns)
+            checks.append(at_most(found, share, 0.5))
     with folder.collect() as stage:
         write_json(stage / CONFIG, config(settings, folder.path))
         write_json(stage / SUMMARY, summary(checks))

@@ -22,6 +22,8 @@ class CrossPlayEvaluation(keras.callbacks.Callback):
     `fit` is evaluated, too, since `CSVLogger` takes its columns from there.
     Callbacks that are to see the numbers stand after it.
 
+    Both are NaN if a run has diverged.
+
     Needs several runs of two players in a `FiniteGame` that they see one-hot,
     such as an iterated matrix game.
 
@@ -61,17 +63,29 @@ class CrossPlayEvaluation(keras.callbacks.Callback):
             return
         self._is_first = False
         objective, num_runs = self.model.objective, self.model.num_seeds
+        tables = run_tables(self.model, num_runs)
+        # A run that has diverged has no policies: all with it is NaN.
+        runs = np.flatnonzero(
+            [
+                all(np.all(np.isfinite(own[run])) for own in tables)
+                for run in range(num_runs)
+            ]
+        )
         seats = [
-            [fixed_policy(objective.game, player_id, table) for table in own]
-            for player_id, own in enumerate(run_tables(self.model, num_runs))
+            [fixed_policy(objective.game, player_id, own[run]) for run in runs]
+            for player_id, own in enumerate(tables)
         ]
-        payoffs = cross_play(
-            objective.game,
-            {"run": seats[0]},
-            {"run": seats[1]},
-            discount=objective.discount,
-            episode_length=getattr(objective, "episode_length", OF_THE_GAME),
-        ).payoffs
+        payoffs = np.full([2, num_runs, num_runs], np.nan)
+        if len(runs):
+            payoffs[:, runs[:, np.newaxis], runs] = cross_play(
+                objective.game,
+                {"run": seats[0]},
+                {"run": seats[1]},
+                discount=objective.discount,
+                episode_length=getattr(
+                    objective, "episode_length", OF_THE_GAME
+                ),
+            ).payoffs
         is_partner = np.eye(num_runs, dtype=bool)
         for player_id, own in enumerate(payoffs):
             name = f"player_{player_id}/return"

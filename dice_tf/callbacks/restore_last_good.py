@@ -28,7 +28,7 @@ class RestoreLastGood(keras.callbacks.Callback):
 
     Raises:
       ValueError: on starting to train, if an optimiser has a schedule, which
-        cannot be slowed.
+        cannot be slowed, or if there is nothing good to go back to.
       RuntimeError: after more bad epochs in a row; the trainer then is where
         the last good one ended.
 
@@ -59,6 +59,13 @@ class RestoreLastGood(keras.callbacks.Callback):
                 )
         self._num_in_a_row = 0
         self._good = take_snapshot(self.model)
+        if not _is_finite([*self._good.values, self._good.curves]):
+            raise ValueError(
+                "RestoreLastGood has nothing good to go back to: parameters or "
+                "curves of the trainer are not finite as training starts, in "
+                f"the runs {list(self.model.diverged_runs)} (from 0). Train "
+                "with it from the start, in a new trainer."
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         now = take_snapshot(self.model)

@@ -87,7 +87,8 @@ def best_response(
     Raises:
       TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
       ValueError: if a policy does not fit its seat, a number is outside of
-        its range, or observations are not one-hot.
+        its range, observations are not one-hot, or probabilities of the others
+        are not finite.
 
     Example:
       >>> response = dice_tf.evaluation.best_response(
@@ -110,6 +111,13 @@ def best_response(
         else np.exp(log_prob_table(Actor(policy, game, seat)).numpy())
         for seat, policy in enumerate(policies)
     ]
+    for seat, table in enumerate(probabilities):
+        if table is not None and not np.all(np.isfinite(table)):
+            raise ValueError(
+                f"`policies[{seat}]` ({policies[seat].name!r}) must give "
+                "finite probabilities: there is no best response to NaN. Its "
+                "weights may be those of a training that has diverged."
+            )
     return respond(game, probabilities, player_id, horizon)
 
 
@@ -119,7 +127,7 @@ def respond(
     player_id: int,
     horizon: Horizon,
 ) -> BestResponse:
-    """Returns a best response to probabilities `[S, A_j]`, by state."""
+    """Returns a best response to finite probabilities `[S, A_j]`, by state."""
     numbers = observation_of_state(game, player_id)
     process = decision_process(game, probabilities, player_id)
     if horizon.episode_length is None:

@@ -22,7 +22,7 @@ class Exploitability(NamedTuple):
     Attributes:
       values: `[num_players]`, with the policies as they are.
       best_response_values: `[num_players]`, of each player's best response to
-        the others, as they are.
+        the others, as they are; NaN where their probabilities are.
       gains: `[num_players]`, `best_response_values - values`, not negative
         but for rounding. Of two players, entry i tells how much a best
         responder in seat i takes out of the *other* player's policy, beyond
@@ -77,11 +77,12 @@ def exploitability(
     tables = log_prob_tables(game, policies)
     values = match_tables(game, tables, horizon).mean
     probabilities = [np.exp(table.numpy()) for table in tables]
-    best = np.array(
-        [
-            respond(game, probabilities, player_id, horizon).value
-            for player_id in range(game.num_players)
-        ]
-    )
+    best = np.full(game.num_players, np.nan)
+    for player_id in range(game.num_players):
+        others = np.delete(np.arange(game.num_players), player_id)
+        if all(np.all(np.isfinite(probabilities[seat])) for seat in others):
+            best[player_id] = respond(
+                game, probabilities, player_id, horizon
+            ).value
     gains = best - values
     return Exploitability(values, best, gains, float(gains.sum()))

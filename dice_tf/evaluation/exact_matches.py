@@ -73,8 +73,10 @@ def match_tables(
     """
     values, rates = _compiled(game, horizon)(list(tables))
     mean = horizon.return_scale * values.numpy()
+    mean = np.where(np.isfinite(mean), mean, np.nan)
     rates = tuple(own.numpy() for own in rates)
-    return MatchResult(mean, np.zeros_like(mean), rates, None, None)
+    errors = np.where(np.isnan(mean), np.nan, 0.0)
+    return MatchResult(mean, errors, rates, None, None)
 
 
 def visit_frequencies(

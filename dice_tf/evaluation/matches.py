@@ -29,13 +29,15 @@ class MatchResult(NamedTuple):
     rewards, the mean reward per step at discount 1.
 
     Attributes:
-      mean: `[num_players]`, returns; expected ones where they are exact.
+      mean: `[num_players]`, returns; expected ones where they are exact. NaN
+        where a policy's probabilities are, or sums of rewards overflow.
       standard_error: `[num_players]`, of the mean: zeros where it is exact,
-        NaN for a single episode.
+        NaN for a single episode and where the mean is NaN.
       action_rates: for each player `[num_actions]`, the share of steps at
         which it took each action, `None` where actions are not a finite set.
         With an infinite horizon step t counts `discount^t`.
       returns: `[B, num_players]`, of each episode, `None` where exact.
+        An episode in which probabilities were NaN has none, but NaN.
       actions: for each player int32 `[T, B]` (`[T, B, ...]` where actions are
         not a finite set), what was played; `None` where exact.
     """
@@ -171,7 +173,13 @@ def compiled_play(
             worth = discount_weights(discount * running, rewards)
             returns.append(tf.reduce_sum(worth * rewards, axis=0))
         is_played = tf.math.cumprod(running, axis=0, exclusive=True) > 0.0
-        return tf.stack(returns, axis=1), is_played, trajectory.actions
+        returns = tf.stack(returns, axis=1)
+        if policies is None:
+            # A table of NaNs plays the first action.
+            tables = [tf.reduce_sum(own.params[0]) for own in weights]
+            is_nan = tf.math.is_nan(tf.add_n(tables))
+            returns = tf.where(is_nan, np.float64(np.nan), returns)
+        return returns, is_played, trajectory.actions
 
     return play
 
@@ -184,7 +192,7 @@ def _measure(
         np.asarray, play(weights, seed, tf.constant(discount, tf.float64))
     )
     scale = 1.0 - discount if discount < 1.0 else 1.0 / game.episode_length
-    returns = scale * returns
+    returns = scale * np.where(np.isfinite(returns), returns, np.nan)
     if len(returns) > 1:
         error = returns.std(axis=0, ddof=1) / np.sqrt(len(returns))
     else:
@@ -195,4 +203,8 @@ def _measure(
         else np.bincount(own[is_played], minlength=count) / is_played.sum()
         for own, count in zip(actions, game.num_actions, strict=True)
     )
+    if np.any(np.isnan(returns)):
+        rates = tuple(
+            None if own is None else np.full_like(own, np.nan) for own in rates
+        )
     return MatchResult(returns.mean(axis=0), error, rates, returns, actions)

@@ -92,7 +92,8 @@ def name_policy(
     Raises:
       TypeError: if the game is no `FiniteGame`, or the policy no
         `keras.Model`.
-      ValueError: if the game is another, or a number is out of its range.
+      ValueError: if the game is another, a number is out of its range, or the
+        policy's probabilities are not finite.
 
     Example:
       >>> visits = dice_tf.evaluation.visit_frequencies(
@@ -103,6 +104,12 @@ def name_policy(
     tolerance = check_number("tolerance", tolerance, 0.0, 1.0)
     table = action_probabilities(game, policy, player_id)
     payoffs = _seen_payoffs(game, player_id)
+    if not np.all(np.isfinite(table)):
+        raise ValueError(
+            f"`policy` ({policy.name!r}) must give finite probabilities to "
+            "have a name. Its weights may be those of a training that has "
+            "diverged."
+        )
     # Rounding must not leave [0, 1].
     cooperation = np.clip(table[:, 0], 0.0, 1.0)
     distances = strategy_distances(cooperation, weights)

@@ -25,7 +25,8 @@ class CrossPlay(NamedTuple):
     Attributes:
       row_labels: for each row the name of its group, and its number there.
       column_labels: the same for columns.
-      payoffs: mean returns.
+      payoffs: mean returns, NaN where the probabilities of one of the two
+        are NaN.
       standard_errors: of the payoffs: zeros where they are exact.
       cooperation_rates: share of action 0, NaN where actions are not a
         finite set.
@@ -46,7 +47,7 @@ class CrossPlay(NamedTuple):
 
         Returns:
           `[2, row groups, column groups]`, groups in the order given, NaN
-          where no pair is left.
+          where no pair is left, or a payoff is NaN.
         """
         rows = list(dict.fromkeys(name for name, _ in self.row_labels))
         columns = list(dict.fromkeys(name for name, _ in self.column_labels))

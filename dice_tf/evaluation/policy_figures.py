@@ -117,7 +117,8 @@ def _draw_panel(axes: Any, probabilities: np.ndarray) -> Any:
                 ha="center",
                 va="center",
                 fontsize="small",
-                color="black" if value > 0.5 else "white",
+                # On nothing, as NaN is drawn, white would not be seen.
+                color="white" if value <= 0.5 else "black",
             )
     axes.tick_params(length=0)
     return image

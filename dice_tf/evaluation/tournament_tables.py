@@ -31,7 +31,8 @@ def tournament_table(result: TournamentResult) -> str:
       entrant, named by its rank.
     """
     order = [result.names.index(name) for name in result.ranking]
-    is_sampled = np.any(result.standard_errors != 0.0)
+    has_score = np.isfinite(result.scores)
+    is_sampled = np.any(result.standard_errors[has_score] != 0.0)
     header = ["rank", "name", "score"]
     header += ["+-"] if is_sampled else []
     header += ["cooperation", *(f"vs {rank + 1}" for rank in range(len(order)))]
@@ -73,7 +74,7 @@ def tournament_csv(result: TournamentResult) -> str:
         matches.cooperation_rates,
     )
     for i, j in np.ndindex(result.pair_scores.shape):
-        if not np.isnan(result.pair_scores[i, j]):
+        if i != j or not np.isnan(result.pair_scores[i, j]):
             cells = [field[seat, i, j] for field in fields for seat in (0, 1)]
             writer.writerow(
                 [result.names[i], result.names[j]]

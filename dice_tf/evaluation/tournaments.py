@@ -29,11 +29,14 @@ class TournamentResult(NamedTuple):
     Attributes:
       names: of the entrants.
       ranking: the names, the best score first; after a draw in given order.
-      scores: `[n]`, the mean of an entrant's `pair_scores`.
+        Who has no score comes last.
+      scores: `[n]`, the mean of an entrant's `pair_scores`. Pairs that have
+        none count for nobody, and who has none at all has no score: NaN.
       standard_errors: `[n]`, of the scores: zeros where they are exact.
       cooperation_rates: `[n]`, share of action 0, averaged like the scores.
       pair_scores: `[n, n]`, what the row gets against the column, the mean
-        over both seatings; NaN against itself where that is not played.
+        over both seatings; NaN against itself where that is not played, and
+        where the probabilities of one of them are NaN.
       matches: the `CrossPlay` of all seatings, rows in seat 0.
     """
 
@@ -110,16 +113,15 @@ def tournament(
     if not with_itself:
         np.fill_diagonal(is_counted, False)
     pair_scores = np.where(is_counted, _both_seats(matches.payoffs), np.nan)
-    scores = np.mean(pair_scores, axis=1, where=is_counted)
+    is_counted = np.isfinite(pair_scores)
+    scores = _means(pair_scores, is_counted)
     order = np.argsort(-np.round(scores / _DRAW), kind="stable")
     return TournamentResult(
         names,
         tuple(names[i] for i in order),
         scores,
         _score_errors(matches.standard_errors, is_counted),
-        np.mean(
-            _both_seats(matches.cooperation_rates), axis=1, where=is_counted
-        ),
+        _means(_both_seats(matches.cooperation_rates), is_counted),
         pair_scores,
         matches,
     )
@@ -128,6 +130,13 @@ def tournament(
 def _both_seats(values: np.ndarray) -> np.ndarray:
     """Returns `[n, n]`: the mean over seatings of what the row has."""
     return (values[0] + values[1].T) / 2.0
+
+
+def _means(values: np.ndarray, is_counted: np.ndarray) -> np.ndarray:
+    """Returns the mean of each row over what counts, NaN of nothing."""
+    totals = np.sum(values, axis=1, where=is_counted)
+    with np.errstate(invalid="ignore"):
+        return totals / is_counted.sum(axis=1)
 
 
 def _score_errors(errors: np.ndarray, is_counted: np.ndarray) -> np.ndarray:
@@ -140,7 +149,8 @@ def _score_errors(errors: np.ndarray, is_counted: np.ndarray) -> np.ndarray:
     twice = (np.diagonal(errors[0]) + np.diagonal(errors[1])) ** 2 / 4.0
     np.fill_diagonal(variances, twice)
     total = np.sum(variances, axis=1, where=is_counted)
-    return np.sqrt(total) / is_counted.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(total) / is_counted.sum(axis=1)
 
 
 def _seats(

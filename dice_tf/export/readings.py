@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import SeatModel, observation_spec
+from dice_tf.models import SeatModel, check_finite_weights, observation_spec
 from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED, Policy
 from dice_tf.policies.heads import head_of
@@ -41,6 +41,7 @@ def read_policy(
             "can hold: use dice_tf.export.export_policy."
         )
     observation = observation_spec(policy, observation_shape)
+    check_finite_weights("policy", policy)
     model = SeatModel(
         "policy",
         policy,

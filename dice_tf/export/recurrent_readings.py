@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import observation_spec
+from dice_tf.models import check_finite_weights, observation_spec
 from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.heads import head_of
@@ -41,6 +41,7 @@ def read_recurrent_policy(
     if num_actions not in (INFERRED, None):
         check_whole_number("num_actions", num_actions, 1)
     observation = observation_spec(policy, observation_shape)
+    check_finite_weights("policy", policy)
     shape = tuple(size or 1 for size in observation.shape[1:])
     model = RecurrentSeatModel("policy", policy, shape, observation.dtype)
     dtypes = {spec.dtype for spec in model.state_specs}

@@ -77,8 +77,9 @@ def export_policy(
     Raises:
       TypeError: if `policy` is no `keras.Model`, its head gives no tfp
         distribution, or another argument is of the wrong type.
-      ValueError: if something is in the way at `path`, or the policy, its
-        head, `num_actions` and `observation_shape` do not fit each other.
+      ValueError: if something is in the way at `path`, the policy, its head,
+        `num_actions` and `observation_shape` do not fit each other, or its
+        weights or probabilities are not finite.
 
     Example:
       >>> dice_tf.export.export_policy(policy, "tit_for_tat")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_finite, check_whole_number
 from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
@@ -39,8 +39,8 @@ class FiniteGame(Game):
       action_masks: the masks, `None` where all actions are legal.
 
     Raises:
-      ValueError: if a table has the wrong shape, is not finite, or
-        probabilities do not sum to 1; if a player has no legal action in a
+      ValueError: if a table has the wrong shape or is not finite in the dtype,
+        or probabilities do not sum to 1; if a player has no legal action in a
         state, or cannot see which are.
     """
 
@@ -64,15 +64,14 @@ class FiniteGame(Game):
                 "with one action axis per player. Received shape "
                 f"{self.rewards.shape}."
             )
-        if not np.all(np.isfinite(self.rewards)):
-            raise ValueError("`rewards` must be finite. Received NaN or inf.")
+        self.dtype = tf.as_dtype(dtype)
+        check_finite("rewards", self.rewards, self.dtype)
         self.num_players = len(self.rewards)
         self.num_states = self.rewards.shape[1]
         self.num_actions = tuple(self.rewards.shape[2:])
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )
-        self.dtype = tf.as_dtype(dtype)
         check_probabilities(
             "transitions",
             self.transitions,
@@ -105,6 +104,8 @@ class FiniteGame(Game):
                 f"per state ({self.num_players} tables of {self.num_states} "
                 f"rows). Received shapes {[table.shape for table in tables]}."
             )
+        for player_id, table in enumerate(tables):
+            check_finite(f"observations[{player_id}]", table, self.dtype)
         return tables
 
     def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:

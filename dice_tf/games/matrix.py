@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dice_tf.checks import check_finite
 from dice_tf.games.finite import FiniteGame
 
 
@@ -30,7 +31,7 @@ def iterated_matrix_game(
 
     Raises:
       ValueError: if the number of action axes is not the number of players,
-        an axis is empty, or a payoff is not finite.
+        an axis is empty, or a payoff is not finite in the dtype.
 
     Example:
       >>> game = dice_tf.games.iterated_matrix_game(
@@ -58,8 +59,7 @@ def iterated_matrix_game(
             "`payoffs` must give every player at least one action. Received "
             f"shape {payoffs.shape}."
         )
-    if not np.all(np.isfinite(payoffs)):
-        raise ValueError("`payoffs` must be finite. Received NaN or inf.")
+    check_finite("payoffs", payoffs, dtype)
     num_actions = payoffs.shape[1:]
     num_joint = int(np.prod(num_actions))
     num_states = num_joint + 1

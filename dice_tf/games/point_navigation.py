@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import check_finite, check_number, check_whole_number
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.seeds import uniform
 
@@ -66,6 +66,9 @@ class PointNavigation(Game):
                 "`goal` must be a point of the plane, of shape [2]. "
                 f"Received shape {tuple(self.goal.shape)}."
             )
+        # In a graph, a goal is a task that has no value yet.
+        if tf.executing_eagerly():
+            check_finite("goal", self.goal.numpy(), self.dtype)
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )

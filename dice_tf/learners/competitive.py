@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.exact import solve
 from dice_tf.inner_optimizers.optimizer import as_dtype
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
@@ -66,9 +67,7 @@ class CompetitiveGradientDescent(AssumedRatesLearner):
         system = tf.eye(owners.shape[0], dtype=jacobian.dtype) - (
             jacobian * others * row_rates
         )
-        solution = tf.linalg.solve(
-            system, flatten(gradients, players)[:, tf.newaxis]
-        )
+        solution = solve(system, flatten(gradients, players)[:, tf.newaxis])
         directions = unflatten(solution[:, 0], params, players)
         return Move(directions[player_id], gradients)
 

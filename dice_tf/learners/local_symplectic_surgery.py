@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number
+from dice_tf.exact import solve
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
 from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
 from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
@@ -104,7 +105,7 @@ def without_rotation(
         tf.linalg.matvec(jacobian, gradient, transpose_a=True),
         gradient,
     )
-    solution = tf.linalg.solve(system, target[:, tf.newaxis])[:, 0]
+    solution = solve(system, target[:, tf.newaxis])[:, 0]
     return 0.5 * (
         gradient + tf.linalg.matvec(jacobian, solution, transpose_a=True)
     )

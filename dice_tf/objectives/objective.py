@@ -17,7 +17,8 @@ class Play(NamedTuple):
     """How the real players do, one entry per player.
 
     Attributes:
-      values: scalars, discounted returns, not normalised.
+      values: scalars, discounted returns, not normalised; all of them NaN
+        where a player acted on probabilities that are NaN.
       entropies: scalars, mean entropy in nats of the player's policy over the
         states visited; differentiable in the player's parameters, with the
         visits held constant. Zeros where there are no policies.

@@ -108,11 +108,13 @@ class SampledObjective(GameObjective):
             for player_id, actor in enumerate(self.actors)
         ]
         means = mean_over_replicas([*values, *entropies])
-        return Play(
-            tuple(means[: self.num_players]),
-            tuple(means[self.num_players :]),
-            trajectory,
-        )
+        values, entropies = means[: self.num_players], means[self.num_players :]
+        if trajectory.states is not None:
+            # A table of NaNs plays the first action. Its entropy tells.
+            is_nan = tf.math.is_nan(tf.add_n(entropies))
+            nan = tf.constant(float("nan"), values[0].dtype)
+            values = [tf.where(is_nan, nan, own) for own in values]
+        return Play(tuple(values), tuple(entropies), trajectory)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None

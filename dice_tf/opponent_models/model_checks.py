@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.models import check_no_penalties
+from dice_tf.models import check_finite_weights, check_no_penalties
 from dice_tf.objectives.game_objective import GameObjective
 
 Models = tuple[keras.Model | None, ...]
@@ -35,6 +35,7 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
                 "If it has layers, call it once on a batch of observations."
             )
         check_no_penalties(f"models[{seat}]", model)
+        check_finite_weights(f"models[{seat}]", model)
     if all(model is None for model in models):
         raise ValueError("`models` must hold at least one model.")
     return tuple(models)

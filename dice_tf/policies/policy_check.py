@@ -152,9 +152,13 @@ def suspects(model: keras.Model) -> list[str]:
 def _error(model: SeatModel, observations: tf.Tensor) -> float | None:
     """Measures the error, 0 without parameters, `None` where it cannot."""
     weights = model.weights()
+    outputs = model(weights, observations)
+    # Where outputs are linear, derivatives stay finite. Logits of -inf are
+    # those of actions that are never taken.
+    if not np.all(tf.cast(outputs, tf.float32) < np.inf):
+        return None
     if not weights.params:
         return 0.0
-    outputs = model(weights, observations)
     computed = {
         tf.as_dtype(layer.compute_dtype)
         for layer in model.model._flatten_layers()

@@ -6,6 +6,7 @@ graph mode. Uniforms from `dice_tf.seeds.uniform` do not, nor do comparisons.
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -63,3 +64,21 @@ def sample_actions(
       int32 `[...]`.
     """
     return invert(thresholds(log_probs, masked), noise)
+
+
+def have_nan(values: Any) -> tf.Tensor:
+    """Returns which entries of a batch hold a NaN, bool `[B]`.
+
+    Args:
+      values: a tensor `[B, ...]`, or a nest of such.
+    """
+    found = [
+        tf.reduce_any(
+            tf.reshape(tf.math.is_nan(leaf), [tf.shape(leaf)[0], -1]), axis=1
+        )
+        for leaf in tf.nest.flatten(values)
+        if leaf.dtype.is_floating
+    ]
+    if found:
+        return tf.reduce_any(found, axis=0)
+    return tf.zeros(tf.shape(tf.nest.flatten(values)[0])[:1], tf.bool)

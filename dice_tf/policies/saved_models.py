@@ -36,7 +36,8 @@ class SavedPolicy(keras.layers.Layer):
 
     Raises:
       TypeError: if `path` is no path.
-      ValueError: if there is no exported policy.
+      ValueError: if there is no exported policy, or its probabilities are not
+        finite.
     """
 
     def __init__(self, path: str | os.PathLike, **kwargs: Any):
@@ -46,6 +47,17 @@ class SavedPolicy(keras.layers.Layer):
         self._function = _load_probabilities(self.folder)
         (observation,) = self._function.inputs
         self.observation_spec = tf.TensorSpec.from_tensor(observation)
+        shape = [size or 1 for size in observation.shape]
+        self._check_numbers(tf.zeros(shape, observation.dtype))
+
+    def _check_numbers(self, observation: tf.Tensor) -> None:
+        (probabilities,) = tf.nest.flatten(self._function(observation))
+        if not np.all(np.isfinite(probabilities)):
+            raise ValueError(
+                f"The SavedModel at `path` ({self.folder!r}) must give finite "
+                "probabilities, and gives NaN, as after a training that has "
+                "diverged."
+            )
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         observation = tf.cast(observation, self.observation_spec.dtype)
@@ -74,7 +86,8 @@ def from_saved_model(
 
     Raises:
       TypeError: if `path` is no path.
-      ValueError: if there is no SavedModel, or it is not such a policy.
+      ValueError: if there is no SavedModel, or it is not such a policy, or its
+        probabilities are not finite.
 
     Example:
       >>> opponent = dice_tf.policies.from_saved_model("tit_for_tat")

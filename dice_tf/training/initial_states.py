@@ -5,8 +5,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from dice_tf.checks import is_finite_in
 from dice_tf.learners.learner import Learner
+from dice_tf.models import check_finite_weights
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
 from dice_tf.policies.initial import initial_params
@@ -36,7 +39,8 @@ def initial_run_states(
       For each run one `PlayerState` per player.
 
     Raises:
-      ValueError: if `start` does not fit the objective and the runs.
+      ValueError: if `start` does not fit the objective and the runs, or is
+        not finite.
     """
     if not isinstance(start, str):
         if len(start) != len(seeds):
@@ -44,7 +48,10 @@ def initial_run_states(
                 "`initial_params` must have one entry per run, "
                 f"{len(seeds)}. Received {len(start)}."
             )
-        all_params = [_check_params(objective, params) for params in start]
+        all_params = [
+            _check_params(objective, run, params)
+            for run, params in enumerate(start)
+        ]
     elif start not in (CURRENT, RANDOM):
         raise ValueError(
             f"`initial_params` must be {CURRENT!r}, {RANDOM!r} or one list "
@@ -85,7 +92,7 @@ def _policy_params(
     return [
         initial_params(policy, [seed, player_id])
         if start == RANDOM and learner is not None
-        else _current(policy)
+        else _current(f"policies[{player_id}]", policy)
         for player_id, (policy, learner) in enumerate(
             zip(objective.policies, learners, strict=True)
         )
@@ -101,19 +108,23 @@ def _critic_params(
     if not critics:
         return [[] for _ in range(objective.num_players)]
     if isinstance(start, str) and start == CURRENT:
-        return [_current(critic) for critic in critics]
+        return [
+            _current(f"critics[{player_id}]", critic)
+            for player_id, critic in enumerate(critics)
+        ]
     return [
         initial_params(critic, [seed, objective.num_players + player_id])
         for player_id, critic in enumerate(critics)
     ]
 
 
-def _current(model: keras.Model) -> list[np.ndarray]:
+def _current(name: str, model: keras.Model) -> list[np.ndarray]:
+    check_finite_weights(name, model)
     return [variable.numpy() for variable in model.trainable_variables]
 
 
 def _check_params(
-    objective: Objective, params: Sequence[Sequence[Any]]
+    objective: Objective, run: int, params: Sequence[Sequence[Any]]
 ) -> list[list[np.ndarray]]:
     params = [[np.asarray(value) for value in own] for own in params]
     shapes = [[value.shape for value in own] for own in params]
@@ -129,4 +140,15 @@ def _check_params(
             f"player, like the policies' trainable variables: {expected} "
             f"for {objective.num_players} players. Received: {shapes}."
         )
+    for player_id, own in enumerate(params):
+        for index, value in enumerate(own):
+            dtype = tf.as_dtype(value.dtype)
+            if isinstance(objective, GameObjective):
+                dtype = objective.game.dtype
+            if not is_finite_in(value, dtype):
+                raise ValueError(
+                    f"`initial_params` must be finite in {dtype.name}. "
+                    "Received NaN, infinity or a number that overflows in run "
+                    f"{run}, player {player_id}, array {index} (all from 0)."
+                )
     return params

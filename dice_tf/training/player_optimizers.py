@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player
+from dice_tf.checks import check_per_player, is_finite_in
 from dice_tf.replicas import on_first_replica
 from dice_tf.training.joint_optimizer import JointOptimizer
 
@@ -49,8 +50,9 @@ class PlayerOptimizers:
 
     Raises:
       TypeError: if something is not an optimiser.
-      ValueError: if there is not one per player, two are the same object, or
-        one would mix the runs or do something else than what it is for.
+      ValueError: if there is not one per player, two are the same object, one
+        would mix the runs or do something else than what it is for, or a
+        learning rate is not finite.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class PlayerOptimizers:
                 )
             own.build(learned)
             _check_exclusions(name, own, learned)
+            _check_rate(name, own)
             self.optimizers.append(own)
             self._groups.append((group, learned))
         if not self.optimizers:
@@ -165,6 +168,16 @@ def _apply(
         own = [optimizer.scale_loss(x) for x in own]
         # Keras sums over replicas what is already the same on all of them.
         optimizer.apply(on_first_replica(own), learned)
+
+
+def _check_rate(name: str, optimizer: keras.optimizers.Optimizer) -> None:
+    """Raises if the learning rate overflows where it is kept, in float32."""
+    rate = float(np.asarray(optimizer.learning_rate))
+    if not is_finite_in(rate, "float32"):
+        raise ValueError(
+            f"`{name}` ({type(optimizer).__name__}) must have a finite "
+            f"learning rate, in float32. Received: learning_rate={rate}."
+        )
 
 
 def _as_optimizer(

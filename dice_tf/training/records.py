@@ -101,9 +101,9 @@ def metric_names(learners: Sequence[Learner | None]) -> list[str]:
 def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     """Returns the scalars of `metric_names`, means over runs, float32.
 
-    The last is for callbacks that look for a `loss`: minus the joint return,
-    and NaN as soon as one of the other scalars is not finite. (What a policy
-    of NaNs plays may well be finite.)
+    What is not finite in one run is NaN. The last scalar is for callbacks that
+    look for a `loss`: minus the joint return, and NaN as soon as one of the
+    others is NaN.
 
     Args:
       steps: one per player, tensors with a leading axis of runs.
@@ -112,7 +112,13 @@ def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     for step in steps:
         scalars += [step.reported_return, step.entropy, step.gradient_norm]
         scalars += step.learner_metrics
-    scalars = [tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars]
-    are_finite = tf.reduce_all(tf.math.is_finite(tf.stack(scalars)))
-    loss = tf.where(are_finite, -scalars[0], float("nan"))
-    return tf.stack([*scalars, loss])
+    means = tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])
+    means = nan_unless_finite(means)
+    has_nan = tf.reduce_any(tf.math.is_nan(means))
+    loss = tf.where(has_nan, float("nan"), -means[0])
+    return tf.concat([means, [loss]], axis=0)
+
+
+def nan_unless_finite(x: tf.Tensor) -> tf.Tensor:
+    """Returns float32 numbers, with NaN in place of what is infinite."""
+    return tf.where(tf.math.is_finite(x), x, float("nan"))

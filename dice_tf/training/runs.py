@@ -35,9 +35,24 @@ class Runs(ReplicatedModel):
         """Reported returns, `[iterations, num_seeds, num_players]`.
 
         A return is `(1 - discount)` times the discounted return (at discount
-        1 the mean reward per step), of real play before the update.
+        1 the mean reward per step), of real play before the update. It is NaN
+        where it is not finite, or a policy's probabilities are not.
         """
         return self._curves.read(self.iterations)
+
+    @property
+    def diverged_runs(self) -> tuple[int, ...]:
+        """Numbers of the runs, from 0, that have stopped being finite.
+
+        Those in which a parameter of a policy or critic is NaN or infinite, or
+        the last return is NaN.
+        """
+        found = ~np.all(np.isfinite(self.curves[-1:]), axis=(0, 2))
+        for player in self.players:
+            for variable in (*player.params, *player.critic_params):
+                values = np.isfinite(variable.numpy())
+                found |= ~np.all(values.reshape(self.num_seeds, -1), axis=1)
+        return tuple(int(run) for run in np.flatnonzero(found))
 
     @property
     def loaded_run(self) -> int:

@@ -16,6 +16,9 @@ from experiments.settings.settings import Settings
 _MOVES = 20
 _MOST_STEPS = 20
 
+# What the progress bar shows.
+_RETURN, _DIVERGED = "joint return", "diverged runs"
+
 
 class Training(NamedTuple):
     """What a training leaves behind, beside the trained trainer.
@@ -24,16 +27,29 @@ class Training(NamedTuple):
       curves: `[num_iterations, num_runs, num_players]`, reported returns.
       seconds: wall time, compilation included.
       seconds_per_iteration: wall time of an iteration once compiled.
+      diverged: numbers of the runs, from 0, that are not finite in the end.
     """
 
     curves: np.ndarray
     seconds: float
     seconds_per_iteration: float
+    diverged: tuple[int, ...] = ()
+
+    @property
+    def judged(self) -> np.ndarray:
+        """The curves, with NaN as the last returns of runs that diverged.
+
+        No return shows what the very last update has made of the players.
+        """
+        curves = self.curves.copy()
+        curves[-1:, list(self.diverged)] = np.nan
+        return curves
 
 
 class ProgressBar(keras.callbacks.Callback):
     """One Keras progress bar over a whole training, with the joint return.
 
+    The return is NaN once a run has diverged; the number of such runs follows.
     Its clock starts when the first steps are done: they compile.
 
     Args:
@@ -50,12 +66,15 @@ class ProgressBar(keras.callbacks.Callback):
         if self._bar is None:
             self._bar = keras.utils.Progbar(
                 self._num_iterations,
-                stateful_metrics=["joint return"],
+                stateful_metrics=[_RETURN, _DIVERGED],
                 unit_name="iteration",
             )
         done = self.model.iterations
         self.iterations_at.append((done, time.perf_counter()))
-        self._bar.update(done, [("joint return", logs["joint/return"])])
+        shown = [(_RETURN, logs["joint/return"])]
+        if diverged := self.model.diverged_runs:
+            shown.append((_DIVERGED, len(diverged)))
+        self._bar.update(done, shown)
 
 
 def train(
@@ -110,6 +129,7 @@ def train(
         trainer.curves,
         seconds,
         _seconds_per_iteration(bar.iterations_at, seconds, num_iterations),
+        trainer.diverged_runs,
     )
 
 

@@ -226,11 +226,11 @@ def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:
     def play(params: list, seed: tf.Tensor) -> tuple:
         trajectory = objective.play(params, seed).trajectory
         counts = objective.game.statistics(trajectory)
-        rewards = [tf.reduce_mean(own) for own in trajectory.rewards]
-        return (
-            tf.reduce_mean(counts.own_coin_share),
-            tf.stack(rewards),
-            trajectory,
-        )
+        rewards = tf.stack([tf.reduce_mean(x) for x in trajectory.rewards])
+        share = tf.reduce_mean(counts.own_coin_share)
+        # Players of NaNs move, too, but have no rewards.
+        are_finite = tf.reduce_all(tf.math.is_finite(rewards))
+        share = tf.where(are_finite, share, float("nan"))
+        return share, rewards, trajectory
 
     return play

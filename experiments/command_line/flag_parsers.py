@@ -14,6 +14,9 @@ from absl import flags
 
 NONE = "none"
 
+# Of float32, rounded down.
+_LARGEST = 3.4e38
+
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
 
@@ -32,14 +35,14 @@ class ItemType(NamedTuple):
 
 
 def number(minimum: float = 0.0, maximum: float = math.inf) -> ItemType:
-    """A finite number in a range, the bounds included."""
-    syntax = f"a number, at least {minimum:g}"
+    """A number in a range, the bounds included, that is finite in float32."""
+    syntax = f"a number, at least {minimum:g} and below 3.4e38"
     if maximum < math.inf:
         syntax = f"a number from {minimum:g} to {maximum:g}"
 
     def parse(text: str) -> float:
         value = float(text)
-        if not (math.isfinite(value) and minimum <= value <= maximum):
+        if not (minimum <= value <= maximum and abs(value) < _LARGEST):
             raise ValueError
         return value
 

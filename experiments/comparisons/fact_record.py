@@ -6,6 +6,8 @@ from experiments.building.builders import build_trainer
 from experiments.building.checkpoints import CheckpointPlan
 from experiments.building.training import train
 from experiments.comparisons import facts
+from experiments.results.report import failed_text
+from experiments.results.summary import failed_runs
 from experiments.settings.settings import Settings
 
 
@@ -44,5 +46,8 @@ class Record:
         """
         self.start(name, settings)
         trainer = build_trainer(settings)
-        curves = train(trainer, settings, self.checkpoint).curves
-        return facts.final_returns(curves)
+        curves = train(trainer, settings, self.checkpoint).judged
+        finals = facts.final_returns(curves)
+        if failed := failed_runs(finals):
+            self.say(failed_text(failed, len(finals)))
+        return finals

@@ -42,6 +42,24 @@ def enough_runs(
     )
 
 
+def share_of_runs(
+    satisfied: Sequence[bool] | np.ndarray, measured: np.ndarray
+) -> float:
+    """Returns in what share of the runs something is found.
+
+    Args:
+      satisfied: one entry per run.
+      measured: `[num_runs, ...]`, what it was judged by.
+
+    Returns:
+      The share; NaN if a run has diverged. That it shows nothing does not
+      count as evidence that there is nothing.
+    """
+    if not np.all(np.isfinite(measured)):
+        return np.nan
+    return float(np.mean(satisfied))
+
+
 def final_returns(curves: np.ndarray) -> np.ndarray:
     """Returns each player's return over the last iterations.
 

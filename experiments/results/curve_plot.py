@@ -42,6 +42,9 @@ def plot_curves(
 ) -> None:
     """Draws the joint return of each method, with its confidence band.
 
+    Runs that stop being finite have no part in means and bands; the legend
+    counts them.
+
     Args:
       path: file to write.
       curves: by method `[num_iterations, num_runs, num_players]`.
@@ -95,9 +98,15 @@ def _draw_method(
 ) -> None:
     joint = joint_returns(curves)
     iterations = np.arange(len(joint))
-    mean = joint.mean(axis=1)
     if 1 < joint.shape[1] <= _MOST_RUNS:
         axes.plot(iterations, joint, color=color, linewidth=0.5, alpha=0.45)
+    are_finite = np.all(np.isfinite(joint), axis=0)
+    if not np.all(are_finite):
+        num_failed = np.count_nonzero(~are_finite)
+        method += f" (without {num_failed} of {len(are_finite)} runs: failed)"
+    if np.any(are_finite):
+        joint = joint[:, are_finite]
+    mean = joint.mean(axis=1)
     if joint.shape[1] > 1:
         low, high = confidence_band(joint)
         axes.fill_between(

@@ -34,5 +34,7 @@ def _probabilities(policy) -> np.ndarray:
     logits = np.asarray(policy(observations), np.float64)
     if logits.shape[1] == 1:
         logits = np.concatenate([logits, np.zeros_like(logits)], axis=1)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    # Of a run that has diverged, infinite logits have NaN as differences.
+    with np.errstate(invalid="ignore"):
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)

@@ -18,7 +18,8 @@ def print_report(
 ) -> None:
     """Prints one line per method, and where the files are.
 
-    In the prisoner's dilemma it counts the runs that end in cooperation.
+    In the prisoner's dilemma it counts the runs that end in cooperation. Runs
+    that have failed are named.
 
     Args:
       summary: what `summary.json` holds.
@@ -39,7 +40,21 @@ def print_report(
             row.append(f"{reached} of {len(finals)}")
         row += [column[index] for column in columns]
         rows.append([*row, f"{entry['seconds']:.1f}"])
-    print(f"\n{aligned(rows)}\n\nFiles: {folder}")
+    print(f"\n{aligned(rows)}\n")
+    for method, entry in summary.items():
+        total = len(entry["final_joint_return_per_run"])
+        if entry["failed_runs"]:
+            print(f"{method}: {failed_text(entry['failed_runs'], total)}")
+    print(f"Files: {folder}")
+
+
+def failed_text(failed: Sequence[int], num_runs: int) -> str:
+    """Returns a line that names the runs that have failed, from 1."""
+    return (
+        f"{len(failed)} of {num_runs} runs failed, as their numbers are no "
+        f"longer finite: {', '.join(map(str, failed))}. Smaller rates, or "
+        "--max_gradient_norm, may help."
+    )
 
 
 def _mean_and_spread(entry: Mapping[str, Any]) -> str:

@@ -48,6 +48,9 @@ def write_results(
 ) -> dict[str, Any]:
     """Writes all files, or none.
 
+    Runs that have failed are named in `summary.json`, and are no reason to
+    leave out the others.
+
     Args:
       folder: where to.
       results: by method name, all of one game.
@@ -62,7 +65,7 @@ def write_results(
     curves = {name: own.training.curves for name, own in results.items()}
     summary = {
         name: summarise(
-            own.training.curves,
+            own.training.judged,
             own.training.seconds,
             own.training.seconds_per_iteration,
             is_known,
@@ -90,9 +93,12 @@ def write_results(
 
 
 def _write_policies(stage: pathlib.Path, result: Result, method: str) -> None:
-    """Draws the first runs' policies and exports those of the median run."""
+    """Draws the first runs' policies and exports those of the median run.
+
+    Nothing is exported where all runs have failed.
+    """
     settings, trainer, training = result
-    finals = final_joint_returns(training.curves)[:_MOST_RUNS]
+    finals = final_joint_returns(training.judged)[:_MOST_RUNS]
     plot_policies(
         stage / (f"policies_{method}.png" if method else "policies.png"),
         policy_tables(trainer, len(finals)),
@@ -101,7 +107,10 @@ def _write_policies(stage: pathlib.Path, result: Result, method: str) -> None:
         settings.game,
         f"{title(settings.game)}: policies at the end",
     )
-    trainer.load_run(median_run(training.curves))
+    median = median_run(training.judged)
+    if median is None:
+        return
+    trainer.load_run(median)
     for player_id, policy in enumerate(trainer.objective.policies):
         dice_tf.export.export_policy(
             policy,

@@ -30,14 +30,29 @@ def final_joint_returns(curves: np.ndarray) -> np.ndarray:
     return np.mean(joint_returns(curves)[-FINAL_ITERATIONS:], axis=0)
 
 
-def median_run(curves: np.ndarray) -> int:
+def failed_runs(returns: np.ndarray) -> list[int]:
+    """Returns the runs (from 1, as in `curves.csv`) that are not finite.
+
+    Args:
+      returns: `[num_runs, ...]`, what was reached in the end.
+    """
+    are_finite = np.isfinite(np.reshape(returns, [len(returns), -1]))
+    return [int(run) + 1 for run in np.flatnonzero(~are_finite.all(axis=1))]
+
+
+def median_run(curves: np.ndarray) -> int | None:
     """Returns the run (from 0) whose final joint return is the median.
 
     Of an even number of runs it is the lower one of the middle two. What is
-    not a number counts as the highest.
+    not a number counts as the highest, and is never chosen: where most runs
+    have failed it is the highest of the others, `None` where all have.
     """
-    order = np.argsort(final_joint_returns(curves), kind="stable")
-    return int(order[(len(order) - 1) // 2])
+    finals = final_joint_returns(curves)
+    order = np.argsort(finals, kind="stable")
+    num_finite = np.count_nonzero(np.isfinite(finals))
+    if not num_finite:
+        return None
+    return int(order[min((len(order) - 1) // 2, num_finite - 1)])
 
 
 def iterations_to(curves: np.ndarray) -> dict[str, int | None]:
@@ -69,6 +84,9 @@ def summarise(
 ) -> dict[str, Any]:
     """Returns the entry of `summary.json` for a method.
 
+    A run that is not finite at the end has failed: `failed_runs` names it, and
+    there is no mean over the runs.
+
     Args:
       curves: `[num_iterations, num_runs, num_players]`.
       seconds: wall time of the training of all runs, compilation included.
@@ -82,6 +100,7 @@ def summarise(
         "final_joint_return_mean": float(np.mean(finals)),
         "final_joint_return_std": spread,
         "final_joint_return_per_run": [float(value) for value in finals],
+        "failed_runs": failed_runs(finals),
     }
     if is_prisoners_dilemma:
         entry["iterations_to"] = iterations_to(curves)

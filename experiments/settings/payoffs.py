@@ -45,8 +45,13 @@ def read_payoffs(text: str) -> np.ndarray:
             "entry, and one action axis, per player. Received shape "
             f"{list(payoffs.shape)}."
         )
-    if not np.all(np.isfinite(payoffs)):
-        raise ValueError("--payoffs must be finite. Received NaN or infinity.")
+    with np.errstate(over="ignore"):
+        are_finite = np.isfinite(payoffs.astype(np.float32))
+    if not np.all(are_finite):
+        raise ValueError(
+            "--payoffs must be finite, in float32. Received NaN, infinity or a "
+            f"number of more than {np.finfo(np.float32).max:.3g}."
+        )
     return payoffs
 
 
