@@ -1,5 +1,6 @@
 """Games that are played by Python code, in the midst of a TensorFlow graph."""
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.bridges.received import as_array, as_batch_flags, as_batches
-from dice_tf.bridges.vector_environment import VectorEnvironment, VectorStep
+from dice_tf.bridges.vector_environment import (
+    VectorEnvironment,
+    VectorStep,
+    check_environment,
+)
 from dice_tf.bridges.workers import WorkerEnvironment
 from dice_tf.checks import check_per_player, check_whole_number
 from dice_tf.games.game import Game, TimeStep
@@ -77,7 +82,8 @@ class PythonGame(Game):
 
     Raises:
       TypeError, ValueError: if an argument is out of its range, or
-        `make_environment` returns the same environment twice. While playing:
+        `make_environment` does not return a `VectorEnvironment`, or the same
+        one twice. While playing:
         if actions, observations or rewards have the wrong shape or dtype, are
         not finite, or are out of their range; within a `tf.function`, a
         `tf.errors.InvalidArgumentError` with the same message.
@@ -233,11 +239,28 @@ class PythonGame(Game):
                         f"{num_actions - 1}. Received: {action}."
                     )
             else:
+                action = self._shaped_action(what, action, player_id)
                 is_finite = np.isfinite(action)
                 is_played &= np.all(is_finite.reshape(batch_size, -1), axis=1)
                 action = np.where(is_finite, action, 0).astype(action.dtype)
             played.append(action)
         return tuple(played), is_played
+
+    def _shaped_action(
+        self, what: str, action: np.ndarray, player_id: int
+    ) -> np.ndarray:
+        """Returns `[B, *action_shape]`, as far as the shape is known."""
+        shapes = self._environments[0].action_shapes
+        if shapes is None:
+            return action
+        expected = (len(action), *shapes[player_id])
+        if action.size != math.prod(expected):
+            raise ValueError(
+                f"{what} must have shape {expected}. Received shape "
+                f"{action.shape}: let the policy's head return a distribution "
+                "over such actions, see dice_tf.policies.with_head."
+            )
+        return np.reshape(action, expected)
 
     def _read_step(
         self, when: str, after: VectorStep, runs: np.ndarray, is_played: Any
@@ -270,7 +293,9 @@ class PythonGame(Game):
             np.where(runs, np.where(is_played, reward, np.nan), 0).astype(dtype)
             for reward in rewards
         ]
-        truncations = after.truncations or [np.zeros_like(runs)] * len(rewards)
+        truncations = after.truncations
+        if truncations == ():
+            truncations = (np.zeros_like(runs),) * self.num_players
         check_per_player("truncations", truncations, self.num_players)
         truncations = [
             as_batch_flags(
@@ -318,7 +343,7 @@ class PythonGame(Game):
         with self._lock:
             if self._free:
                 return self._free.pop()
-            environment = self._make()
+            environment = check_environment(self._make())
             if any(environment is known for known in self._environments):
                 raise ValueError(
                     "`make_environment` must make a new environment at each "

@@ -74,6 +74,27 @@ class VectorEnvironment(abc.ABC):
         """Releases what the environment holds; nothing by default."""
 
 
+def check_environment(environment: Any) -> VectorEnvironment:
+    """Returns the environment, or raises if it is of another kind."""
+    if not isinstance(environment, VectorEnvironment):
+        raise TypeError(
+            "`make_environment` must make a dice_tf.bridges.VectorEnvironment. "
+            f"Received: {environment!r}."
+        )
+    count = len(environment.num_actions)
+    for name, values in (
+        ("observation_shapes", environment.observation_shapes),
+        ("action_shapes", environment.action_shapes),
+        ("action_bounds", environment.action_bounds),
+    ):
+        if values is not None and len(values) != count:
+            raise ValueError(
+                f"`{name}` must have one entry for each of {count} players, as "
+                f"`num_actions` has. Received: {values!r}."
+            )
+    return environment
+
+
 class EpisodeStep(NamedTuple):
     """What the players of one episode see after a step.
 

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dice_tf.bridges.vector_environment import VectorEnvironment, VectorStep
+from dice_tf.bridges.vector_environment import (
+    VectorEnvironment,
+    VectorStep,
+    check_environment,
+)
 
 _RESULT, _ERROR = "result", "error"
 
@@ -125,7 +129,7 @@ def _join(parts: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
 def _serve(connection: Any, make_environment: Callable) -> None:
     """What a process does until its connection closes."""
     try:
-        environment = make_environment()
+        environment = check_environment(make_environment())
         answer = (
             environment.num_actions,
             environment.observation_shapes,

@@ -45,7 +45,8 @@ class ZooEpisode:
 
     Raises:
       TypeError: if it is not a `ParallelEnv`, or a space is of no known kind.
-      ValueError: if an agent has too many joint actions. While playing: if
+      ValueError: if it does not name its agents, or an agent has too many
+        joint actions. While playing: if
         what the environment returns does not fit its own spaces and agents.
     """
 
@@ -57,7 +58,7 @@ class ZooEpisode:
                 f"{environment!r}."
             )
         self._environment = environment
-        self._agents = list(environment.possible_agents)
+        self._agents = _possible_agents(environment)
         self._spaces = [environment.observation_space(a) for a in self._agents]
         self._actions = [environment.action_space(a) for a in self._agents]
         self.num_actions = tuple(map(_num_actions, self._agents, self._actions))
@@ -260,6 +261,19 @@ class EpisodeMaker:
             )
         self._made.append(environment)
         return ZooEpisode(environment)
+
+
+def _possible_agents(environment: ParallelEnv) -> list[str]:
+    try:
+        agents = list(environment.possible_agents)
+    except AttributeError:
+        agents = []
+    if not agents:
+        raise ValueError(
+            "A ParallelEnv must name all agents that ever play in "
+            f"`possible_agents`. Those of {environment!r} are missing."
+        )
+    return agents
 
 
 def _num_actions(agent: str, space: Space) -> int | None:

@@ -380,3 +380,40 @@ def test_one_environment_for_all_plays_is_refused():
 def test_workers_that_vanish_are_noticed():
     with pytest.raises(RuntimeError, match="process ended without an answer"):
         PythonGame(vanishing, LENGTH, num_workers=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            object,
+            TypeError,
+            "must make a dice_tf.bridges.VectorEnvironment. Re",
+        ),
+        (
+            type("Short", (Counting,), {"observation_shapes": ((2,),)}),
+            ValueError,
+            "`observation_shapes` must have one entry for each of 2 players",
+        ),
+        (
+            type("Short", (Counting,), {"action_shapes": ((),)}),
+            ValueError,
+            "`action_shapes` must have one entry for each of 2 players",
+        ),
+    ],
+)
+def test_what_is_no_vector_environment_is_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        PythonGame(make, LENGTH)
+
+
+def test_real_actions_must_have_the_shape_that_is_told():
+    class Told(Odd):
+        action_shapes = ((), (1,))
+
+    whole = tf.constant([1, 1])
+    game, _ = steps_of(Told, actions=(whole, tf.constant([0.5, 0.25])))
+    (environment,) = game._environments
+    np.testing.assert_array_equal(environment.actions[0][1], [[0.5], [0.25]])
+    with pytest.raises(ValueError, match=r"must have shape \(2, 1\). Received"):
+        steps_of(Told, actions=(whole, tf.zeros([2, 3])))

@@ -578,3 +578,21 @@ def test_worker_processes_know_spaces_and_ends():
                 np.testing.assert_array_equal(x, y)
     finally:
         there.close()
+
+
+@pytest.mark.parametrize("agents", [[], None])
+def test_an_environment_must_name_its_agents(agents):
+    class Nameless(ParallelEnv):
+        if agents is not None:
+            possible_agents = agents
+
+    with pytest.raises(ValueError, match="name all agents that ever play in"):
+        bridges.from_pettingzoo(Nameless, 3)
+
+
+def test_a_head_of_another_shape_than_the_actions_is_refused():
+    make = variant(moves=spaces.Box(-1, 1, [5]))
+    with pytest.raises(
+        ValueError, match=r"of player 0 must have shape \(1, 5\)"
+    ):
+        play(make, 1, (0.5, 0.5))
