@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from dice_tf.checks import check_float_dtype
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
@@ -32,13 +33,16 @@ class Actor:
       is_masked: whether some actions may be illegal.
 
     Raises:
-      TypeError: if the policy is not a `keras.Model`.
+      TypeError: if the policy is not a `keras.Model`, or the game's dtype not
+        a dtype.
       ValueError: if its inputs or outputs do not fit the seat, or it cannot
         learn, or it cannot be differentiated twice, as any learner may
-        differentiate any objective.
+        differentiate any objective; or if the game's dtype is neither float32
+        nor float64.
     """
 
     def __init__(self, policy: keras.Model, game: Game, player_id: int):
+        check_float_dtype("game.dtype", game.dtype)
         self.model = seat_model(
             f"policies[{player_id}]",
             policy,
