@@ -113,6 +113,11 @@ def with_head(policy: keras.Model, head: Head) -> keras.Model:
     return policy
 
 
+def attached_head(policy: keras.Model) -> Head | None:
+    """Returns the head that was attached to a policy, if one was."""
+    return getattr(policy, _ATTRIBUTE, None)
+
+
 def head_of(
     policy: keras.Model, num_outputs: int, num_actions: int | None
 ) -> Head:
@@ -129,7 +134,7 @@ def head_of(
     Raises:
       ValueError: if no head fits and none is attached.
     """
-    attached = getattr(policy, _ATTRIBUTE, None)
+    attached = attached_head(policy)
     if attached is not None:
         return attached
     if num_actions == 2 and num_outputs == 1:
