@@ -1,5 +1,7 @@
 """Keras models as pure functions of their weights."""
 
+import itertools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -270,6 +272,46 @@ class SeatModel:
         return tf.reshape(
             outputs, tf.concat([leading, [self.num_outputs]], axis=0)
         )
+
+
+def check_separate(models: Mapping[str, keras.Model]) -> None:
+    """Raises if what one model trains is a part of another one.
+
+    Parameters of each seat are values of their own, which training moves
+    apart: a variable in two models would be trained as two copies.
+
+    Args:
+      models: built models by the names that errors give them.
+
+    Raises:
+      ValueError: if two of them share a trainable variable.
+    """
+    parts = [
+        (
+            f"`{name}` ({model.name!r})",
+            {id(variable): variable.path for variable in model.variables},
+            {id(variable) for variable in model.trainable_variables},
+        )
+        for name, model in models.items()
+    ]
+    for one, other in itertools.combinations(parts, 2):
+        shared = (one[1].keys() & other[1].keys()) & (one[2] | other[2])
+        if shared:
+            paths = sorted(one[1][key] for key in shared)
+            listed = ", ".join(map(repr, paths[:4]))
+            listed += f" and {len(paths) - 4} others" if len(paths) > 4 else ""
+            raise ValueError(
+                f"{one[0]} and {other[0]} share the trainable variables "
+                f"{listed}. Seats cannot share parameters yet: each would "
+                "train a copy of its own, and the models would end with the "
+                "values of the last. Make one model for each seat, also for "
+                "self-play: keras.models.clone_model(model) makes another, "
+                "and set_weights(model.get_weights()) lets it start from the "
+                "same values. Layers may be shared if nothing trains them, "
+                "with their `trainable` set to False. In a match "
+                "(dice_tf.evaluation.play_match) one policy may take several "
+                "seats."
+            )
 
 
 def observation_spec(

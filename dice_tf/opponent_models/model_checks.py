@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from dice_tf.models import check_separate
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.policies.policy_check import check_unseated
 
@@ -18,8 +19,9 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
 
     Raises:
       TypeError: if they are not models in a list.
-      ValueError: if there is none, one has no weights, or one draws noise of
-        its own or cannot be differentiated twice.
+      ValueError: if there is none, one has no weights, two share trainable
+        variables, or one draws noise of its own or cannot be differentiated
+        twice.
     """
     if not isinstance(models, (list, tuple)):
         raise TypeError(
@@ -46,6 +48,7 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
         for j, model in enumerate(models)
         if model is not None
     }
+    check_separate(given)
     for name, model in given.items():
         check_unseated(name, model)
     return tuple(models)

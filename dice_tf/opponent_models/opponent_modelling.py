@@ -81,7 +81,7 @@ class OpponentModelling(Learner):
       TypeError: if an argument is of another type.
       ValueError: if a model has no weights yet, or there is none, or a list
         is not of one entry per seat; if a model draws noise of its own or
-        cannot be differentiated twice.
+        cannot be differentiated twice, or two share trainable variables.
 
     References:
       Foerster et al. 2018 (Learning with Opponent-Learning Awareness), section

@@ -13,6 +13,7 @@ log-probabilities are computed again after a play, from these alone.
   is to be random belongs in the distribution that the head returns.
 - A policy with wrong second derivatives is refused, see
   `dice_tf.check_policy`.
+- Each seat has a model of its own: what one seat trains, no other may hold.
 
 The first two hold for critics, too, and all of them for models of opponents.
 """
