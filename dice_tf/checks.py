@@ -115,6 +115,40 @@ def check_finite(name: str, values: np.ndarray, dtype: Any) -> None:
         )
 
 
+def check_float_dtype(name: str, value: Any) -> tf.DType:
+    """Returns a dtype as a `tf.DType`, or raises if it has too few digits.
+
+    Probabilities, returns and the noise that actions are drawn with need the
+    digits of float32 at least.
+
+    Args:
+      name: of the argument.
+      value: float32 or float64, as a string, a `tf.DType`, an `np.dtype` or a
+        NumPy class such as `np.float32`.
+
+    Raises:
+      TypeError: if it is not a dtype: TensorFlow reads numbers as dtypes.
+      ValueError: if it is another dtype.
+    """
+    expected = f"`{name}` must be 'float32' or 'float64'"
+    is_numpy = isinstance(value, type) and issubclass(value, np.generic)
+    if not (is_numpy or isinstance(value, (str, tf.DType, np.dtype))):
+        raise TypeError(
+            f"{expected}. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    try:
+        dtype = tf.as_dtype(value)
+    except TypeError as error:
+        raise ValueError(
+            f"{expected}. Received: {name}={value!r}, which TensorFlow does "
+            "not know."
+        ) from error
+    if dtype not in (tf.float32, tf.float64):
+        raise ValueError(f"{expected}. Received: {name}={dtype.name!r}.")
+    return dtype
+
+
 def check_choice(name: str, value: Any, choices: Collection) -> Any:
     """Returns `value`, or raises if it is not one of `choices`."""
     if value not in choices:

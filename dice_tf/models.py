@@ -1,5 +1,7 @@
 """Keras models as pure functions of their weights."""
 
+import itertools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -7,6 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.replicas import to_replicas
+
+_NOT_REPEATABLE = (
+    "Log-probabilities and values are computed again after a play, so that "
+    "derivatives would be those of another model. Call layers such as "
+    "Dropout, GaussianNoise and BatchNormalization without `training=True`: "
+    "they run in inference mode here, in which they draw nothing. What is to "
+    "be random belongs in the policy's distribution."
+)
 
 
 class Weights(NamedTuple):
@@ -85,6 +95,10 @@ class SeatModel:
 
     def _first_outputs(self, observations: tf.Tensor) -> Any:
         """Calls the model as Keras does, which builds its weights."""
+        return self._current_outputs(observations)
+
+    def _current_outputs(self, observations: tf.Tensor) -> Any:
+        """Returns all that the model does, with the values of variables."""
         return self.model(observations)
 
     def check_follows_weights(self, observations: tf.Tensor) -> None:
@@ -92,24 +106,23 @@ class SeatModel:
 
         A model that calls a `tf.function` of its own, once that is traced,
         reads its variables whatever `stateless_call` is given: its gradients
-        would be lost without an error. Nothing is checked in a graph.
+        would be lost without an error, as those of outputs without
+        derivatives. Nothing is checked in a graph.
 
         Args:
           observations: `[B, *observation_shape]`, such as the seat sees.
 
         Raises:
-          ValueError: if other weights give the same outputs.
+          ValueError: if other weights give the same outputs, or no weight has
+            a derivative.
         """
         weights = self.weights()
         if not weights.params or not tf.executing_eagerly():
             return
-        # Not one constant for all: layers may be blind to a common shift.
-        moved = [
-            param + tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
-            for param in weights.params
-        ]
-        before = self(weights, observations)
-        after = self(weights._replace(params=moved), observations)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights.params)
+            before = self(weights, observations)
+        after = self(_moved(weights), observations)
         if np.array_equal(before, after):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) gives the same outputs "
@@ -118,6 +131,83 @@ class SeatModel:
                 "the trainer compiles it anyway. If it is to stay as it is, "
                 "set its `trainable` to False."
             )
+        gradients = tape.gradient(before, weights.params)
+        if all(gradient is None for gradient in gradients):
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) has no derivatives in "
+                "its weights, so that it would never learn. Operations such "
+                "as tf.argmax, tf.round, tf.stop_gradient and "
+                "tf.numpy_function have none, and keras.RematScope loses "
+                "them. If it is to stay as it is, set its `trainable` to "
+                "False."
+            )
+
+    def check_repeatable(self, observations: tf.Tensor) -> None:
+        """Raises if outputs depend on more than weights and observation.
+
+        A play calls the model step by step and hands on no state of its
+        layers. Log-probabilities and values are computed again later, for all
+        steps at once: with noise of another draw, with another count of calls
+        or beside other observations they would be those of another model.
+        Nothing is checked in a graph.
+
+        Args:
+          observations: `[B, *observation_shape]`, such as the seat sees.
+
+        Raises:
+          ValueError: if a call changes variables, if a second call gives
+            other outputs, or if the outputs for an observation depend on the
+            other observations of the batch.
+        """
+        if not tf.executing_eagerly():
+            return
+        # Noise that is rare shows among many observations alone, and weights
+        # of zeros, as initializers give them, would hide any.
+        observations = _many(observations)
+        weights = _moved(self.weights())
+        outputs, changed = self._outputs_and_changes(weights, observations)
+        if changed:
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) changes "
+                f"{', '.join(changed)} whenever it is called, as layers do "
+                f"that draw noise or follow the batch. {_NOT_REPEATABLE}"
+            )
+        again, _ = self._outputs_and_changes(weights, observations)
+        if not _are_alike(outputs, again, 1e-5):
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) gives other outputs "
+                "whenever it is called with the same weights and "
+                f"observations, as noise does. {_NOT_REPEATABLE}"
+            )
+        alone, _ = self._outputs_and_changes(weights, observations[-1:])
+        if not _are_alike([own[-1:] for own in outputs], alone, 5e-2):
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) gives an observation "
+                "other outputs beside other observations, as batch "
+                "normalisation does in training mode, and noise that is drawn "
+                f"with a fixed seed. {_NOT_REPEATABLE}"
+            )
+
+    def _outputs_and_changes(
+        self, weights: Weights, observations: tf.Tensor
+    ) -> tuple[list[np.ndarray], list[str]]:
+        """Returns all outputs of a call, and the variables it would change."""
+        model = self.model
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        values = [*weights.params, *weights.non_trainable]
+        scope = keras.StatelessScope(zip(variables, values, strict=True))
+        before = dict(scope.state_mapping)
+        with scope:
+            returned = self._current_outputs(observations)
+        paths = {id(variable): repr(variable.path) for variable in variables}
+        changed = {
+            # Such as the state of Keras' own generator.
+            paths.get(key, "a variable outside of the model")
+            for key, value in scope.state_mapping.items()
+            if key not in before or not np.array_equal(before[key], value)
+        }
+        flat = keras.tree.flatten(returned)
+        return [np.asarray(x, np.float64) for x in flat], sorted(changed)
 
     def weights(self) -> Weights:
         """Returns the current values of the model's variables."""
@@ -210,6 +300,46 @@ def check_finite_weights(name: str, model: keras.Model) -> None:
                 f"in its weight {variable.path!r} are NaN or infinite, as "
                 "after a training that has diverged. Set other weights, and "
                 "train with smaller rates."
+            )
+
+
+def check_separate(models: Mapping[str, keras.Model]) -> None:
+    """Raises if what one model trains is a part of another one.
+
+    Parameters of each seat are values of their own, which training moves
+    apart: a variable in two models would be trained as two copies.
+
+    Args:
+      models: built models by the names that errors give them.
+
+    Raises:
+      ValueError: if two of them share a trainable variable.
+    """
+    parts = [
+        (
+            f"`{name}` ({model.name!r})",
+            {id(variable): variable.path for variable in model.variables},
+            {id(variable) for variable in model.trainable_variables},
+        )
+        for name, model in models.items()
+    ]
+    for one, other in itertools.combinations(parts, 2):
+        shared = (one[1].keys() & other[1].keys()) & (one[2] | other[2])
+        if shared:
+            paths = sorted(one[1][key] for key in shared)
+            listed = ", ".join(map(repr, paths[:4]))
+            listed += f" and {len(paths) - 4} others" if len(paths) > 4 else ""
+            raise ValueError(
+                f"{one[0]} and {other[0]} share the trainable variables "
+                f"{listed}. Seats cannot share parameters yet: each would "
+                "train a copy of its own, and the models would end with the "
+                "values of the last. Make one model for each seat, also for "
+                "self-play: keras.models.clone_model(model) makes another, "
+                "and set_weights(model.get_weights()) lets it start from the "
+                "same values. Layers may be shared if nothing trains them, "
+                "with their `trainable` set to False. In a match "
+                "(dice_tf.evaluation.play_match) one policy may take several "
+                "seats."
             )
 
 
@@ -314,6 +444,45 @@ def _refuse_penalty(name: str, model: keras.Model, reason: str) -> None:
         "the trainer's `entropy_coefficient`; to shrink weights, an "
         "optimiser's `weight_decay`."
     )
+
+
+def _moved(weights: Weights) -> Weights:
+    """Returns weights with others for the trainable variables."""
+    # Not one constant for all: layers may be blind to a common shift.
+    moved = [
+        param + tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
+        for param in weights.params
+    ]
+    return weights._replace(params=moved)
+
+
+def _many(observations: tf.Tensor) -> tf.Tensor:
+    """Returns observations `[B, ...]` repeated, about 256 of small ones."""
+    size = max(1, observations[0].shape.num_elements())
+    wanted = min(256, 2**16 // size)
+    repeats = max(1, wanted // observations.shape[0])
+    return tf.concat([observations] * repeats, axis=0)
+
+
+def _are_alike(
+    arrays: list[np.ndarray], others: list[np.ndarray], share: float
+) -> bool:
+    """Returns whether arrays differ by no more than rounding does.
+
+    Matrix products of other sizes, and on GPUs, round in another order.
+    """
+    return all(
+        np.allclose(
+            one, other, rtol=share, atol=share * _size(one), equal_nan=True
+        )
+        for one, other in zip(arrays, others, strict=True)
+    )
+
+
+def _size(array: np.ndarray) -> float:
+    """Returns the mean absolute value of what is finite."""
+    finite = array[np.isfinite(array)]
+    return float(np.mean(np.abs(finite))) if finite.size else 0.0
 
 
 def _waves(param: tf.Tensor) -> np.ndarray:

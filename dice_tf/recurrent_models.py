@@ -1,5 +1,7 @@
 """Keras models with memory, as pure functions of weights and states."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -147,8 +149,11 @@ class RecurrentSeatModel(SeatModel):
         return tf.stack([observations, observations[::-1], observations])
 
     def _first_outputs(self, observations: tf.Tensor) -> tf.Tensor:
+        return keras.tree.flatten(self._current_outputs(observations))[0]
+
+    def _current_outputs(self, observations: tf.Tensor) -> Any:
         state = self.initial_state(observations.shape[0])
-        return self.current_step(observations, state)[0]
+        return self.model(self._pack(observations, state))
 
     def current_step(
         self, observations: tf.Tensor, state: list[tf.Tensor]

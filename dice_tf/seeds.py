@@ -16,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.checks import check_float_dtype
 from dice_tf.philox import Draw, draw_many
 
 _BITS = tf.uint32
@@ -237,7 +238,7 @@ def random_bits(seed: Any, shape: list[int]) -> tf.Tensor:
 
 def as_uniform(bits: tf.Tensor, dtype: Any) -> tf.Tensor:
     """Returns numbers in [0, 1) made of uint32 bits, see `uniform`."""
-    dtype = tf.as_dtype(dtype)
+    dtype = check_float_dtype("dtype", dtype)
     # float32 holds 24 bits: more would round up to 1.
     used = 24 if dtype == tf.float32 else 32
     bits = tf.bitwise.right_shift(bits, _u32(32 - used))

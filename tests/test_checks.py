@@ -138,3 +138,41 @@ def test_an_index_is_below_the_size():
     for value in (-1, 3):
         with pytest.raises(ValueError, match="`run` must be"):
             checks.check_index("run", value, 3, "runs")
+
+
+# Dtypes.
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_a_floating_dtype_may_be_spelled_in_any_usual_way(name):
+    spellings = (name, tf.as_dtype(name), np.dtype(name), getattr(np, name))
+    for value in spellings:
+        found = checks.check_float_dtype("dtype", value)
+        assert isinstance(found, tf.DType) and found == name
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["float16", tf.float16, np.float16, np.dtype("float16"), "bfloat16"]
+    + [tf.bfloat16, "half", "int32", tf.int32, np.int64, "bool", "complex64"],
+)
+def test_other_dtypes_are_refused_by_name(value):
+    message = r"`kind` must be 'float32' or 'float64'\. Received: kind='"
+    message += tf.as_dtype(value).name
+    with pytest.raises(ValueError, match=message):
+        checks.check_float_dtype("kind", value)
+
+
+@pytest.mark.parametrize("value", ["float", "single precision", "f4"])
+def test_unknown_names_of_dtypes_are_refused(value):
+    if value == "float":
+        assert checks.check_float_dtype("dtype", value) == tf.float32
+        return
+    with pytest.raises(ValueError, match="TensorFlow does not know"):
+        checks.check_float_dtype("dtype", value)
+
+
+@pytest.mark.parametrize("value", [True, 1, np.int64(2), None, float, 1.0])
+def test_numbers_are_not_dtypes(value):
+    with pytest.raises(TypeError, match="must be 'float32' or 'float64'. Rec"):
+        checks.check_float_dtype("dtype", value)

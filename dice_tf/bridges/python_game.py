@@ -15,7 +15,11 @@ from dice_tf.bridges.vector_environment import (
     check_environment,
 )
 from dice_tf.bridges.workers import WorkerEnvironment
-from dice_tf.checks import check_per_player, check_whole_number
+from dice_tf.checks import (
+    check_float_dtype,
+    check_per_player,
+    check_whole_number,
+)
 from dice_tf.games.game import Game, TimeStep
 
 
@@ -104,7 +108,7 @@ class PythonGame(Game):
         )
         self._make_environment = make_environment
         self._num_workers = check_whole_number("num_workers", num_workers, 0)
-        self.dtype = tf.as_dtype(dtype)
+        self.dtype = check_float_dtype("dtype", dtype)
         self._lock = threading.Lock()
         self._environments: list[VectorEnvironment] = []
         self._free: list[VectorEnvironment] = []

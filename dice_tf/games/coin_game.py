@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_choice, check_whole_number
+from dice_tf.checks import check_choice, check_float_dtype, check_whole_number
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import uniform
@@ -107,7 +107,7 @@ class CoinGame(Game):
         self.data_format = check_choice(
             "data_format", data_format, (_CHANNELS_FIRST, _CHANNELS_LAST)
         )
-        self.dtype = tf.as_dtype(dtype)
+        self.dtype = check_float_dtype("dtype", dtype)
         shape = [grid_size, grid_size]
         shape.insert(0 if data_format == _CHANNELS_FIRST else 2, 4)
         self.observation_shapes = (tuple(shape),) * 2

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import (
+    check_float_dtype,
     check_number,
     check_number_per_player,
     check_per_player,
@@ -81,7 +82,7 @@ class RepeatedCournot(Game):
         self.initial_quantity = check_number(
             "initial_quantity", initial_quantity
         )
-        self.dtype = tf.as_dtype(dtype)
+        self.dtype = check_float_dtype("dtype", dtype)
         self.num_actions = (None,) * num_players
         self.observation_shapes = ((num_players,),) * num_players
 

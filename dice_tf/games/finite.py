@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_finite, check_whole_number
+from dice_tf.checks import check_finite, check_float_dtype, check_whole_number
 from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
@@ -39,9 +39,9 @@ class FiniteGame(Game):
       action_masks: the masks, `None` where all actions are legal.
 
     Raises:
-      ValueError: if a table has the wrong shape or is not finite in the dtype,
-        or probabilities do not sum to 1; if a player has no legal action in a
-        state, or cannot see which are.
+      TypeError, ValueError: if a table has the wrong shape or is not finite in
+        the dtype, or probabilities do not sum to 1; if a player has no legal
+        action in a state, or cannot see which are; if the dtype is another one.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FiniteGame(Game):
                 "with one action axis per player. Received shape "
                 f"{self.rewards.shape}."
             )
-        self.dtype = tf.as_dtype(dtype)
+        self.dtype = check_float_dtype("dtype", dtype)
         check_finite("rewards", self.rewards, self.dtype)
         self.num_players = len(self.rewards)
         self.num_states = self.rewards.shape[1]

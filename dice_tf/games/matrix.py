@@ -30,8 +30,9 @@ def iterated_matrix_game(
       A `FiniteGame` of `A_1 * ... * A_N + 1` states.
 
     Raises:
-      ValueError: if the number of action axes is not the number of players,
-        an axis is empty, or a payoff is not finite in the dtype.
+      TypeError, ValueError: if the number of action axes is not the number of
+        players, an axis is empty, a payoff is not finite in the dtype, or the
+        dtype is another one.
 
     Example:
       >>> game = dice_tf.games.iterated_matrix_game(

@@ -4,7 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_finite, check_number, check_whole_number
+from dice_tf.checks import (
+    check_finite,
+    check_float_dtype,
+    check_number,
+    check_whole_number,
+)
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.seeds import uniform
 
@@ -59,7 +64,7 @@ class PointNavigation(Game):
         max_speed: float = 0.1,
         dtype: str = "float32",
     ):
-        self.dtype = tf.as_dtype(dtype)
+        self.dtype = check_float_dtype("dtype", dtype)
         self.goal = tf.convert_to_tensor(goal, self.dtype)
         if self.goal.shape != [2]:
             raise ValueError(
@@ -98,6 +103,7 @@ class PointNavigation(Game):
         """
         check_whole_number("num_tasks", num_tasks, 1)
         half_width = check_number("half_width", half_width)
+        dtype = check_float_dtype("dtype", dtype)
         return half_width * (2.0 * uniform(seed, [num_tasks, 2], dtype) - 1.0)
 
     def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:

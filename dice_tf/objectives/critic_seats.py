@@ -10,6 +10,7 @@ from dice_tf.checks import check_per_player
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
+from dice_tf.policies.policy_check import example_observations
 from dice_tf.recurrent_models import seat_model
 from dice_tf.returns import lambda_returns
 from dice_tf.tables import lookup
@@ -30,7 +31,8 @@ class SeatCritic:
 
     Raises:
       TypeError: if the critic is no `keras.Model`.
-      ValueError: if its inputs or outputs do not fit the seat.
+      ValueError: if its inputs or outputs do not fit the seat, it cannot
+        learn, or it draws noise of its own.
     """
 
     def __init__(self, critic: keras.Model, game: Game, player_id: int):
@@ -46,6 +48,11 @@ class SeatCritic:
         self._states = None
         if isinstance(game, FiniteGame):
             self._states = tf.constant(game.observations[player_id], game.dtype)
+            observations = self._states
+        else:
+            observations = example_observations(shape, game.dtype)
+        self.model.check_follows_weights(tf.ones_like(observations[:1]))
+        self.model.check_repeatable(observations)
 
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
         """Returns the value before each step, `[T, B]`, differentiable."""

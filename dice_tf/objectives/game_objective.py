@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_per_player
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.policies.actor import Actor
 
@@ -39,6 +39,11 @@ class GameObjective(Objective):
       policies: the models.
       actors: the models in their seats.
       discount: the discount.
+
+    Raises:
+      TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
+      ValueError: if the policies do not fit the game, draw noise of their own,
+        cannot be differentiated twice, or share trainable variables.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class GameObjective(Objective):
         self.num_players = game.num_players
         self.policies = check_per_player("policies", policies, game.num_players)
         self.actors = _seat_actors(self.policies, game)
+        check_separate(self._trained_models())
         self.discount = check_number("discount", discount, 0.0, 1.0)
         self.return_scale = (
             1.0 - self.discount
@@ -72,19 +78,25 @@ class GameObjective(Objective):
           policies: one `keras.Model` per player.
 
         Raises:
-          TypeError, ValueError: if they do not fit the game.
+          TypeError, ValueError: as of the policies of `GameObjective`.
         """
         other = copy.copy(self)
         other.policies = check_per_player(
             "policies", policies, self.num_players
         )
         other.actors = _seat_actors(other.policies, self.game)
+        check_separate(other._trained_models())
         if self._played is not None:
             other._played = {}
         if self._bound_state is not None:
             own = other.initial_state().non_trainable
             other._bound_state = self._bound_state._replace(non_trainable=own)
         return other
+
+    def _trained_models(self) -> dict[str, keras.Model]:
+        """Returns the models of the seats, by the names that errors use."""
+        models = [actor.model for actor in self.actors]
+        return {model.name: model.model for model in models}
 
     def initial_params(self) -> list[list[tf.Tensor]]:
         """Returns current values of the policies' trainable variables."""

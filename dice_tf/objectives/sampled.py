@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.game import Game
-from dice_tf.models import Weights, weights_to_replicas
+from dice_tf.models import Weights, check_separate, weights_to_replicas
 from dice_tf.objectives.baselines import (
     CRITIC,
     batch_baseline,
@@ -17,6 +17,7 @@ from dice_tf.objectives.baselines import (
     check_baseline,
 )
 from dice_tf.objectives.critic_seats import (
+    SeatCritic,
     bootstrapped_rewards,
     seat_critics,
 )
@@ -49,9 +50,12 @@ class SampledObjective(GameObjective):
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
-      ValueError: if they do not fit the game, or another argument is out of
-        its range.
+      ValueError: if they do not fit the game, draw noise of their own or
+        share trainable variables, if a policy cannot be differentiated twice,
+        or another argument is out of its range.
     """
+
+    critics: tuple[SeatCritic, ...] = ()
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class SampledObjective(GameObjective):
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
         self.baseline = check_baseline(baseline, game, batch_size, critics)
         self.critics = seat_critics(critics, game)
+        check_separate(self._trained_models())
         self.critic_td_lambda = check_number(
             "critic_td_lambda", critic_td_lambda, 0.0, 1.0
         )
@@ -77,6 +82,11 @@ class SampledObjective(GameObjective):
     def has_memory(self) -> bool:
         critics = any(critic.model.has_memory for critic in self.critics)
         return critics or super().has_memory
+
+    def _trained_models(self) -> dict[str, keras.Model]:
+        models = [critic.model for critic in self.critics]
+        critics = {model.name: model.model for model in models}
+        return {**super()._trained_models(), **critics}
 
     @abc.abstractmethod
     def _estimate(

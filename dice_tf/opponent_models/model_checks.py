@@ -4,17 +4,28 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.models import check_finite_weights, check_no_penalties
+from dice_tf.models import (
+    check_finite_weights,
+    check_no_penalties,
+    check_separate,
+)
 from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.policies.policy_check import check_unseated
 
 Models = tuple[keras.Model | None, ...]
 
 
 def check_models(models: Sequence[keras.Model | None]) -> Models:
-    """Returns the models, or raises if they are none.
+    """Returns the models, or raises if they cannot be fitted to play.
 
     Args:
       models: one per seat, `None` where there is none.
+
+    Raises:
+      TypeError: if they are not models in a list.
+      ValueError: if there is none, one has no weights, two share trainable
+        variables, or one draws noise of its own or cannot be differentiated
+        twice.
     """
     if not isinstance(models, (list, tuple)):
         raise TypeError(
@@ -38,6 +49,14 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
         check_finite_weights(f"models[{seat}]", model)
     if all(model is None for model in models):
         raise ValueError("`models` must hold at least one model.")
+    given = {
+        f"models[{j}]": model
+        for j, model in enumerate(models)
+        if model is not None
+    }
+    check_separate(given)
+    for name, model in given.items():
+        check_unseated(name, model)
     return tuple(models)
 
 

@@ -82,7 +82,8 @@ class OpponentModelling(Learner):
     Raises:
       TypeError: if an argument is of another type.
       ValueError: if a model has no weights yet, or there is none, or a list
-        is not of one entry per seat.
+        is not of one entry per seat; if a model draws noise of its own or
+        cannot be differentiated twice, or two share trainable variables.
 
     References:
       Foerster et al. 2018 (Learning with Opponent-Learning Awareness), section

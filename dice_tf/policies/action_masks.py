@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.games.game import Game
+from dice_tf.policies.attachments import attach, attached
 from dice_tf.policies.heads import Head, logits_of
 
 # From observations `[..., *observation_shape]` to bool `[..., num_actions]`.
@@ -24,31 +25,33 @@ MaskedHead = Callable[[tf.Tensor, tf.Tensor], tfp.distributions.Distribution]
 # unlike -inf it has finite products and derivatives.
 ILLEGAL = -1e9
 
-_ATTRIBUTE = "_dice_tf_action_mask"
+# Set where a policy has taken a seat, and not only a copy of it.
+_IS_SEATED = "_dice_tf_is_seated"
 
 
 class MaskedCategorical(tfp.distributions.Categorical):
     """A categorical distribution in which actions may have probability 0."""
 
 
-def seat_mask(game: Game, player_id: int) -> ActionMask | None:
-    """Returns what tells a seat's legal actions, `None` where all are.
+class SeatMask:
+    """What tells a seat's legal actions, from observations.
 
     Args:
-      game: the game.
+      game: the game, some of whose actions are illegal in some states.
       player_id: the seat.
-
-    Raises:
-      ValueError: if the game returns no mask of the seat's actions; also when
-        the mask is called.
     """
-    shape = game.observation_shapes[player_id]
-    num_actions = game.num_actions[player_id]
 
-    def mask(observations: tf.Tensor) -> tf.Tensor:
+    def __init__(self, game: Game, player_id: int):
+        self._game = game
+        self._player_id = player_id
+
+    def __call__(self, observations: tf.Tensor) -> tf.Tensor:
+        """Returns bool `[..., num_actions]`; errors as of `seat_mask`."""
+        game, player_id = self._game, self._player_id
+        shape = game.observation_shapes[player_id]
         legal = game.legal_actions(observations, player_id)
         leading = observations.shape[: observations.shape.rank - len(shape)]
-        expected = [*leading, num_actions]
+        expected = [*leading, game.num_actions[player_id]]
         legal = tf.convert_to_tensor(legal)
         if legal.dtype != tf.bool or not legal.shape.is_compatible_with(
             expected
@@ -61,15 +64,33 @@ def seat_mask(game: Game, player_id: int) -> ActionMask | None:
             )
         return legal
 
+    def __deepcopy__(self, memo: dict) -> "SeatMask":
+        # A game holds rules, which nothing changes, and sometimes workers.
+        return self
+
+
+def seat_mask(game: Game, player_id: int) -> SeatMask | None:
+    """Returns what tells a seat's legal actions, `None` where all are.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+
+    Raises:
+      ValueError: if the game returns no mask of the seat's actions; also when
+        the mask is called.
+    """
+    shape = game.observation_shapes[player_id]
     # An array: where there is no mask, a graph is left as it is.
     example = np.zeros([1, *shape], game.dtype.as_numpy_dtype)
     if game.legal_actions(example, player_id) is None:
         return None
-    if num_actions is None:
+    if game.num_actions[player_id] is None:
         raise ValueError(
             f"`legal_actions` of {type(game).__name__} must return None for "
             f"player {player_id}, whose actions are not a finite set."
         )
+    mask = SeatMask(game, player_id)
     mask(tf.constant(example))
     return mask
 
@@ -83,21 +104,24 @@ def carrying(policy: keras.Model, mask: ActionMask | None) -> keras.Model:
     """Returns the policy, which carries the first mask that it is given.
 
     That tells exports, which know no game, what is legal. As an attached
-    head, it is no part of a `.keras` file.
+    head, it is no part of a `.keras` file. A copy has the mask of the policy
+    that it is a copy of, until it takes a seat.
 
     Args:
       policy: a `keras.Model`.
       mask: of a seat; `None` where all actions are legal.
     """
-    if mask is not None and carried_mask(policy) is None:
-        # Keras would track what the game holds as a part of the policy.
-        object.__setattr__(policy, _ATTRIBUTE, mask)
+    is_inherited = _IS_SEATED not in vars(policy)
+    if is_inherited and mask is not carried_mask(policy):
+        attach(policy, mask=mask)
+    if mask is not None:
+        object.__setattr__(policy, _IS_SEATED, True)
     return policy
 
 
 def carried_mask(policy: keras.Model) -> ActionMask | None:
     """Returns the mask of the first seat that a policy took, if it has one."""
-    return getattr(policy, _ATTRIBUTE, None)
+    return attached(policy).mask
 
 
 def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:

@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from dice_tf.checks import check_float_dtype
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
-from dice_tf.policies.heads import all_log_probs, head_of
+from dice_tf.policies.heads import all_log_probs, attached_head, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
 from dice_tf.recurrent_models import seat_model
 
@@ -32,13 +33,17 @@ class Actor:
       is_masked: whether some actions may be illegal.
 
     Raises:
-      TypeError: if the policy is not a `keras.Model`.
+      TypeError: if the policy is not a `keras.Model`, or the game's dtype not
+        a dtype.
       ValueError: if its inputs or outputs do not fit the seat, or it cannot
-        learn, or it cannot be differentiated twice, as any learner may
-        differentiate any objective.
+        learn; if it or its head draws noise of its own, or has a state that
+        calls change; if it cannot be differentiated twice, as any learner may
+        differentiate any objective; or if the game's dtype is neither float32
+        nor float64.
     """
 
     def __init__(self, policy: keras.Model, game: Game, player_id: int):
+        check_float_dtype("game.dtype", game.dtype)
         self.model = seat_model(
             f"policies[{player_id}]",
             policy,
@@ -55,12 +60,11 @@ class Actor:
         self._states = None
         if isinstance(game, FiniteGame):
             self._states = tf.constant(game.observations[player_id], game.dtype)
-        shape = game.observation_shapes[player_id]
-        self.model.check_follows_weights(tf.ones([1, *shape], game.dtype))
-        if self._states is None:
-            check_seat(self.model, example_observations(shape, game.dtype))
-        else:
-            check_seat(self.model, self._states)
+        observations = self._states
+        if observations is None:
+            shape = game.observation_shapes[player_id]
+            observations = example_observations(shape, game.dtype)
+        check_seat(self.model, observations, attached_head(policy), self._read)
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor

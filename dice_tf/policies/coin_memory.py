@@ -8,6 +8,7 @@ import tensorflow as tf
 from dice_tf.games.coin_game import CoinGame
 from dice_tf.games.coin_table import numbered_states
 from dice_tf.games.torus import seen_from
+from dice_tf.policies.heads import attached_head, with_head
 from dice_tf.policies.networks import seat_input
 
 _NUM_REMEMBERED = 4
@@ -85,7 +86,7 @@ def on_the_grid(
       `[observation [B, 4, rows, columns], memory [B, 4]]
           -> [outputs, memory [B, 4]]`,
 
-    acts as the table does, and shares its weights.
+    acts as the table does, and shares its weights and attached head.
 
     Args:
       policy: of `TabularCoinGame`, in either seat; they see alike.
@@ -120,11 +121,13 @@ def on_the_grid(
     view, after = CoinMemory(game.grid_size, dtype=observation.dtype)(
         observation, memory
     )
-    return keras.Model(
+    player = keras.Model(
         [observation, memory],
         [policy(view), after],
         name=f"coin_policy_{player_id}",
     )
+    head = attached_head(policy)
+    return player if head is None else with_head(player, head)
 
 
 def _last(

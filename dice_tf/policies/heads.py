@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-Head = Callable[[tf.Tensor], tfp.distributions.Distribution]
+from dice_tf.policies.attachments import attach, attached
 
-_ATTRIBUTE = "action_head"
+Head = Callable[[tf.Tensor], tfp.distributions.Distribution]
 
 
 def categorical(outputs: tf.Tensor) -> tfp.distributions.Categorical:
@@ -80,8 +80,11 @@ def logits_of(
 def with_head(policy: keras.Model, head: Head) -> keras.Model:
     """Attaches a head to a policy network.
 
-    The head is a Python function and is not saved in a `.keras` file. Illegal
-    actions need not concern it: a seat takes them out of what it returns.
+    The head is a Python function and is not saved in a `.keras` file. Copies
+    (`copy.deepcopy`, `pickle`, `keras.models.clone_model`) keep it, except
+    clones of a model class that is registered with Keras. To be pickled it
+    must be a function that can be imported. Illegal actions need not concern
+    it: a seat takes them out of what it returns.
 
     Args:
       policy: a `keras.Model` from observations to `[..., num_outputs]`.
@@ -108,9 +111,13 @@ def with_head(policy: keras.Model, head: Head) -> keras.Model:
             "`head` must be a function from a tensor to a tfp distribution. "
             f"Received: {head!r}."
         )
-    # Keras would track a head that holds layers as a part of the policy.
-    object.__setattr__(policy, _ATTRIBUTE, head)
+    attach(policy, head=head)
     return policy
+
+
+def attached_head(policy: keras.Model) -> Head | None:
+    """Returns the head that was attached to a policy, if one was."""
+    return attached(policy).head
 
 
 def head_of(
@@ -129,7 +136,7 @@ def head_of(
     Raises:
       ValueError: if no head fits and none is attached.
     """
-    attached = getattr(policy, _ATTRIBUTE, None)
+    attached = attached_head(policy)
     if attached is not None:
         return attached
     if num_actions == 2 and num_outputs == 1:

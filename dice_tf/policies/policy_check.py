@@ -5,22 +5,30 @@ without an error: they hold constant what drops out of the first derivative
 only.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from dice_tf.models import SeatModel, Weights, observation_spec
+from dice_tf.policies.action_masks import MaskedHead, masked_head
+from dice_tf.policies.heads import Head, attached_head
 from dice_tf.policies.second_derivatives import TOLERANCES, hessian_error
 from dice_tf.recurrent_models import seat_model
 
-# Of Keras' own layers, those whose call contains such a part.
+# Of Keras' own layers, those whose call contains such a part. The last three
+# resize images: TensorFlow's gradient of that has no right derivative.
 KNOWN = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
+    keras.layers.CenterCrop,
+    keras.layers.Resizing,
+    keras.layers.UpSampling2D,
 )
 
 _REMEDY = (
@@ -29,7 +37,7 @@ _REMEDY = (
     "BatchNormalization is right in inference mode only (training=False). In "
     "code of your own, tf.math.reduce_variance takes the place of "
     "keras.ops.moments, keras.ops.layer_normalization and tf.nn.moments; look "
-    "for stop_gradient and custom gradients too."
+    "for stop_gradient, custom gradients and tf.image.resize too."
 )
 
 
@@ -41,13 +49,14 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
     `LayerNormalization` for example by 5 to 30 per cent. Here the Hessian of
     the outputs in the policy's parameters, times a random vector, is computed
     by two nested tapes and compared with differences of gradients. Inner
-    layers of all kinds, and those of your own, are part of it; the head is
-    not. The policy's parameters are left as they are.
+    layers of all kinds, and those of your own, are part of it. With an
+    attached head (`dice_tf.policies.with_head`) it is the Hessian of
+    log-probabilities of actions. The policy's parameters are left as they are.
 
     Objectives refuse such policies when they are made, if they hold a
-    layer that is known to be wrong or code that is not Keras'. Critics may
-    have any layers: they enter values as constants, and their losses are
-    differentiated once.
+    layer that is known to be wrong or call code that is not Keras', as an
+    activation or an attached head may be. Critics may have any layers: they
+    enter values as constants, and their losses are differentiated once.
 
     Args:
       policy: a built `keras.Model` from observations to its outputs, in
@@ -69,22 +78,46 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
       >>> dice_tf.check_policy(my_policy)
     """
     if observations is None:
-        spec = observation_spec(policy, argument="observations")
-        observations = example_observations(spec.shape[1:], spec.dtype)
+        observations = _shown_to(policy)
     observations = tf.convert_to_tensor(observations)
     model = seat_model(
         "policy", policy, observations.shape[1:], observations.dtype
     )
     observations = model.sequence(observations)
-    error = _error(model, observations)
+    head = attached_head(policy)
+    read = masked_head(head, None)
+    error = _error(model, observations, read if head else None)
     if error is None:
         raise ValueError(
             f"`policy` ({policy.name!r}) cannot be checked: its outputs must "
             "be finite, in float32 or float64, and the same whenever it is "
             "called."
         )
-    _refuse(model, observations, error)
+    _refuse(model, observations, error, head)
     return error
+
+
+def check_unseated(name: str, policy: keras.Model) -> None:
+    """Raises if a policy that has no seat yet cannot be learned from play.
+
+    Args:
+      name: how errors name it.
+      policy: a built `keras.Model`.
+
+    Raises:
+      ValueError: as of `check_seat`.
+    """
+    observations = _shown_to(policy)
+    shape = observations.shape[1:]
+    model = seat_model(name, policy, shape, observations.dtype)
+    head = attached_head(policy)
+    check_seat(model, observations, head, masked_head(head, None))
+
+
+def _shown_to(policy: keras.Model) -> tf.Tensor:
+    """Returns observations of the shape that a model was built with."""
+    spec = observation_spec(policy, argument="observations")
+    return example_observations(spec.shape[1:], spec.dtype)
 
 
 def example_observations(shape: Sequence, dtype: tf.DType) -> tf.Tensor:
@@ -93,37 +126,88 @@ def example_observations(shape: Sequence, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(drawn if dtype.is_floating else np.abs(drawn), dtype)
 
 
-def check_seat(model: SeatModel, observations: tf.Tensor) -> None:
-    """Raises if a policy in a seat has wrong second derivatives.
+def check_seat(
+    model: SeatModel,
+    observations: tf.Tensor,
+    head: Head | None = None,
+    read: MaskedHead | None = None,
+) -> None:
+    """Raises if a policy in a seat cannot be learned from play.
 
-    Measured only where there is a reason: a layer that is known for it, or
-    code that is neither Keras' nor ours. Nothing is checked in a graph.
+    Second derivatives are measured only where there is a reason: a layer that
+    is known for wrong ones, or code that is neither Keras' nor ours. Nothing
+    is checked in a graph.
 
     Args:
       model: the policy.
       observations: `[B, *observation_shape]`, such as the seat sees.
+      head: the one attached to the policy, if there is one.
+      read: from outputs and observations to distributions, as in the seat.
 
     Raises:
-      ValueError: if second derivatives are wrong.
+      ValueError: if outputs do not follow the weights, or follow anything
+        but weights and observations, or second derivatives are wrong.
     """
-    if not tf.executing_eagerly() or not suspects(model.model):
+    if not tf.executing_eagerly():
+        return
+    model.check_follows_weights(tf.ones_like(observations[:1]))
+    model.check_repeatable(observations)
+    if head is None or _is_trusted(head):
+        read = None
+    else:
+        _check_head(model, observations, read)
+    if read is None and not suspects(model.model):
         return
     observations = model.sequence(observations)
-    error = _error(model, observations)
+    error = _error(model, observations, read)
     if error is not None:
-        _refuse(model, observations, error)
+        _refuse(model, observations, error, head if read else None)
 
 
-def _refuse(model: SeatModel, observations: tf.Tensor, error: float) -> None:
+def _check_head(
+    model: SeatModel, observations: tf.Tensor, read: MaskedHead
+) -> None:
+    """Raises if what a head returns follows anything but the outputs."""
+    state = model.initial_state(observations.shape[0])
+    outputs, _ = model.step(model.weights(), observations, state)
+    actions = _some_actions(read(outputs, observations))
+
+    def log_probs(first: int) -> np.ndarray:
+        distribution = read(outputs[first:], observations[first:])
+        seen = tf.nest.map_structure(lambda x: x[:, first:], actions)
+        return np.asarray(distribution.log_prob(seen))[:, -1:]
+
+    last = len(observations) - 1
+    expected = log_probs(0)
+    for found in (log_probs(0), log_probs(last)):
+        if not np.allclose(found, expected, 1e-3, 1e-3, equal_nan=True):
+            raise ValueError(
+                f"The head attached to `{model.name}` ({model.model.name!r}) "
+                "gives other distributions for the same outputs, whenever it "
+                "is called or beside other outputs. Log-probabilities are "
+                "computed again after a play: a head must be a function of "
+                "one observation's outputs alone. What is to be random "
+                "belongs in the distribution that it returns."
+            )
+
+
+def _refuse(
+    model: SeatModel,
+    observations: tf.Tensor,
+    error: float,
+    head: Head | None = None,
+) -> None:
     dtype = model(model.weights(), observations).dtype
     if error <= TOLERANCES[dtype]:
         return
     found = suspects(model.model)
+    found += [f"the attached head {_name(head)}"] if head else []
     cause = f" The cause may be {', '.join(found)}." if found else ""
+    subject = "log-probabilities" if head else "outputs"
     raise ValueError(
         f"`{model.name}` ({model.model.name!r}) cannot be differentiated "
         "twice, as learners that shape their opponents do: the second "
-        f"derivatives of its outputs are wrong by {error:.0%}.{cause} "
+        f"derivatives of its {subject} are wrong by {error:.0%}.{cause} "
         f"{_REMEDY} A policy that is not to learn may be left as it is, with "
         "its `trainable` set to False."
     )
@@ -133,24 +217,79 @@ def suspects(model: keras.Model) -> list[str]:
     """Returns what may have wrong second derivatives, described for errors.
 
     These are the layers of `KNOWN`, layers whose code is neither Keras' nor
-    ours, and operations on tensors that are no layers.
+    ours, Keras' layers that hold such code (an activation, for example), and
+    operations on tensors that are no layers.
     """
     found: dict[int, str] = {}
     # What Keras itself walks through layers of any kind with.
     for layer in model._flatten_layers():
         for part in (layer, *getattr(layer, "operations", ())):
             kind = type(part)
-            ours = kind.__module__.split(".")[0] in ("keras", "dice_tf")
-            is_plain = isinstance(part, keras.layers.Layer) and ours
-            is_lambda = isinstance(part, keras.layers.Lambda)
-            if is_plain and not is_lambda and kind not in KNOWN:
-                continue
-            found[id(part)] = f"{kind.__name__} {part.name!r}"
+            name = f"{kind.__name__} {part.name!r}"
+            held = _foreign_code(part)
+            if held:
+                found[id(part)] = f"{name} with {held}"
+            elif (
+                not isinstance(part, keras.layers.Layer)
+                or not _is_trusted(kind)
+                or isinstance(part, (keras.layers.Lambda, *KNOWN))
+            ):
+                found[id(part)] = name
     return list(found.values())
 
 
-def _error(model: SeatModel, observations: tf.Tensor) -> float | None:
-    """Measures the error, 0 without parameters, `None` where it cannot."""
+def _foreign_code(part: Any) -> str:
+    """Returns the names of functions that a layer holds and may call."""
+    held = [
+        value
+        for name, attribute in vars(part).items()
+        # These act when weights are made or moved, and not in a call.
+        if not name.endswith(("initializer", "regularizer", "constraint"))
+        for value in keras.tree.flatten(attribute)
+        # Layers in layers are looked at by themselves.
+        if callable(value) and not isinstance(value, keras.Operation)
+    ]
+    held.append(type(part).call)
+    return ", ".join(_name(value) for value in held if not _is_trusted(value))
+
+
+def _is_trusted(code: Any) -> bool:
+    """Returns whether a class, a function or a callable is Keras' or ours."""
+    if inspect.ismethod(code):
+        code = code.__func__
+    if inspect.isfunction(code):
+        # Unlike `__module__` this is not copied by functools.wraps.
+        module = code.__globals__["__name__"]
+    else:
+        kind = code if isinstance(code, type) else type(code)
+        module = kind.__module__
+    return module.split(".")[0] in ("keras", "dice_tf")
+
+
+def _name(code: Any) -> str:
+    return getattr(code, "__name__", type(code).__name__)
+
+
+def _some_actions(
+    distribution: tfp.distributions.Distribution,
+) -> Any:
+    """Returns actions `[4, ..., B, *action_shape]`, drawn and held constant.
+
+    They are a tensor, or a nest of tensors if a distribution has several parts.
+    """
+    drawn = distribution.sample(4, seed=tf.constant([1, 2]))
+    return tf.nest.map_structure(tf.stop_gradient, drawn)
+
+
+def _error(
+    model: SeatModel,
+    observations: tf.Tensor,
+    read: MaskedHead | None = None,
+) -> float | None:
+    """Measures the error, 0 without parameters, `None` where it cannot.
+
+    It is that of the outputs, or of log-probabilities where a head reads them.
+    """
     weights = model.weights()
     outputs = model(weights, observations)
     # Where outputs are linear, derivatives stay finite. Logits of -inf are
@@ -159,6 +298,17 @@ def _error(model: SeatModel, observations: tf.Tensor) -> float | None:
         return None
     if not weights.params:
         return 0.0
+    actions = None
+    if read is not None:
+        actions = _some_actions(read(outputs, observations))
+
+    def evaluate(weights: Weights) -> tf.Tensor:
+        outputs = model(weights, observations)
+        if read is None:
+            return outputs
+        return read(outputs, observations).log_prob(actions)
+
+    outputs = evaluate(weights)
     computed = {
         tf.as_dtype(layer.compute_dtype)
         for layer in model.model._flatten_layers()
@@ -170,7 +320,14 @@ def _error(model: SeatModel, observations: tf.Tensor) -> float | None:
     mixture = tf.cast(drawn, outputs.dtype)
 
     def combined(params: list[tf.Tensor]) -> tf.Tensor:
-        own = Weights(params, weights.non_trainable)
-        return tf.reduce_sum(mixture * model(own, observations))
+        moved = weights._replace(params=params)
+        return tf.reduce_sum(mixture * evaluate(moved))
 
-    return hessian_error(combined, weights.params)
+    try:
+        return hessian_error(combined, weights.params)
+    except LookupError as error:
+        raise ValueError(
+            f"`{model.name}` ({model.model.name!r}) cannot be differentiated "
+            "twice, as learners that shape their opponents do: TensorFlow "
+            f"has no second derivative of one of its operations ({error})."
+        ) from error

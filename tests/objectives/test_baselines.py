@@ -263,7 +263,7 @@ def make(baseline, batch_size=4, kind=lambda game: game, critics=None):
 
 
 def two_critics(game):
-    return [constant_critic(game)] * 2
+    return [constant_critic(game) for _ in range(2)]
 
 
 @pytest.mark.parametrize(
