@@ -44,6 +44,11 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
     layers of all kinds, and those of your own, are part of it; the head is
     not. The policy's parameters are left as they are.
 
+    The check finds errors of the second derivatives from about 1 per cent in
+    float32, and from about 0.01 per cent in float64. It does not find what is
+    wrong at the third order only, which learners such as `HOLA` use: nothing
+    beyond the second derivatives is measured.
+
     Objectives refuse such policies when they are made, if they hold a
     layer that is known to be wrong or code that is not Keras'. Critics may
     have any layers: they enter values as constants, and their losses are
