@@ -97,8 +97,36 @@ def select(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         return tf.gather(table, index)
     # Of the rank of `index`, lest tf.vectorized_map expands each of them.
     size = table.shape[0]
-    entries = tf.unstack(tf.reshape(table, [size] + [1] * index.shape.rank))
-    if size == 1:
+    entries = tf.reshape(table, [size] + [1] * index.shape.rank)
+    return _select_among(tf.unstack(entries), index)
+
+
+def select_by_step(tables: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Returns `tables[index[t, b], t]`: every step has a table of its own.
+
+    Args:
+      tables: floating `[n, T]`, the table of each step as a column.
+      index: int32 `[T, B]`, with values in `[0, n)`.
+
+    Returns:
+      `[T, B]`. Not to be differentiated.
+    """
+    size, length = tables.shape
+    tables = _computed_once(tables, index)
+    if size > _FEW_ENTRIES:
+        steps = tf.range(length)[:, tf.newaxis]
+        return tf.gather(tf.reshape(tables, [-1]), index * length + steps)
+    return _select_among(tf.unstack(tables[:, :, tf.newaxis]), index)
+
+
+def _select_among(entries: list[tf.Tensor], index: tf.Tensor) -> tf.Tensor:
+    """Returns the entry of each place, by nested selections.
+
+    Args:
+      entries: tensors that broadcast to the shape of `index`, of its rank.
+      index: int32 of any shape.
+    """
+    if len(entries) == 1:
         return tf.broadcast_to(entries[0], tf.shape(index))
     result = entries[0]
     for position, entry in enumerate(entries[1:], start=1):

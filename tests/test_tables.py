@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.tables import lookup, select
+from dice_tf.tables import lookup, select, select_by_step
 
 SIZES = (1, 2, 16, 17, 33)
 
@@ -166,3 +166,28 @@ def test_a_lookup_has_derivatives_in_every_run_of_a_vectorized_map():
 def test_a_table_of_whole_numbers_is_selected_from():
     result = select(tf.constant([4, 2, 7]), tf.constant([2, 0]))
     assert result.dtype == tf.int32 and result.numpy().tolist() == [7, 4]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_step_reads_its_own_table(size, jit_compile):
+    _, index = table_and_index(size)
+    tables = np.random.default_rng(1).normal(size=(size, len(index)))
+    read = tf.function(select_by_step, jit_compile=jit_compile)
+    result = read(tf.constant(tables), tf.constant(index, tf.int32))
+    steps = np.arange(len(index))[:, np.newaxis]
+    np.testing.assert_array_equal(result, tables[index, steps])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_run_reads_its_own_tables_of_steps(size):
+    rng = np.random.default_rng(size)
+    tables = rng.normal(size=(3, size, 5))
+    index = rng.integers(size, size=(3, 5, 7))
+    result = tf.vectorized_map(
+        lambda own: select_by_step(*own),
+        (tf.constant(tables), tf.constant(index, tf.int32)),
+    )
+    runs = np.arange(3)[:, np.newaxis, np.newaxis]
+    steps = np.arange(5)[:, np.newaxis]
+    np.testing.assert_array_equal(result, tables[runs, index, steps])

@@ -22,7 +22,9 @@ class Extragradient(AssumedRatesLearner):
     `inner_learning_rate=0` this is `Naive`.
 
     On a sampled objective each evaluation plays afresh with the parameters
-    reached, from a split of the seed of its own.
+    reached, from a split of the seed of its own. The direction is unbiased
+    for the step that was sampled, and biased for the step that is expected,
+    as that of `LOLADiCE` is.
 
     Args:
       inner_learning_rate: `a`, the rate of the step ahead: one number, one

@@ -45,6 +45,13 @@ class LOLADiCE(Learner):
     plays afresh with the parameters reached, from a split of the seed of its
     own. With `num_lookaheads=0` this is `Naive`.
 
+    On a sampled objective the imagined steps are sampled, too. The direction
+    is unbiased for the steps that were imagined: with these held, its mean
+    over the last play is the total derivative above. It is biased for the
+    steps that are expected, since the value is not linear in them. The bias
+    is of the order of `a^2` times the variance of a sampled gradient: it
+    matters where batches are small and inner rates are large.
+
     What is imagined need not be what happens: the inner rates and optimiser
     are the learner's beliefs, set apart from the opponents' own optimisers.
 

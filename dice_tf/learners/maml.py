@@ -39,7 +39,9 @@ class MAML(Learner):
     `LOLADiCE`, which unrolls the steps of the others instead.
 
     Every evaluation of a sampled objective plays afresh with the parameters
-    reached, from a split of the seed of its own. The factors
+    reached, from a split of the seed of its own. The direction is unbiased
+    for the steps that were sampled, and biased for the steps that are
+    expected, as that of `LOLADiCE` is. The factors
     `I + a d2V/dtheta2` need second derivatives: `DiCEObjective` has them;
     `SurrogateObjective` lacks all but one of their terms, and gives the
     biased meta-gradient of implementations that differentiate a policy

@@ -7,12 +7,11 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice
 from dice_tf.dice import LEAVE_ONE_OUT, is_leave_one_out, mean_of_others
-from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.replicas import num_replicas, sum_over_replicas
 from dice_tf.returns import discount_weights, returns_to_go
-from dice_tf.tables import lookup
+from dice_tf.tables import select_by_step
 from dice_tf.trajectory import Trajectory
 
 
@@ -67,14 +66,21 @@ def leave_one_out_state_values(
 ) -> tf.Tensor:
     """Returns the mean return that the *other* episodes had from each state.
 
-    The value of state s, for an episode, is the mean of the returns-to-go
-    `G_t` over all visits of s by the other episodes, at any time, each
-    weighted by `discount^t`. A state that no other episode visits gets their
-    mean over all states. Since an episode's own actions have no part in its
-    values, they are a baseline that leaves every derivative unbiased.
+    The value of state s at step t, for an episode, is the mean of the
+    returns-to-go `G_t` of the other episodes that are in s at step t, and of
+    one more that stands for all their play:
+
+      `m_t + mean (G_k - m_k)`,
+
+    where `m_t` is the mean of `G_t` over the other episodes, and the second
+    mean is over their visits of s at any step k, each weighted by
+    `discount^k` (0 if there are none). Where few episodes are in s at t, this
+    term says most of what is known; where many are, their mean is the value
+    of s with T - t steps to go. Since an episode's own actions have no part
+    in its values, they are a baseline that leaves every derivative unbiased.
 
     Args:
-      states: int32 `[T, B]`.
+      states: int32 `[T, B]`, with B of at least 2 over all replicas.
       rewards: `[T, B]`, of one player.
       num_states: number of states.
       discount: in [0, 1].
@@ -82,27 +88,38 @@ def leave_one_out_state_values(
     Returns:
       `[T, B]`, constant.
     """
+    states = tf.convert_to_tensor(states, tf.int32)
     weights = discount_weights(discount, rewards)
-    returns = weights * returns_to_go(rewards, discount)
+    returns = returns_to_go(rewards, discount)
     number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
     visited = tf.cast(states[tf.newaxis] == number, rewards.dtype)
-    # [num_states, B]: sums over an episode, then over all but that episode.
-    own = [
-        tf.reduce_sum(visited * returns, axis=1),
-        tf.reduce_sum(visited * weights, axis=1),
-    ]
-    every = sum_over_replicas(
-        [tf.reduce_sum(x, axis=1, keepdims=True) for x in own]
+    # [num_states, T]: sums over all episodes.
+    visits, totals = sum_over_replicas(
+        [
+            tf.reduce_sum(visited, axis=2),
+            tf.reduce_sum(visited * returns, axis=2),
+        ]
     )
-    totals, visits = (x - y for x, y in zip(every, own, strict=True))
-    overall = tf.math.divide_no_nan(
-        tf.reduce_sum(totals, axis=0), tf.reduce_sum(visits, axis=0)
+    batch_size = tf.cast(tf.shape(states)[1] * num_replicas(), rewards.dtype)
+    of_step = tf.reduce_sum(totals, axis=0)[:, tf.newaxis] - returns
+    of_step /= batch_size - 1.0
+    # [num_states, B]: sums over time, of all episodes but one.
+    weighted = visits * tf.transpose(weights)
+    known = tf.reduce_sum(weighted, axis=1, keepdims=True)
+    known -= tf.reduce_sum(visited * weights, axis=1)
+    surplus = (
+        tf.linalg.matmul(totals, weights)
+        - tf.linalg.matmul(weighted, of_step)
+        - tf.reduce_sum(visited * (weights * (returns - of_step)), axis=1)
     )
     # Differences of sums leave rounding errors where there was no visit.
-    known = visits > 1e-5
-    values = tf.where(known, totals / tf.where(known, visits, 1.0), overall)
+    is_known = known > 1e-5
+    surplus = tf.where(is_known, surplus / tf.where(is_known, known, 1.0), 0.0)
+    of_state = tf.reduce_sum(visited * surplus[:, tf.newaxis], axis=0)
+    # The visit that is left out makes room for the one that is added.
     return tf.stop_gradient(
-        tf.reduce_sum(visited * values[:, tf.newaxis], axis=0)
+        (select_by_step(totals, states) - returns + of_step + of_state)
+        / select_by_step(visits, states)
     )
 
 
@@ -111,13 +128,18 @@ def bellman_state_values(
 ) -> tf.Tensor:
     """Returns the state values of the Markov chain that the batch shows.
 
-    From all visits of the batch, at any time, the mean reward `r` of each
-    state and the shares `P` of the states that follow it are counted; the
-    values are `sum_t (discount P)^t r` over the length of an episode. They
-    vary less than mean returns do, since every visit of a state informs the
-    value of all that lead to it. An episode's own visits are counted too, a
-    bias of the order of one over the visits. States never visited have the
-    value 0.
+    From all visits of the batch, at any step, the mean reward `r` of each
+    state and the shares `P` of the states that follow it are counted. The
+    value of state s at step t is that of the `T - t` steps to go,
+    `V_{T-t}(s)`, with
+
+      `V_0 = 0`, `V_k = r + discount P V_{k-1}`.
+
+    These are the exact state values in the limit of many episodes, since the
+    chain is the same at every step. They vary less than mean returns do: every
+    visit of a state informs the value of all states that lead to it. An
+    episode's own visits are counted too, a bias of the derivatives of the
+    order of one over the visits. States never visited have the value 0.
 
     Args:
       states: int32 `[T, B]`.
@@ -146,13 +168,34 @@ def bellman_state_values(
         moves, tf.reduce_sum(moves, axis=1, keepdims=True)
     )
     expected = tf.math.divide_no_nan(rewards_seen, visits)
-    total = geometric_sum(
-        tf.constant(discount, dtype) * shares,
-        tf.eye(num_states, dtype=dtype),
-        length,
-    )
-    values = tf.linalg.matvec(total, expected)
-    return tf.stop_gradient(lookup(values, states))
+    values = _values_to_go(discount * shares, expected, length)
+    return tf.stop_gradient(select_by_step(values, states))
+
+
+def _values_to_go(
+    matrix: tf.Tensor, rewards: tf.Tensor, length: int
+) -> tf.Tensor:
+    """Returns the value of each state at each step of a Markov chain.
+
+    With k steps to go it is `V_k = r + M V_{k-1}`, where `V_0 = 0`. Every
+    product gives as many values as are known, `V_{n+j} = V_n + M^n V_j`.
+
+    Args:
+      matrix: M, `[S, S]`, the discounted shares of the following states.
+      rewards: r, `[S]`.
+      length: T, the number of steps.
+
+    Returns:
+      `[S, T]`: `V_T` of the first step to `V_1` of the last.
+    """
+    values, power = rewards[:, tf.newaxis], matrix
+    while values.shape[1] < length:
+        if values.shape[1] > 1:
+            power = power @ power
+        nearest = values[:, -(length - values.shape[1]) :]
+        farther = values[:, :1] + power @ nearest
+        values = tf.concat([farther, values], axis=1)
+    return values
 
 
 STATE_VALUES = "state_values"

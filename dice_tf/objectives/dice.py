@@ -49,11 +49,17 @@ class DiCEObjective(SampledObjective):
       batch_size: B, the number of episodes of each call.
       baseline: `None`; `"leave_one_out"`, to centre rewards per time step by
         the mean of the other episodes; `"state_values"`, the mean return that
-        the other episodes had from each state (for a `FiniteGame`);
-        `"bellman_values"`, those of the Markov chain that the batch shows
-        (also); or `"critic"`, state values of the critics. All keep the
-        derivatives of every order unbiased, but for a small bias of
-        `"bellman_values"`; state values lower the variance of every order.
+        the other episodes had from each state at each step (for a
+        `FiniteGame`); `"bellman_values"`, the values of the steps to go in the
+        Markov chain that the batch shows (also); or `"critic"`, the values of
+        the critics. With `lambda_` and `tau` of 1, all but
+        `"bellman_values"` keep the derivatives of every order unbiased. It
+        counts an episode's own actions among those of the batch, a bias of
+        the order of one over the visits of a state. State values lower the
+        variance of every order. A critic knows no more than it observes: if
+        that does not tell the step, it learns a mean over the steps, which
+        leaves more variance where the end of the episode is near, and more
+        bias with `tau` below 1.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
       lambda_: in [0, 1]; below 1, as of `loaded_dice_objective`.

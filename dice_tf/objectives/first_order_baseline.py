@@ -17,9 +17,10 @@ class FirstOrderBaselineObjective(SampledObjective):
 
     As `DiCEObjective`, but with the batch mean of
     `dice_tf.estimators.first_order_baseline_objective`, the baseline term of
-    the DiCE paper. Derivatives of every order are unbiased; the baseline
-    lowers the variance of the first, and hardly that of higher ones, for
-    which `DiCEObjective` with the same baseline is the better choice.
+    the DiCE paper. Derivatives of every order are unbiased (but with
+    `"bellman_values"`, see `DiCEObjective`). The baseline lowers the variance
+    of the first, and hardly that of higher ones, for which `DiCEObjective`
+    with the same baseline is the better choice.
 
     Args:
       game: the game.

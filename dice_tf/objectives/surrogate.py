@@ -30,8 +30,9 @@ class SurrogateObjective(SampledObjective):
         of its head (logits).
       discount: in [0, 1].
       batch_size: B, the number of episodes of each call.
-      baseline: as of `DiCEObjective`. All keep the first derivatives
-        unbiased, but for a small bias of `"bellman_values"`, and lower their
+      baseline: as of `DiCEObjective`. With `tau` of 1 all but
+        `"bellman_values"`, with its bias of the order of one over the visits
+        of a state, keep the first derivatives unbiased; all lower their
         variance.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`. They also say what would have

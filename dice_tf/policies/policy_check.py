@@ -53,6 +53,11 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
     attached head (`dice_tf.policies.with_head`) it is the Hessian of
     log-probabilities of actions. The policy's parameters are left as they are.
 
+    The check finds errors of the second derivatives from about 1 per cent in
+    float32, and from about 0.01 per cent in float64. It does not find what is
+    wrong at the third order only, which learners such as `HOLA` use: nothing
+    beyond the second derivatives is measured.
+
     Objectives refuse such policies when they are made, if they hold a
     layer that is known to be wrong or call code that is not Keras', as an
     activation or an attached head may be. Critics may have any layers: they

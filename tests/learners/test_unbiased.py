@@ -18,12 +18,14 @@ from tests.toys import (
 
 DISCOUNT, LENGTH, BATCH, NUM_SEEDS = 0.9, 2, 4, 3000
 PLAYER_ID, RATE = 1, 2.0
-LEARNERS = {
+LINEAR = {
     "look_ahead": learners.LookAhead(RATE),
     "lola": learners.LOLA(RATE),
     "sos": learners.SOS(RATE, p=0.7),
     "consensus": learners.Consensus(1.0),
 }
+LOLA_DICE = "lola_dice"
+LEARNERS = {**LINEAR, LOLA_DICE: learners.LOLADiCE(1, 15.0)}
 
 
 class OneBatch(Objective):
@@ -37,18 +39,48 @@ class OneBatch(Objective):
         return self.objective(params, self.seed, state)
 
 
+class OneStep(Objective):
+    """An objective of one look-ahead, whose step is always the same.
+
+    Args:
+      imagined: sampled, the first evaluation, from one seed.
+      reached: the evaluation after it.
+    """
+
+    def __init__(self, imagined, reached):
+        self.imagined, self.reached = imagined, reached
+        self.num_players = reached.num_players
+        self._is_imagined = True
+
+    def _values(self, params, seed, state):
+        if not self._is_imagined:
+            return self.reached(params, seed, state)
+        self._is_imagined = False
+        return self.imagined(params, [1, 5], state)
+
+
 def afresh(objective, seed):
     del seed
     return objective
 
 
+def from_one_step(objective, seed):
+    del seed
+    return OneStep(objective, objective)
+
+
 @functools.cache
-def sampled_directions(wrap, names):
-    """`NUM_SEEDS` directions of each learner, `[NUM_SEEDS, size]`."""
+def sampled():
     game = dice_tf.games.iterated_matrix_game(
         ASYMMETRIC, LENGTH, dtype="float64"
     )
-    objective = DiCEObjective(game, tabular_policies(game), DISCOUNT, BATCH)
+    return DiCEObjective(game, tabular_policies(game), DISCOUNT, BATCH)
+
+
+@functools.cache
+def sampled_directions(wrap, names):
+    """`NUM_SEEDS` directions of each learner, `[NUM_SEEDS, size]`."""
+    objective = sampled()
 
     @tf.function(jit_compile=True)
     def sample(seeds):
@@ -80,19 +112,29 @@ def params():
     return random_params(exact().policies, 3)
 
 
-def deviations(name, wrap, names):
+def deviations(name, wrap, names, of=None):
     """Mean minus exact direction, in standard errors."""
-    (expected,) = LEARNERS[name].gradient(exact(), params(), PLAYER_ID)
+    (expected,) = LEARNERS[name].gradient(of or exact(), params(), PLAYER_ID)
     directions = sampled_directions(wrap, names)[name]
     errors = directions.std(axis=0, ddof=1) / np.sqrt(NUM_SEEDS)
     return np.abs(directions.mean(axis=0) - np.ravel(expected)) / errors
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", LINEAR)
 def test_sampled_directions_average_to_the_exact_one(name):
-    assert np.max(deviations(name, afresh, tuple(LEARNERS))) < 3.0
+    assert np.max(deviations(name, afresh, tuple(LINEAR))) < 3.0
 
 
 @pytest.mark.parametrize("name", ["lola", "consensus"])
 def test_from_one_batch_they_would_not(name):
     assert np.max(deviations(name, OneBatch, ("lola", "consensus"))) > 5.0
+
+
+def test_lola_dice_is_unbiased_for_the_step_that_it_imagined():
+    imagined = OneStep(sampled(), exact())
+    found = deviations(LOLA_DICE, from_one_step, (LOLA_DICE,), of=imagined)
+    assert np.max(found) < 3.0
+
+
+def test_lola_dice_is_biased_for_the_expected_step_at_a_small_batch():
+    assert np.max(deviations(LOLA_DICE, afresh, (LOLA_DICE,))) > 5.0
