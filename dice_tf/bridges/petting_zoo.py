@@ -35,8 +35,8 @@ def from_pettingzoo(
     would have followed, see `dice_tf.objectives.DiCEObjective`. An agent that
     is out before the others, terminated or truncated, does not act any more:
     it sees zeros and earns 0, and nothing is added for what was cut off. Its
-    policy is still asked, in vain, so that what it would have done adds noise
-    to the derivatives and no bias. Episodes are longer than the environment's
+    policy still draws actions, which nobody receives: they add noise to the
+    derivatives, but no bias. Episodes are longer than the environment's
     own limit only by steps that count for nothing. At `episode_length` an
     episode ends as if terminated.
 
@@ -88,8 +88,8 @@ def to_pettingzoo(game: Game) -> Any:
     `Discrete` space where they are a finite set, else real arrays of a `Box`
     with the shape and the bounds that the game gives; others are refused. In
     a game with illegal actions the `infos` of each hold an `action_mask`, int8
-    `[num_actions]`, 1 where an action is legal. What an illegal one does, the
-    game says.
+    `[num_actions]`, 1 where an action is legal. The game decides what an
+    illegal action does.
 
     After the end, `step({})` returns empty dictionaries, as is usual in
     PettingZoo. A copy, by `copy.deepcopy` or `pickle`, goes on as the
@@ -106,7 +106,7 @@ def to_pettingzoo(game: Game) -> Any:
       TypeError: if `game` is not a `Game`.
       ValueError: if the game does not say the shape of its actions. By `step`:
         before the first `reset`; if an agent has no action, or one that is
-        not in its space; if actions come of others, or after the end.
+        not in its space; if other agents act, or any after the end.
 
     Example:
       >>> environment = dice_tf.bridges.to_pettingzoo(dice_tf.games.CoinGame())

@@ -62,9 +62,9 @@ class PythonGame(Game):
 
     An episode that ends early gets `discounts` of 0. What the environment
     returns for it after that does not count: its rewards are 0, and zeros
-    take the place of observations that are not finite. Where the environment
+    take the place of observations that are not finite. Only if the environment
     says that an episode was cut off, its last observations are still used:
-    critics say by them what would have followed.
+    critics evaluate them.
 
     Observations and rewards must be finite while an episode runs. If a player
     chooses an action that is NaN or infinite, as a policy does whose

@@ -59,6 +59,7 @@ class ZooEpisode:
             )
         self._environment = environment
         self._agents = _possible_agents(environment)
+        self._known = set(self._agents)
         self._spaces = [environment.observation_space(a) for a in self._agents]
         self._actions = [environment.action_space(a) for a in self._agents]
         self.num_actions = tuple(map(_num_actions, self._agents, self._actions))
@@ -190,15 +191,15 @@ class ZooEpisode:
         when: str,
     ) -> dict[str, Any]:
         """Returns what those who acted received; the others do not count."""
-        unknown = [agent for agent in values if agent not in self._agents]
-        if unknown:
+        if not values.keys() <= self._known:
+            unknown = [agent for agent in values if agent not in self._known]
             raise ValueError(
                 f"`{name}` must have agents as its keys, {self._agents}. "
                 f"Received {when} also: {unknown}."
             )
         # Who has left needs no further entry.
         for agent in self._agents:
-            if agent in acted & listed and agent not in values:
+            if agent not in values and agent in acted & listed:
                 raise ValueError(
                     f"`{name}` must have an entry for each agent that plays. "
                     f"Received {when} none for {agent!r}."
