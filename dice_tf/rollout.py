@@ -97,7 +97,8 @@ def _sample_general(
             return distribution.sample(seed=own_seed(key)), memory
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        return sample_actions(log_probs, noise, actor.is_masked), memory
+        # A head may mask actions, too, whatever the rules of the game are.
+        return sample_actions(log_probs, noise, masked=True), memory
 
     def act_all(observations, memories, step: tf.Tensor):
         acts = [
