@@ -126,9 +126,13 @@ class PythonGame(Game):
             move, [state.session, state.step, *actions], types
         )
         continues = tf.ensure_shape(continues, [batch_size])
+        # Not a product with 0, which does not silence what is not finite.
         rewards = tuple(
-            tf.ensure_shape(own, [batch_size]) * state.continues
-            for own in rest[: self.num_players]
+            tf.where(state.continues > 0.0, own, tf.zeros_like(own))
+            for own in (
+                tf.ensure_shape(own, [batch_size])
+                for own in rest[: self.num_players]
+            )
         )
         observations = self._shaped(rest[self.num_players :], batch_size)
         # Once over, an episode does not begin again.

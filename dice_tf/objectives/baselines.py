@@ -11,7 +11,11 @@ from dice_tf.exact import geometric_sum
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.replicas import num_replicas, sum_over_replicas
-from dice_tf.returns import discount_weights, returns_to_go
+from dice_tf.returns import (
+    discount_weights,
+    discounted_rewards,
+    returns_to_go,
+)
 from dice_tf.tables import lookup
 from dice_tf.trajectory import Trajectory
 
@@ -43,7 +47,7 @@ def by_episode(
         return list(baselines)
     means = []
     for baseline, own in zip(baselines, rewards, strict=True):
-        discounted = discount_weights(discount, own) * own
+        discounted = discounted_rewards(own, discount)
         means.append(CentringMeans(mean_of_others(baseline, discounted)))
     return means
 
