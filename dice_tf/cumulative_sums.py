@@ -77,10 +77,11 @@ def _of_each_run(x: tf.Tensor, *constants: np.ndarray) -> list[tf.Tensor]:
     """Returns constants of which `tf.vectorized_map` holds one for each run.
 
     For a product with one of all runs, the numbers of all runs would be
-    transposed there and back. Nothing is less than minus infinity, which XLA
-    does not know.
+    transposed there and back. No number is both above all and below all
+    finite ones, which XLA does not know. Both bounds are finite, since
+    `tf.debugging.enable_check_numerics` takes infinities for errors.
     """
-    never = x[0, 0] < -np.inf
+    never = (x[0, 0] > x.dtype.max) & (x[0, 0] < -x.dtype.max)
     constants = [tf.constant(constant, x.dtype) for constant in constants]
     return [
         tf.where(never, tf.zeros_like(constant), constant)
@@ -108,14 +109,18 @@ def _triangle(size: int, decay: float) -> np.ndarray:
 def decaying_sum(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
     """Sums with a decay per step: `y_t = x_t + factors_t y_{t-1}`.
 
+    A factor of 0 separates: whatever is on its other side, also NaN or
+    infinite, has no part in the sum.
+
     Args:
       x: `[T, B]`, floating.
-      factors: `[T, B]`, differentiable too.
+      factors: `[T, B]`, held constant.
       reverse: whether it is `y_{t+1}` instead of `y_{t-1}`.
 
     Returns:
       A tensor like `x`, linear in it.
     """
+    factors = tf.stop_gradient(factors)
     if reverse:
         return tf.reverse(
             decaying_sum(tf.reverse(x, [0]), tf.reverse(factors, [0]), False),
@@ -124,15 +129,20 @@ def decaying_sum(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
     if x.shape[0] is None:
         # An associative scan of unknown length takes a minute to trace.
         return tf.scan(
-            lambda before, now: now[0] * before + now[1],
+            lambda before, now: now[1] + _times(now[0], before),
             (factors, x),
             tf.zeros_like(x[0]),
         )
     _, sums = tfp.math.scan_associative(
         lambda before, after: (
-            before[0] * after[0],
-            after[1] + after[0] * before[1],
+            _times(after[0], before[0]),
+            after[1] + _times(after[0], before[1]),
         ),
         (factors, x),
     )
     return sums
+
+
+def _times(factor: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns `factor * x`, and 0 where the factor is 0, whatever `x` is."""
+    return factor * tf.where(factor == 0.0, tf.zeros_like(x), x)

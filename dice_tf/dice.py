@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_rank, check_same_shape
 from dice_tf.cumulative_sums import cumulative_sum
-from dice_tf.returns import discount_weights, discounted_errors
+from dice_tf.returns import discounted_errors, discounted_rewards, until_end
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -51,8 +51,9 @@ def unit_box(x: tf.Tensor) -> tf.Tensor:
     The formula of `magic_box` computes `x` only to cancel it. From this one a
     compiler drops all that leads to `x` where derivatives alone are used.
     TensorFlow forgets the derivatives of such a function where
-    `tf.vectorized_map` or `tf.map_fn` stand between it and a tape: it is for
-    code that opens its tapes inside of them, as the trainer does.
+    `tf.vectorized_map` stands between it and a tape: they are then 0, without
+    an error. It is for code that opens its tapes inside of such a map, as the
+    trainer does.
 
     Args:
       x: floating tensor of any shape.
@@ -102,12 +103,14 @@ def dice_objective(
         gradients flow.
       rewards: `[T, B]`, of one player. Held constant.
       discount: scalar in [0, 1], or per step, `[T, B]`: what the step after
-        is worth (0 after the end of an episode). Held constant.
+        is worth. Held constant. A 0 per step ends an episode: what stands at
+        later steps does not count, also if it is NaN or infinite.
       baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
         values `[T, B]`, held constant. A function from the discounted rewards
         `d_t r_t` to `d_t m_t`, both `[T, B]`, is what `"leave_one_out"` does
         with other means, such as those of a larger batch.
-      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`).
+      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`, which
+        says when its derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -122,7 +125,8 @@ def dice_objective(
     """
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
-    discounted = discount_weights(discount, rewards) * rewards
+    discount, rewards, log_probs = until_end(discount, rewards, log_probs)
+    discounted = discounted_rewards(rewards, discount)
     if baseline is None:
         credits = discounted
     elif is_leave_one_out(baseline):

@@ -1,8 +1,9 @@
 """Other estimators of the derivatives of a return, beside DiCE.
 
 All have the signature of `dice_tf.dice_objective` and its value, the
-discounted return; they differ in their derivatives. Of `sum_t d_t r_t`, with
-state values `b_t` as the baseline where there is one:
+discounted return; they differ in their derivatives. As there, a discount per
+step of 0 ends an episode, and what stands behind its end does not count. Of
+`sum_t d_t r_t`, with state values `b_t` as the baseline where there is one:
 
 | estimator                        | unbiased orders | lower variance in |
 |----------------------------------|-----------------|-------------------|
@@ -25,7 +26,11 @@ from dice_tf.dice import (
     magic_box,
     mean_of_others,
 )
-from dice_tf.returns import discount_weights, generalized_advantages
+from dice_tf.returns import (
+    discount_weights,
+    generalized_advantages,
+    until_end,
+)
 
 __all__ = [
     "first_order_baseline_objective",
@@ -82,6 +87,7 @@ def surrogate_objective(
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     tau = check_number("tau", tau, 0.0, 1.0)
+    discount, rewards, log_probs = until_end(discount, rewards, log_probs)
     weights = discount_weights(discount, rewards)
     discounted = weights * rewards
     if is_leave_one_out(baseline):
@@ -91,6 +97,7 @@ def surrogate_objective(
         credits = cumulative_sum(discounted, reverse=True)
     else:
         values = held_constant("baseline", baseline, log_probs)
+        *_, values = until_end(discount, rewards, values)
         credits = weights * generalized_advantages(
             rewards, values, discount=discount, tau=tau
         )
@@ -136,6 +143,9 @@ def first_order_baseline_objective(
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     values = _state_values(baseline, log_probs)
+    discount, rewards, log_probs, values = until_end(
+        discount, rewards, log_probs, values
+    )
     weights = discount_weights(discount, rewards)
     boxes = magic_box(cumulative_sum(log_probs))
     return tf.reduce_sum(
@@ -175,7 +185,8 @@ def loaded_dice_objective(
       baseline: state values `[T, B]` before each step, held constant.
       lambda_: in [0, 1], the decay of dependencies per step.
       tau: in [0, 1], of the advantages.
-      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`).
+      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`, which
+        says when its derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -193,6 +204,9 @@ def loaded_dice_objective(
     values = _state_values(baseline, log_probs)
     lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
     tau = check_number("tau", tau, 0.0, 1.0)
+    discount, rewards, log_probs, values = until_end(
+        discount, rewards, log_probs, values
+    )
     weights = discount_weights(discount, rewards)
     advantages = generalized_advantages(
         rewards, values, discount=discount, tau=tau

@@ -1,4 +1,10 @@
-"""Returns and advantages of what a trajectory holds, all `[T, B]`."""
+"""Returns and advantages of what a trajectory holds, all `[T, B]`.
+
+A discount per step of 0 ends an episode. Batches hold episodes of one length,
+so that something stands behind the end of those that were shorter: often
+padding, which may be NaN or infinite. It has no part in any result, nor in a
+derivative.
+"""
 
 from typing import Any
 
@@ -26,23 +32,77 @@ def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
     Raises:
       ValueError: if a scalar is outside [0, 1], or the shape is another.
     """
-    if isinstance(discount, (int, float)):
-        check_number("discount", discount, 0.0, 1.0)
+    return _weights(*until_end(discount, rewards))
+
+
+def _weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
+    """Returns `discount_weights`, of what `until_end` returned."""
     discount = tf.stop_gradient(tf.convert_to_tensor(discount, rewards.dtype))
     if discount.shape.rank == 0:
         # Not for each episode: TensorFlow would keep such constants.
         powers = tf.cast(tf.range(tf.shape(rewards)[0]), rewards.dtype)
         return tf.pow(discount, powers)[:, tf.newaxis]
-    check_rank("discount", discount, 2, "[] or [T, B]")
-    check_same_shape("discount", discount, "rewards", rewards)
     return tf.math.cumprod(discount, axis=0, exclusive=True)
+
+
+def running_steps(discounts: tf.Tensor) -> tf.Tensor:
+    """Returns whether an episode still runs at each step.
+
+    It runs at the step whose discount is 0, and no longer at those after it.
+
+    Args:
+      discounts: per step, floating `[T, B]`.
+
+    Returns:
+      bool `[T, B]`.
+    """
+    goes_on = tf.cast(discounts != 0.0, discounts.dtype)
+    return tf.math.cumprod(goes_on, axis=0, exclusive=True) > 0.0
+
+
+def until_end(
+    discount: Any, rewards: tf.Tensor, *others: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """Replaces what stands behind the end of each episode by zeros.
+
+    Args:
+      discount: scalar in [0, 1], or per step, `[T, B]`. A scalar ends no
+        episode.
+      rewards: `[T, B]`, for the shape and the dtype.
+      *others: tensors `[T, B]`.
+
+    Returns:
+      The discount, the rewards, and the others; unchanged if the discount is
+      a scalar.
+
+    Raises:
+      ValueError: if a scalar is outside [0, 1], or the shape is another.
+    """
+    if isinstance(discount, (int, float)):
+        check_number("discount", discount, 0.0, 1.0)
+    discounts = tf.convert_to_tensor(discount, rewards.dtype)
+    if discounts.shape.rank == 0:
+        return discount, rewards, *others
+    check_rank("discount", discounts, 2, "[] or [T, B]")
+    check_same_shape("discount", discounts, "rewards", rewards)
+    running = running_steps(discounts)
+    # Not a product with 0, which does not silence what is not finite.
+    return tuple(
+        tf.where(running, x, tf.zeros_like(x))
+        for x in (discounts, rewards, *others)
+    )
+
+
+def discounted_rewards(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
+    """Returns each reward as it is worth at the start, `[T, B]`."""
+    discount, rewards = until_end(discount, rewards)
+    return _weights(discount, rewards) * rewards
 
 
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns the mean over episodes of their discounted returns, a scalar."""
-    weights = discount_weights(discount, rewards)
     length = tf.cast(tf.shape(rewards)[0], rewards.dtype)
-    return length * mean_by_rows(weights * rewards)
+    return length * mean_by_rows(discounted_rewards(rewards, discount))
 
 
 def discounted_errors(
@@ -62,7 +122,8 @@ def discounted_errors(
     Returns:
       `[T, B]`, linear in rewards and values.
     """
-    weights = discount_weights(discount, rewards)
+    discount, rewards, values = until_end(discount, rewards, values)
+    weights = _weights(discount, rewards)
     values = weights * values
     following = tf.concat([values[1:], tf.zeros_like(values[:1])], axis=0)
     return weights * rewards + following - values
@@ -71,7 +132,9 @@ def discounted_errors(
 def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Sums the present and the future rewards, discounted to the present.
 
-    `G_t = r_t + discount_t G_{t+1}`, with `G_T = 0`.
+    `G_t = r_t + discount_t G_{t+1}`, with `G_T = 0`. A discount per step of 0
+    ends an episode, and another one may follow it: what is behind the end has
+    no part in what is before, also if it is NaN or infinite.
 
     Args:
       rewards: `[T, B]`.
@@ -103,7 +166,8 @@ def generalized_advantages(
 
     `A_t = sum_k (discount tau)^k delta_{t+k}` with
     `delta_t = r_t + discount v_{t+1} - v_t`. With `tau=1` it is the return
-    minus the value, `G_t - v_t`; with `tau=0` the one-step error.
+    minus the value, `G_t - v_t`; with `tau=0` the one-step error. The end of
+    an episode separates as in `returns_to_go`.
 
     Args:
       rewards: `[T, B]`.
@@ -129,6 +193,9 @@ def generalized_advantages(
         discount = tf.convert_to_tensor(discount, rewards.dtype)
         discount = tf.stop_gradient(discount)
     following = tf.concat([values[1:], final_values[tf.newaxis]], axis=0)
+    if not isinstance(discount, (int, float)):
+        nothing = tf.zeros_like(following)
+        following = tf.where(discount == 0.0, nothing, following)
     errors = rewards + discount * following - values
     return returns_to_go(errors, discount * tau)
 
@@ -146,7 +213,8 @@ def lambda_returns(
     `G_t = r_t + discount [(1 - lambda) v_{t+1} + lambda G_{t+1}]`, with
     `G_T = v_T`, the final values. With `lambda_=1` it is the return (plus the
     discounted final value), with `lambda_=0` the one-step target. It is the
-    generalised advantage with `tau=lambda_` plus the value.
+    generalised advantage with `tau=lambda_` plus the value, and the end of an
+    episode separates as there.
 
     Args:
       rewards: `[T, B]`.

@@ -17,7 +17,7 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
 from dice_tf.policies.heads import all_log_probs
-from dice_tf.policies.sampling import have_nan, sample_actions
+from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
 from dice_tf.trajectory import Trajectory
@@ -101,7 +101,8 @@ def _sample_general(
             return action, memory, have_nan(action)
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        action = sample_actions(log_probs, noise, actor.is_masked)
+        # A head may mask actions, too, whatever the rules of the game are.
+        action = sample_actions(log_probs, noise, masked=True)
         return action, memory, have_nan(log_probs)
 
     def act_all(observations, memories, step: tf.Tensor):
@@ -116,10 +117,7 @@ def _sample_general(
         actions, memories, are_nan = act_all(observations, memories, step)
         before = state if keeps_states else ()
         state, after = game.step(state, actions, own_seed(keys[-1][step]))
-        rewards = tuple(
-            tf.where(are_nan, tf.constant(float("nan"), own.dtype), own)
-            for own in after.rewards
-        )
+        rewards = tuple(nan_where(are_nan, own) for own in after.rewards)
         rows = (
             observations,
             actions,

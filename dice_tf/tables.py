@@ -27,19 +27,34 @@ def lookup(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     Returns:
       A tensor of the shape of `index`.
     """
-    size = table.shape[0]
+    return _read(table, index, table.shape[0])
+
+
+def _read(table: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
+    # Of the graph that this is called in: in a loop, a derivative of the second
+    # order cannot reach what is of the graph before the first.
+    index = tf.identity(index)
 
     @tf.custom_gradient
     def read(values: tf.Tensor):
-        return select(_computed_once(values, index), index), sum_by_entry
-
-    @tf.custom_gradient
-    def sum_by_entry(cotangent: tf.Tensor):
-        return _sum_by_entry(
-            _computed_once(cotangent, index), index, size
-        ), read
+        return select(
+            _computed_once(values, index), index
+        ), lambda cotangent: _sum(cotangent, index, size)
 
     return read(table)
+
+
+def _sum(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns the transpose of `_read`."""
+    index = tf.identity(index)
+
+    @tf.custom_gradient
+    def summed(numbers: tf.Tensor):
+        return _sum_by_entry(
+            _computed_once(numbers, index), index, size
+        ), lambda cotangent: _read(cotangent, index, size)
+
+    return summed(numbers)
 
 
 def _computed_once(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

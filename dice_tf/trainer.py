@@ -64,8 +64,10 @@ class Trainer(Runs):
         each run one list of arrays per player. Default: `"current"` for a
         single run, `"random"` for several.
       entropy_coefficient: weight of the entropy (in nats) of each policy,
-        averaged over the states visited, which is added to the player's value
-        (a discounted return, not normalised); one number, or one per player.
+        which is added to the player's value (a discounted return, not
+        normalised); one number, or one per player. It is the mean over the
+        states visited, where a visit at step t counts `discount^t`, on every
+        objective. The visits are held constant.
       max_gradient_norm: norm to which the direction of each player is
         clipped; one number or `None`, or one per player.
       updates: `"simultaneous"`, in every step all players move at once from

@@ -5,19 +5,24 @@ call, as functions of the parameters: that is what keeps the inner updates of a
 look-ahead differentiable. Of a policy with memory, it is a pass over time.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from dice_tf.dice import magic_box
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
-from dice_tf.policies.heads import all_log_probs
+from dice_tf.policies.entropies import divergence, entropy
+from dice_tf.policies.heads import action_log_probs, all_log_probs
+from dice_tf.returns import running_steps
 from dice_tf.tables import lookup
 
 
 class Trajectory(NamedTuple):
     """What was seen and done in `B` episodes of `T` steps. Constant.
+
+    What stands behind the end of an episode does not count, wherever a
+    trajectory is read: it may be anything, such as NaN.
 
     Attributes:
       observations: one tensor per player, `[T, B, ...]`.
@@ -25,7 +30,8 @@ class Trajectory(NamedTuple):
         of such, where the player's actions are not a finite set).
       rewards: one tensor per player, `[T, B]`.
       discounts: `[T, B]`, 0 at the step that ended an episode early, else 1.
-      states: int32 `[T, B]`, the states of a `FiniteGame`, else `None`.
+      states: int32 `[T, B]`, the states of a `FiniteGame`, whose episodes
+        never end early; else `None`.
       truncations: one tensor per player, `[T, B]`: 1 at the step that ended
         an episode early by cutting it off for this player. What the player
         saw then is its observation of the step after. Empty, as by default:
@@ -38,6 +44,61 @@ class Trajectory(NamedTuple):
     discounts: tf.Tensor
     states: tf.Tensor | None
     truncations: tuple[tf.Tensor, ...] = ()
+
+
+class PlayerSteps(NamedTuple):
+    """What a player saw and did, all of it legal.
+
+    Attributes:
+      observations: `[T, B, ...]`.
+      actions: `[T, B, ...]`, or a nest of such.
+    """
+
+    observations: tf.Tensor
+    actions: tf.Tensor
+
+
+def player_steps(trajectory: Trajectory, player_id: int) -> PlayerSteps:
+    """Returns what a player saw and did; its first step behind the end.
+
+    A network that is evaluated on what stands behind the end of an episode
+    may return NaN there, and has then NaN as its derivatives, whatever weight
+    of 0 they are given. The first step can stand for any other. What the
+    player saw when its episode was cut off stays, since critics read it.
+
+    Args:
+      trajectory: what was played.
+      player_id: the seat.
+    """
+    steps = PlayerSteps(
+        trajectory.observations[player_id], trajectory.actions[player_id]
+    )
+    if trajectory.states is not None:
+        return steps
+    is_read = running_steps(trajectory.discounts)
+    if trajectory.truncations:
+        is_cut_off = trajectory.truncations[player_id] > 0.0
+        is_read |= tf.concat(
+            [tf.zeros_like(is_cut_off[:1]), is_cut_off[:-1]], axis=0
+        )
+
+    def until_end(x: tf.Tensor) -> tf.Tensor:
+        axes = (tf.newaxis,) * (x.shape.rank - 2)
+        return tf.where(is_read[(..., *axes)], x, x[:1])
+
+    return tf.nest.map_structure(until_end, steps)
+
+
+def step_discounts(trajectory: Trajectory, discount: float) -> Any:
+    """Returns one discount where no episode ends early, else `[T, B]`.
+
+    Args:
+      trajectory: what was played.
+      discount: in [0, 1], of each step.
+    """
+    if trajectory.states is not None:
+        return discount
+    return discount * trajectory.discounts
 
 
 def player_log_probs(
@@ -58,11 +119,10 @@ def player_log_probs(
       ValueError: if the policy's distribution gives several log-probabilities
         for one action.
     """
-    actions = trajectory.actions[player_id]
     if not _has_table(actor, trajectory):
-        observations = trajectory.observations[player_id]
+        observations, actions = player_steps(trajectory, player_id)
         distribution = actor.distribution(weights, observations)
-        log_probs = distribution.log_prob(actions)
+        log_probs = action_log_probs(distribution, actions, actor.num_actions)
         if log_probs.shape.rank != 2:
             raise ValueError(
                 f"The head of player {player_id} must return a distribution "
@@ -73,6 +133,7 @@ def player_log_probs(
             )
         return log_probs
     table = actor.log_prob_table(weights)
+    actions = trajectory.actions[player_id]
     index = trajectory.states * actor.num_actions + actions
     return lookup(tf.reshape(table, [-1]), index)
 
@@ -96,18 +157,16 @@ def player_entropies(
     """
     if _has_table(actor, trajectory):
         table = actor.log_prob_table(weights)
-        entropies = -tf.reduce_sum(tf.exp(table) * table, axis=-1)
-        return lookup(entropies, trajectory.states)
-    observations = trajectory.observations[player_id]
+        return lookup(entropy(table), trajectory.states)
+    observations, actions = player_steps(trajectory, player_id)
     distribution = actor.distribution(weights, observations)
     if actor.num_actions is not None:
-        log_probs = all_log_probs(distribution, actor.num_actions)
-        return -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
+        return entropy(all_log_probs(distribution, actor.num_actions))
     try:
         return distribution.entropy()
     except (NotImplementedError, ValueError):
         # TFP raises the latter for a joint distribution of dependent parts.
-        log_probs = distribution.log_prob(trajectory.actions[player_id])
+        log_probs = distribution.log_prob(actions)
         return -magic_box(log_probs) * log_probs
 
 
@@ -144,12 +203,12 @@ def player_divergences(
         )
         return magic_box(log_probs) * log_ratios
     if _has_table(actor, trajectory) and not other.has_memory:
-        table = _divergence(
+        table = divergence(
             actor.log_prob_table(weights), other.log_prob_table(other_weights)
         )
         return lookup(table, trajectory.states)
-    observations = trajectory.observations[player_id]
-    return _divergence(
+    observations, _ = player_steps(trajectory, player_id)
+    return divergence(
         *(
             all_log_probs(
                 own.distribution(values, observations), actor.num_actions
@@ -162,7 +221,3 @@ def player_divergences(
 def _has_table(actor: Actor, trajectory: Trajectory) -> bool:
     """Returns whether a state of the game tells what the player does."""
     return trajectory.states is not None and not actor.has_memory
-
-
-def _divergence(log_probs: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.exp(log_probs) * (log_probs - other), axis=-1)

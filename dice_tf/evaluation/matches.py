@@ -14,7 +14,8 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.action_masks import seat_mask
-from dice_tf.returns import discount_weights
+from dice_tf.policies.sampling import nan_where
+from dice_tf.returns import discounted_rewards, running_steps
 from dice_tf.rollout import sample_trajectory
 from dice_tf.seeds import as_seed
 
@@ -169,17 +170,16 @@ def compiled_play(
         running = tf.cast(trajectory.discounts, tf.float64)
         returns = []
         for own in trajectory.rewards:
-            rewards = tf.cast(own, tf.float64)
-            worth = discount_weights(discount * running, rewards)
-            returns.append(tf.reduce_sum(worth * rewards, axis=0))
-        is_played = tf.math.cumprod(running, axis=0, exclusive=True) > 0.0
+            worth = discounted_rewards(
+                tf.cast(own, tf.float64), discount * running
+            )
+            returns.append(tf.reduce_sum(worth, axis=0))
         returns = tf.stack(returns, axis=1)
         if policies is None:
             # A table of NaNs plays the first action.
             tables = [tf.reduce_sum(own.params[0]) for own in weights]
-            is_nan = tf.math.is_nan(tf.add_n(tables))
-            returns = tf.where(is_nan, np.float64(np.nan), returns)
-        return returns, is_played, trajectory.actions
+            returns = nan_where(tf.math.is_nan(tf.add_n(tables)), returns)
+        return returns, running_steps(running), trajectory.actions
 
     return play
 

@@ -121,10 +121,13 @@ class POLA(Learner):
         if not start:
             return LearnerStep([], state)
         seed_of = self._step_seeds(seed)
+        # Entering the loop, no tape is left outside that sees the objective.
+        inside = objective.tapes_are_inside and self.num_outer_steps > 1
 
         def outer_step(k: Any, own: list, slots: Any) -> tuple:
+            here = objective.bind(tapes_inside=True) if inside else objective
             gradient = self._outer_gradient(
-                objective, params, player_id, own, seed_of(k)
+                here, params, player_id, own, seed_of(k)
             )
             own, slots = self.outer_optimizer.step(
                 own, gradient, slots, self.outer_learning_rate

@@ -10,7 +10,11 @@ from dice_tf.dice import LEAVE_ONE_OUT, is_leave_one_out, mean_of_others
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.replicas import num_replicas, sum_over_replicas
-from dice_tf.returns import discount_weights, returns_to_go
+from dice_tf.returns import (
+    discount_weights,
+    discounted_rewards,
+    returns_to_go,
+)
 from dice_tf.tables import select_by_step
 from dice_tf.trajectory import Trajectory
 
@@ -42,7 +46,7 @@ def by_episode(
         return list(baselines)
     means = []
     for baseline, own in zip(baselines, rewards, strict=True):
-        discounted = discount_weights(discount, own) * own
+        discounted = discounted_rewards(own, discount)
         means.append(CentringMeans(mean_of_others(baseline, discounted)))
     return means
 

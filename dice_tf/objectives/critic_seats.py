@@ -1,7 +1,6 @@
 """Critic networks in the seats of a game."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,9 +11,10 @@ from dice_tf.games.game import Game
 from dice_tf.models import Weights
 from dice_tf.policies.policy_check import example_observations
 from dice_tf.recurrent_models import seat_model
-from dice_tf.returns import lambda_returns
+from dice_tf.replicas import mean_over_replicas
+from dice_tf.returns import lambda_returns, running_steps, until_end
 from dice_tf.tables import lookup
-from dice_tf.trajectory import Trajectory
+from dice_tf.trajectory import Trajectory, player_steps, step_discounts
 
 
 class SeatCritic:
@@ -55,9 +55,12 @@ class SeatCritic:
         self.model.check_repeatable(observations)
 
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
-        """Returns the value before each step, `[T, B]`, differentiable."""
+        """Returns the value before each step, `[T, B]`, differentiable.
+
+        Behind the end of an episode it is a finite number without meaning.
+        """
         if trajectory.states is None or self.model.has_memory:
-            observations = trajectory.observations[self._player_id]
+            observations, _ = player_steps(trajectory, self._player_id)
             return tf.squeeze(self.model(weights, observations), axis=-1)
         table = self.model(weights, self._states)
         return lookup(tf.squeeze(table, axis=-1), trajectory.states)
@@ -66,29 +69,40 @@ class SeatCritic:
         self,
         weights: Weights,
         trajectory: Trajectory,
-        discount: Any,
+        discount: float,
         td_lambda: float,
-        full_discount: float,
     ) -> tf.Tensor:
         """Returns the mean squared error against lambda-returns, a scalar.
+
+        The mean over the steps until the end of each episode, of which all
+        count the same: those of all replicas, of which each returns its part.
 
         Args:
           weights: of the critic.
           trajectory: what was played.
-          discount: scalar in [0, 1], or per step, `[T, B]`.
-          td_lambda: in [0, 1].
-          full_discount: scalar in [0, 1], where no episode ends.
+          discount: scalar in [0, 1], of a step at which no episode ends.
+          td_lambda: in [0, 1], of the targets.
         """
+        discounts = step_discounts(trajectory, discount)
         values = self(weights, trajectory)
-        targets = lambda_returns(
-            bootstrapped_rewards(
-                trajectory, values, full_discount, self._player_id
-            ),
-            values,
-            discount=discount,
-            lambda_=td_lambda,
+        rewards = bootstrapped_rewards(
+            trajectory, values, discount, self._player_id
         )
-        return tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))
+        has_ends = trajectory.states is None
+        if has_ends:
+            _, rewards, values = until_end(
+                trajectory.discounts, rewards, values
+            )
+        targets = lambda_returns(
+            rewards, values, discount=discounts, lambda_=td_lambda
+        )
+        # Behind the end, rewards and values are 0, and so are errors.
+        loss = tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))
+        if not has_ends:
+            return loss
+        running = tf.cast(running_steps(trajectory.discounts), loss.dtype)
+        (share,) = mean_over_replicas([tf.reduce_mean(running)])
+        return loss / share
 
 
 def bootstrapped_rewards(

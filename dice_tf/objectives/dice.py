@@ -73,8 +73,9 @@ class DiCEObjective(SampledObjective):
         states, and time rises, since derivatives compute their group again.
         In a `FiniteGame`, where policies without memory are evaluated once
         for each state, it takes more memory. Play, critics and entropies
-        are of the whole batch still. Must divide `batch_size`. Under a
-        `tf.vectorized_map` of your own, tapes belong inside of it.
+        are of the whole batch still. Must divide `batch_size`. Inside a
+        `tf.vectorized_map` of your own, it saves memory only if the objective
+        is bound there: `objective.bind(tapes_inside=True)`.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.
@@ -127,8 +128,7 @@ class DiCEObjective(SampledObjective):
         discount: Any,
         baseline: Any,
     ) -> tf.Tensor:
-        # Bound for a step of training, tapes are nowhere but inside of it.
-        box = magic_box if self._played is None else unit_box
+        box = unit_box if self.tapes_are_inside else magic_box
         if self._is_loaded:
             return loaded_dice_objective(
                 log_probs,

@@ -1,14 +1,13 @@
 """Divergences between policies, over the play of one of them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from dice_tf.models import Weights
+from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.policies.actor import Actor
 from dice_tf.replicas import mean_over_replicas
-from dice_tf.returns import discount_weights
 from dice_tf.trajectory import Trajectory, player_divergences
 
 
@@ -17,7 +16,7 @@ def mean_divergences(
     weights: Sequence[Weights],
     other_weights: Sequence[Weights],
     trajectory: Trajectory,
-    discount: Any,
+    discount: float,
 ) -> tuple[tf.Tensor, ...]:
     """Returns the mean divergence of each player's policy from another.
 
@@ -29,24 +28,17 @@ def mean_divergences(
       weights: one per player, of the policies that played.
       other_weights: one per player, of the policies to compare them with.
       trajectory: what was played.
-      discount: scalar, or per step `[T, B]`.
+      discount: in [0, 1], of each step.
 
     Returns:
       One scalar per player, in nats, differentiable in all weights, with the
       visited states held constant.
     """
-    rewards = trajectory.rewards[0]
-    shares = tf.broadcast_to(
-        discount_weights(discount, rewards), tf.shape(rewards)
-    )
-    (total,) = mean_over_replicas([tf.reduce_sum(shares)])
-    shares = shares / total
     divergences = [
-        tf.reduce_sum(
-            shares * player_divergences(actor, own, actor, other, trajectory, i)
-        )
+        player_divergences(actor, own, actor, other, trajectory, i)
         for i, (actor, own, other) in enumerate(
             zip(actors, weights, other_weights, strict=True)
         )
     ]
-    return tuple(mean_over_replicas(divergences))
+    means = visit_means(visit_weights(trajectory, discount), divergences)
+    return tuple(mean_over_replicas(means))

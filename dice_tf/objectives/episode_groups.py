@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.models import Weights
+from dice_tf.objectives.tape_places import TapePlace, current_place
 from dice_tf.trajectory import Trajectory
 
 
@@ -20,22 +21,31 @@ def mean_over_groups(
     function: Callable[..., Sequence[tf.Tensor]],
     num_groups: int,
     args: Sequence[tf.Tensor],
+    tapes: TapePlace | None = None,
 ) -> list[tf.Tensor]:
     """Returns `1/G sum_g function(g, *args)`, in a loop over `g`.
 
     The vector-Jacobian product of such a mean is again one, of the products
     of the groups, and is computed as such; so on for every order.
 
+    Inside a `tf.vectorized_map` around which there may be a tape, the groups
+    are not computed in a loop, but side by side: with the same results, in the
+    memory of all. The map would forget what the derivatives of the loop are.
+
     Args:
       function: from the number of a group, an int32 scalar, and tensors to
         scalars. It may use other tensors, through which no gradient flows.
       num_groups: G.
       args: floating tensors.
+      tapes: in which place all tapes are opened; `None` if that is not known.
 
     Returns:
       One scalar for each that `function` returns, differentiable in `args` to
       any order.
     """
+    if _is_mapped(tapes):
+        groups = [function(tf.constant(g), *args) for g in range(num_groups)]
+        return [tf.add_n(own) / num_groups for own in zip(*groups, strict=True)]
     number = len(args)
 
     @tf.custom_gradient
@@ -53,13 +63,21 @@ def mean_over_groups(
                     unconnected_gradients=tf.UnconnectedGradients.ZERO,
                 )
 
-            return mean_over_groups(product, num_groups, [*args, *cotangents])
+            both = [*args, *cotangents]
+            return mean_over_groups(product, num_groups, both, tapes)
 
         # A loop that a tape has seen cannot be vectorised.
         held = [tf.stop_gradient(x) for x in args]
         return _loop(lambda group: function(group, *held), num_groups), backward
 
     return list(mean(*args))
+
+
+def _is_mapped(tapes: TapePlace | None) -> bool:
+    """Whether a vectorised loop may stand between here and a tape."""
+    here = current_place()
+    is_known = tapes is not None and tapes.graph is here.graph
+    return here.num_loops > (tapes.num_loops if is_known else 0)
 
 
 def _loop(
@@ -87,6 +105,7 @@ def grouped_estimates(
     weights: Sequence[Weights],
     trajectory: Trajectory,
     baselines: Sequence[Any],
+    tapes: TapePlace | None = None,
 ) -> list[tf.Tensor]:
     """Returns means over the episodes, from one group after the other.
 
@@ -98,6 +117,7 @@ def grouped_estimates(
         differentiable to any order.
       trajectory: what was played.
       baselines: nest of tensors `[T, B]`, and `None`.
+      tapes: as of `mean_over_groups`.
 
     Returns:
       What `estimates` returns of the whole trajectory.
@@ -113,7 +133,8 @@ def grouped_estimates(
         play, values = _episodes(group, num_groups, (trajectory, baselines))
         return estimates(own_weights, play, values)
 
-    return mean_over_groups(of_group, num_groups, tf.nest.flatten(params))
+    flat_params = tf.nest.flatten(params)
+    return mean_over_groups(of_group, num_groups, flat_params, tapes)
 
 
 def _episodes(group: tf.Tensor, num_groups: int, nest: Any) -> Any:

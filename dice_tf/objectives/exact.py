@@ -1,6 +1,6 @@
 """The exact objective: values in closed form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from dice_tf.exact import (
 from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
+from dice_tf.policies.entropies import divergence, entropy
 
 
 class ExactObjective(GameObjective):
@@ -22,7 +23,9 @@ class ExactObjective(GameObjective):
 
     `V_i = sum_t discount^t E[r_i,t]`, over the game's episode or an infinite
     horizon, for any number of players. Differentiable in all parameters to
-    any order; the seed is ignored.
+    any order; the seed is ignored. Entropies and divergences are means over
+    the states by `dice_tf.exact.state_visits`: a visit at step t counts
+    `discount^t`.
 
     Args:
       game: a `FiniteGame`, such as every iterated matrix game.
@@ -65,13 +68,8 @@ class ExactObjective(GameObjective):
 
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
         tables = self._log_prob_tables(params, self._resolve(state))
-        visits = tf.stop_gradient(
-            state_visits(self.game, tables, self.discount, self.episode_length)
-        )
-        entropies = tuple(
-            -tf.reduce_sum(visits[:, tf.newaxis] * tf.exp(table) * table)
-            for table in tables
-        )
+        mean = self._mean_over_visits(tables)
+        entropies = tuple(mean(entropy(table)) for table in tables)
         return Play(self(params, seed, state), entropies, None)
 
     def _values(
@@ -94,14 +92,22 @@ class ExactObjective(GameObjective):
         state = self._resolve(state)
         tables = self._log_prob_tables(params, state)
         others = self._log_prob_tables(other_params, state)
+        mean = self._mean_over_visits(tables)
+        return tuple(
+            mean(divergence(table, other))
+            for table, other in zip(tables, others, strict=True)
+        )
+
+    def _mean_over_visits(
+        self, tables: Sequence[tf.Tensor]
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a function from numbers by state to their mean."""
         visits = tf.stop_gradient(
             state_visits(self.game, tables, self.discount, self.episode_length)
         )
-        return tuple(
-            tf.reduce_sum(
-                visits[:, tf.newaxis] * tf.exp(table) * (table - other)
-            )
-            for table, other in zip(tables, others, strict=True)
+        # What is infinite in a state without visits does not count.
+        return lambda x: tf.reduce_sum(
+            visits * tf.where(visits == 0.0, tf.zeros_like(x), x)
         )
 
     def _log_prob_tables(

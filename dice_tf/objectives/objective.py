@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.objectives.tape_places import TapePlace, current_place
 from dice_tf.trajectory import Trajectory
 
 Params = Sequence[list[tf.Tensor]]
@@ -20,8 +21,11 @@ class Play(NamedTuple):
       values: scalars, discounted returns, not normalised; all of them NaN
         where a player acted on probabilities that are NaN.
       entropies: scalars, mean entropy in nats of the player's policy over the
-        states visited; differentiable in the player's parameters, with the
-        visits held constant. Zeros where there are no policies.
+        states visited, where a visit at step t counts `discount^t`, as for
+        divergences, and nothing behind the end of an episode; differentiable
+        in the player's parameters, with the visits held constant. What is
+        sampled estimates what `ExactObjective` returns. Zeros where there are
+        no policies.
       trajectory: the `Trajectory` played, `None` in closed form.
     """
 
@@ -49,6 +53,7 @@ class Objective(abc.ABC):
     has_memory: bool = False
     _bound_state: Any = None
     _played: dict | None = None
+    _tapes: TapePlace | None = None
 
     def __call__(
         self, params: Params, seed: Any = None, state: Any = None
@@ -67,17 +72,35 @@ class Objective(abc.ABC):
         params = check_per_player("params", params, self.num_players)
         return self._values(params, seed, self._resolve(state))
 
-    def bind(self, state: Any = None) -> "Objective":
+    def bind(
+        self, state: Any = None, *, tapes_inside: bool = False
+    ) -> "Objective":
         """Returns a copy for one step of training.
 
         The copy uses `state` where none is given. What it plays with the same
         parameters and the same seed (the same objects) it plays once: all
         players can share the play of the parameters that they start from.
+
+        Args:
+          state: as of a call.
+          tapes_inside: whether all tapes that are to see what the copy
+            computes are opened after this call, and not around a
+            `tf.vectorized_map` in which this call stands, as in the step of a
+            trainer. Then the copy may compute its values by shorter formulas,
+            whose derivatives `tf.vectorized_map` would forget. It does so
+            only where it was bound: inside a loop, a map or a function that
+            was entered since, it computes as any other.
         """
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
         bound._played = {}
+        bound._tapes = current_place() if tapes_inside else None
         return bound
+
+    @property
+    def tapes_are_inside(self) -> bool:
+        """Whether it was bound here, with `tapes_inside`."""
+        return self._tapes is not None and self._tapes.is_here()
 
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
         """Measures the players as they are, see `Play`."""

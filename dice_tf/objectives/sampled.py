@@ -26,15 +26,25 @@ from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
 from dice_tf.objectives.shared_plays import played_once
+from dice_tf.objectives.visits import visit_means, visit_weights
+from dice_tf.policies.sampling import nan_where
 from dice_tf.replicas import mean_over_replicas, to_replicas
 from dice_tf.returns import mean_return
 from dice_tf.rollout import sample_trajectory
-from dice_tf.row_sums import mean_by_rows
-from dice_tf.trajectory import Trajectory, player_entropies, player_log_probs
+from dice_tf.trajectory import (
+    Trajectory,
+    player_entropies,
+    player_log_probs,
+    step_discounts,
+)
 
 
 class SampledObjective(GameObjective):
     """Plays with the given parameters and estimates the players' values.
+
+    What stands behind the end of an episode does not count, wherever there is
+    a mean over steps. In entropies and divergences, a visit at step t counts
+    `discount^t`, as on `ExactObjective`.
 
     Args:
       game: the game.
@@ -109,21 +119,21 @@ class SampledObjective(GameObjective):
         weights = weights_to_replicas(weights)
         discounts = self._discounts(trajectory)
         values = [mean_return(own, discounts) for own in trajectory.rewards]
-        entropies = [
-            mean_by_rows(
+        entropies = visit_means(
+            visit_weights(trajectory, self.discount),
+            [
                 player_entropies(
                     actor, weights[player_id], trajectory, player_id
                 )
-            )
-            for player_id, actor in enumerate(self.actors)
-        ]
+                for player_id, actor in enumerate(self.actors)
+            ],
+        )
         means = mean_over_replicas([*values, *entropies])
         values, entropies = means[: self.num_players], means[self.num_players :]
         if trajectory.states is not None:
             # A table of NaNs plays the first action. Its entropy tells.
             is_nan = tf.math.is_nan(tf.add_n(entropies))
-            nan = tf.constant(float("nan"), values[0].dtype)
-            values = [tf.where(is_nan, nan, own) for own in values]
+            values = [nan_where(is_nan, own) for own in values]
         return Play(tuple(values), tuple(entropies), trajectory)
 
     def critic_losses(
@@ -131,6 +141,8 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         """Returns each critic's squared error against the returns it saw.
 
+        The mean over all steps until the end of each episode, which count the
+        same at any time: a critic is to know the value of each.
         The target of a step is its lambda-return with `critic_td_lambda`,
         held constant: with 1 the discounted return from it on, to the end of
         the episode (Monte Carlo); below 1 a mixture with what the critic
@@ -154,9 +166,8 @@ class SampledObjective(GameObjective):
             critic.loss(
                 own._replace(params=to_replicas(params)),
                 play.trajectory,
-                self._discounts(play.trajectory),
-                self.critic_td_lambda,
                 self.discount,
+                self.critic_td_lambda,
             )
             for critic, own, params in zip(
                 self.critics, state.critics, critic_params, strict=True
@@ -193,6 +204,7 @@ class SampledObjective(GameObjective):
                 by_episode(
                     baselines, trajectory.rewards, self._discounts(trajectory)
                 ),
+                self._tapes,
             )
         return tuple(mean_over_replicas(values))
 
@@ -237,7 +249,7 @@ class SampledObjective(GameObjective):
             weights_to_replicas(weights),
             weights_to_replicas(others),
             trajectory,
-            self._discounts(trajectory),
+            self.discount,
         )
 
     def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
@@ -258,10 +270,7 @@ class SampledObjective(GameObjective):
         )
 
     def _discounts(self, trajectory: Trajectory) -> Any:
-        """Returns one discount where no episode ends early, else `[T, B]`."""
-        if trajectory.states is not None:
-            return self.discount
-        return self.discount * trajectory.discounts
+        return step_discounts(trajectory, self.discount)
 
     def _baseline(
         self, trajectory: Trajectory, state: GameState, player_id: int

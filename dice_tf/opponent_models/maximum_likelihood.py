@@ -10,6 +10,7 @@ from dice_tf.learners.learner import gradient_of
 from dice_tf.models import Weights
 from dice_tf.policies.actor import Actor
 from dice_tf.replicas import mean_over_replicas, to_replicas
+from dice_tf.returns import running_steps
 from dice_tf.trajectory import Trajectory, player_log_probs
 
 LogLikelihood = Callable[[Weights], tf.Tensor]
@@ -32,17 +33,17 @@ def log_likelihood(
       A function from `Weights` to a scalar, differentiable in them.
     """
     if trajectory.states is None or actor.has_memory:
-        alive = tf.math.cumprod(trajectory.discounts, axis=0, exclusive=True)
-        alive = tf.cast(alive > 0.0, alive.dtype)
-        (total,) = mean_over_replicas([tf.reduce_sum(alive)])
-        shares = alive / total
+        running = running_steps(trajectory.discounts)
+        running = tf.cast(running, trajectory.discounts.dtype)
+        (total,) = mean_over_replicas([tf.reduce_sum(running)])
+        shares = running / total
 
-        def value(weights: Weights) -> tf.Tensor:
+        def mean(weights: Weights) -> tf.Tensor:
             weights = weights._replace(params=to_replicas(weights.params))
             log_probs = player_log_probs(actor, weights, trajectory, player_id)
             return mean_over_replicas([tf.reduce_sum(shares * log_probs)])[0]
 
-        return value
+        return mean
     # What is linear in the table needs only how often each entry was seen.
     shape = [actor.num_states, actor.num_actions]
     index = trajectory.states * shape[1] + trajectory.actions[player_id]
@@ -50,7 +51,14 @@ def log_likelihood(
     seen = tf.reshape(index, [1, -1]) == entries
     shares = tf.reduce_mean(tf.cast(seen, trajectory.discounts.dtype), axis=-1)
     (shares,) = mean_over_replicas([tf.reshape(shares, shape)])
-    return lambda weights: tf.reduce_sum(shares * actor.log_prob_table(weights))
+
+    def value(weights: Weights) -> tf.Tensor:
+        # What was never done may have the log-probability -infinity.
+        table = actor.log_prob_table(weights)
+        seen = tf.where(shares > 0.0, table, tf.zeros_like(table))
+        return tf.reduce_sum(shares * seen)
+
+    return value
 
 
 def ascend(

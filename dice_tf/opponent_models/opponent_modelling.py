@@ -13,6 +13,7 @@ from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.opponent_models.fitting import Schedule, fitting_rules
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
 from dice_tf.opponent_models.model_checks import (
@@ -60,7 +61,9 @@ class OpponentModelling(Learner):
     get against the models, a reported return as that of real play; and
     `model/divergence`: `KL(pi_j || pi_phi_j)` in nats, averaged over the
     states of real play and over the opponents that have a model, after the
-    fit. The latter is the one place where the opponents' parameters are read.
+    fit. Every step until the end of its episode counts the same, as in the
+    likelihood that is fitted. It is the one place where the opponents'
+    parameters are read.
 
     Args:
       learner: the learner that moves.
@@ -197,9 +200,10 @@ class OpponentModelling(Learner):
         direction, learner_state = self.learner.step(
             believed, believed_params, player_id, believed_seed, state.learner
         )
-        (divergence,) = mean_over_replicas(
-            [tf.reduce_mean(tf.stack(divergences))]
-        )
+        # At discount 1, all steps until the end count the same, as in the fit.
+        weights_by_step = visit_weights(trajectory, discount=1.0)
+        means = mean_over_replicas(visit_means(weights_by_step, divergences))
+        divergence = tf.add_n(means) / len(means)
         value = believed.play(believed_params, believed_seed).values[player_id]
         fitted = [
             [] if model is None else own

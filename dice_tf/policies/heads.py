@@ -47,18 +47,83 @@ def bernoulli(outputs: tf.Tensor) -> tfp.distributions.Bernoulli:
 def all_log_probs(
     distribution: tfp.distributions.Distribution, num_actions: int
 ) -> tf.Tensor:
-    """Returns the log-probability of every action, `[..., num_actions]`."""
+    """Returns the log-probability of every action, `[..., num_actions]`.
+
+    That of an action of probability 0 is minus infinity. Derivatives are
+    finite where those of the other actions are.
+    """
+    by_probs = _log_probs_of_probs(distribution, num_actions)
+    if by_probs is not None:
+        return by_probs
     if type(distribution) is tfp.distributions.Bernoulli and num_actions == 2:
         log_odds = distribution.logits
-        # As in most matrix games: a tenth of the operations. A distribution
-        # made of probabilities, not of logits, knows its own better.
-        if log_odds is not None:
-            pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
-            return tf.stack(pair, axis=-1)
+        # As in most matrix games: a tenth of the operations.
+        pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
+        return tf.stack(pair, axis=-1)
     rank = distribution.batch_shape.rank
     actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
     log_probs = distribution.log_prob(actions)
     return tf.transpose(log_probs, [*range(1, rank + 1), 0])
+
+
+def action_log_probs(
+    distribution: tfp.distributions.Distribution,
+    actions: tf.Tensor,
+    num_actions: int | None,
+) -> tf.Tensor:
+    """Returns the log-probability of one action each.
+
+    Args:
+      distribution: over the leading axes.
+      actions: `[...]`, a tensor, or a nest where actions are not a finite set.
+      num_actions: number of actions, `None` if not finite.
+
+    Returns:
+      A tensor of the batch shape, with finite derivatives where the action
+      has a probability above 0.
+    """
+    log_probs = None
+    if num_actions is not None:
+        log_probs = _log_probs_of_probs(distribution, num_actions)
+    if log_probs is None:
+        return distribution.log_prob(actions)
+    # Not a product with a one-hot row, in which 0 times infinity is NaN.
+    is_taken = actions[..., tf.newaxis] == tf.range(num_actions)
+    nothing = tf.zeros_like(log_probs)
+    return tf.reduce_sum(tf.where(is_taken, log_probs, nothing), axis=-1)
+
+
+def _log_probs_of_probs(
+    distribution: tfp.distributions.Distribution, num_actions: int
+) -> tf.Tensor | None:
+    """Returns log-probabilities of what is given by probabilities, else None.
+
+    TensorFlow Probability differentiates the logarithm of each of them, also
+    of a 0, which makes every derivative NaN.
+    """
+    kind = type(distribution)
+    known = (tfp.distributions.Bernoulli, tfp.distributions.Categorical)
+    if kind not in known or distribution.logits is not None:
+        return None
+    probs = distribution.probs
+    if kind is tfp.distributions.Bernoulli and num_actions == 2:
+        # log1p keeps the digits of small probabilities.
+        pair = [_log(tf.math.log1p, -probs), _log(tf.math.log, probs)]
+        return tf.stack(pair, axis=-1)
+    if kind is tfp.distributions.Categorical and probs.shape[-1] == num_actions:
+        # They need not sum to 1.
+        total = tf.reduce_sum(probs, axis=-1, keepdims=True)
+        return _log(tf.math.log, probs) - tf.math.log(total)
+    return None
+
+
+def _log(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """Returns a logarithm, whose derivative is 0 where it is -infinity."""
+    logs = tf.stop_gradient(function(x))
+    is_never = tf.math.is_inf(logs)
+    # Any number with a finite logarithm would do.
+    finite = function(tf.where(is_never, tf.ones_like(x), x))
+    return tf.where(is_never, logs, finite)
 
 
 def logits_of(
@@ -69,6 +134,9 @@ def logits_of(
     Those that the distribution holds where it holds some, else its
     log-probabilities.
     """
+    by_probs = _log_probs_of_probs(distribution, num_actions)
+    if by_probs is not None:
+        return by_probs
     if isinstance(distribution, tfp.distributions.Categorical):
         return distribution.logits_parameter()
     if isinstance(distribution, tfp.distributions.Bernoulli):

@@ -82,3 +82,21 @@ def have_nan(values: Any) -> tf.Tensor:
     if found:
         return tf.reduce_any(found, axis=0)
     return tf.zeros(tf.shape(tf.nest.flatten(values)[0])[:1], tf.bool)
+
+
+def nan_where(condition: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns `x`, and NaN where a condition holds.
+
+    There is no constant NaN among its operations, which
+    `tf.debugging.enable_check_numerics` would take for an error even where
+    the condition does not hold.
+
+    Args:
+      condition: bool, of a shape that broadcasts to that of `x`.
+      x: floating.
+
+    Returns:
+      A tensor like `x`.
+    """
+    one = tf.ones([], x.dtype)
+    return x * tf.sqrt(tf.where(condition, -one, one))

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
+from dice_tf.policies.sampling import nan_where
 from dice_tf.training.steps import PlayerStep
 
 
@@ -115,10 +116,10 @@ def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
     means = tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])
     means = nan_unless_finite(means)
     has_nan = tf.reduce_any(tf.math.is_nan(means))
-    loss = tf.where(has_nan, float("nan"), -means[0])
+    loss = nan_where(has_nan, -means[0])
     return tf.concat([means, [loss]], axis=0)
 
 
 def nan_unless_finite(x: tf.Tensor) -> tf.Tensor:
-    """Returns float32 numbers, with NaN in place of what is infinite."""
-    return tf.where(tf.math.is_finite(x), x, float("nan"))
+    """Returns numbers, with NaN in place of what is infinite."""
+    return nan_where(tf.math.is_inf(x), x)

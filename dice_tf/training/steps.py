@@ -223,13 +223,14 @@ def _bind_critics(
     objective: Objective, critic_params: list[list[tf.Tensor]]
 ) -> Objective:
     if not any(critic_params):
-        return objective.bind()
+        return objective.bind(tapes_inside=True)
     current = objective.initial_state()
     critics = tuple(
         Weights(own, weights.non_trainable)
         for own, weights in zip(critic_params, current.critics, strict=True)
     )
-    return objective.bind(current._replace(critics=critics))
+    state = current._replace(critics=critics)
+    return objective.bind(state, tapes_inside=True)
 
 
 def _clip(

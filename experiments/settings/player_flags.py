@@ -136,6 +136,6 @@ define_per_seat(
     "entropy_coefficient",
     "0",
     number(),
-    "Weight of the policy's mean entropy (in nats) beside the discounted, "
-    "unnormalised return.",
+    "Weight of the policy's mean entropy (in nats), over discounted visits of "
+    "states, beside the discounted, unnormalised return.",
 )

@@ -8,6 +8,7 @@ import tensorflow as tf
 import dice_tf
 from dice_tf import exact
 from dice_tf.returns import lambda_returns
+from tests import oracles
 from tests.toys import ASYMMETRIC, EndsEarly, random_params, tabular_policies
 
 DISCOUNT = 0.9
@@ -55,10 +56,14 @@ def test_losses_are_squared_errors_against_lambda_returns(td_lambda, kind):
             discount=discounts,
             lambda_=td_lambda,
         )
-        np.testing.assert_allclose(losses[i], np.mean(errors**2), rtol=1e-12)
-        gradient = (
-            2 * np.einsum("tb,tbo->o", errors, seen) / errors.numpy().size
+        # What follows the end of an episode does not count.
+        counts = oracles.discount_weights(play.trajectory.discounts.numpy())
+        errors = counts * errors.numpy()
+        total = counts.sum()
+        np.testing.assert_allclose(
+            losses[i], np.sum(errors**2) / total, rtol=1e-12
         )
+        gradient = 2 * np.einsum("tb,tbo->o", errors, seen) / total
         np.testing.assert_allclose(
             tape.gradient(losses[i], at[i][0])[:, 0], gradient, rtol=1e-10
         )

@@ -1,0 +1,50 @@
+"""Means over the states that were visited, as the closed forms weigh them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dice_tf.replicas import mean_over_replicas
+from dice_tf.returns import discount_weights
+from dice_tf.row_sums import mean_by_rows
+from dice_tf.trajectory import Trajectory, step_discounts
+
+
+def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
+    """Returns how much each step counts in a mean over the visited states.
+
+    A visit at step t counts what a reward there is worth at the start, its
+    discount weight `d_t,b`, and nothing behind the end of an episode. They
+    are divided by their mean over the steps of all replicas, so that the mean
+    over all steps of `visit_weights * x` is
+    `sum_t,b d_t,b x_t,b / sum_t,b d_t,b`: what `dice_tf.exact.state_visits`
+    weighs states by, estimated from play.
+
+    Args:
+      trajectory: what was played.
+      discount: in [0, 1], of each step.
+
+    Returns:
+      `[T, 1]` where no episode ends early, else `[T, B]`; constant.
+    """
+    discounts = step_discounts(trajectory, discount)
+    weights = discount_weights(discounts, trajectory.rewards[0])
+    mean = tf.reduce_mean(weights)
+    if tf.is_tensor(discounts):
+        # Without ends of episodes it is the same on all replicas.
+        (mean,) = mean_over_replicas([mean])
+    return weights / mean
+
+
+def visit_means(weights: tf.Tensor, numbers: Sequence[Any]) -> list[tf.Tensor]:
+    """Returns the mean of each of several tensors over the visited states.
+
+    Args:
+      weights: what `visit_weights` returned.
+      numbers: tensors `[T, B]`.
+
+    Returns:
+      Scalars, of the replica's own share of the episodes.
+    """
+    return [mean_by_rows(weights * x) for x in numbers]
