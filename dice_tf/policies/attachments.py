@@ -53,6 +53,12 @@ def attach(policy: keras.Model, **changes: Any) -> None:
         _hold(policy.layers[-1], {_OF_SEQUENTIAL: carried})
 
 
+def plain_class(part: keras.Operation) -> type:
+    """Returns the class that a model or layer has but for what it holds."""
+    kind = type(part)
+    return vars(kind).get(_PLAIN, kind)
+
+
 def _is_sequential(policy: keras.Model) -> bool:
     return isinstance(policy, keras.Sequential) and bool(policy.layers)
 
@@ -64,7 +70,7 @@ def _hold(part: keras.layers.Layer, attributes: dict[str, Any]) -> None:
         names = (_ATTACHED, _OF_SEQUENTIAL, "__reduce__")
         held = {name: vars(kind).get(name) for name in names}
         attributes = {k: v for k, v in held.items() if v} | attributes
-        kind = vars(kind)[_PLAIN]
+        kind = plain_class(part)
     subclass = type(kind)(
         kind.__name__,
         (kind,),
@@ -99,7 +105,7 @@ def _reduce(policy: keras.Model) -> tuple:
     """Returns what `copy` and `pickle` make a copy of, see `__reduce__`."""
     kind = type(policy)
     # Nobody else knows the subclass.
-    object.__setattr__(policy, "__class__", vars(kind)[_PLAIN])
+    object.__setattr__(policy, "__class__", plain_class(policy))
     try:
         made = policy.__reduce__()
     finally:

@@ -16,6 +16,7 @@ import tensorflow_probability as tfp
 
 from dice_tf.models import SeatModel, Weights, observation_spec
 from dice_tf.policies.action_masks import MaskedHead, masked_head
+from dice_tf.policies.attachments import plain_class
 from dice_tf.policies.heads import Head, attached_head
 from dice_tf.policies.second_derivatives import TOLERANCES, hessian_error
 from dice_tf.recurrent_models import seat_model
@@ -88,17 +89,19 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
     model = seat_model(
         "policy", policy, observations.shape[1:], observations.dtype
     )
-    observations = model.sequence(observations)
+    sequence = model.sequence(observations)
     head = attached_head(policy)
     read = masked_head(head, None)
-    error = _error(model, observations, read if head else None)
+    error = _error(model, sequence, read if head else None)
     if error is None:
         raise ValueError(
             f"`policy` ({policy.name!r}) cannot be checked: its outputs must "
             "be finite, in float32 or float64, and the same whenever it is "
             "called."
         )
-    _refuse(model, observations, error, head)
+    _refuse(model, sequence, error, head)
+    # What a fixed state of its generators hides.
+    model.check_repeatable(observations)
     return error
 
 
@@ -229,17 +232,15 @@ def suspects(model: keras.Model) -> list[str]:
     # What Keras itself walks through layers of any kind with.
     for layer in model._flatten_layers():
         for part in (layer, *getattr(layer, "operations", ())):
-            kind = type(part)
+            kind = plain_class(part)
             name = f"{kind.__name__} {part.name!r}"
-            held = _foreign_code(part)
-            if held:
-                found[id(part)] = f"{name} with {held}"
-            elif (
-                not isinstance(part, keras.layers.Layer)
-                or not _is_trusted(kind)
-                or isinstance(part, (keras.layers.Lambda, *KNOWN))
-            ):
+            is_layer = isinstance(part, keras.layers.Layer)
+            is_lambda = isinstance(part, keras.layers.Lambda)
+            is_plain = is_layer and not is_lambda and _is_trusted(kind)
+            if not is_plain or kind in KNOWN:
                 found[id(part)] = name
+            elif held := _foreign_code(part):
+                found[id(part)] = f"{name} with {held}"
     return list(found.values())
 
 

@@ -141,6 +141,12 @@ def test_objectives_refuse_policies_that_are_no_function_of_what_they_see(
         dice_tf.objectives.DiCEObjective(GAME, policies)
 
 
+@pytest.mark.parametrize("name", ["dropout", "a counter"])
+def test_the_check_of_a_policy_finds_them_too(name):
+    with pytest.raises(ValueError, match=r"`policy` \('ann'\) changes"):
+        dice_tf.check_policy(network(CHANGES[name]()))
+
+
 @pytest.mark.parametrize("name", ["dropout", "keras"])
 def test_noise_is_found_behind_weights_of_zeros(name):
     policy = network(CHANGES[name](), kernel_initializer="zeros")

@@ -237,6 +237,16 @@ def test_what_has_no_second_derivative_is_refused_with_the_operation():
             check(policy)
 
 
+def test_the_safe_layer_is_not_suspected_and_what_carries_a_head_is():
+    for layer, expected in (
+        (SafeLayerNormalization(), []),
+        (layers.LayerNormalization(name="last"), "LayerNormalization 'last'"),
+    ):
+        policy = keras.Sequential([keras.Input((5,)), layers.Dense(2), layer])
+        dice_tf.policies.with_head(policy, dice_tf.policies.categorical)
+        assert suspects(policy) == (expected and [expected])
+
+
 # Heads.
 
 
