@@ -91,6 +91,11 @@ PAYOFFS = np.where(np.arange(8).reshape(2, 2, 2) == 5, -1e39, 1.0)
             lambda: inner_optimizers.ClipByGlobalNorm(1e308),
             "`max_norm` must be finite",
         ),
+        # Its square overflows: all gradients would be clipped to 0.
+        (
+            lambda: inner_optimizers.ClipByGlobalNorm(1e30),
+            r"`max_norm` must be finite and in \[0, 1.8e\+19\]",
+        ),
     ],
 )
 def test_overflow_is_refused(build, message):

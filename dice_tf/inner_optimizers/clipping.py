@@ -12,6 +12,9 @@ from dice_tf.inner_optimizers.optimizer import (
 )
 from dice_tf.inner_optimizers.sgd import SGD
 
+# The square of a larger norm is infinite in float32: all would be clipped to 0.
+_LARGEST = 1.8e19
+
 
 class ClipByGlobalNorm(InnerOptimizer):
     """Clips the gradients to a norm, then steps with another optimiser.
@@ -21,7 +24,7 @@ class ClipByGlobalNorm(InnerOptimizer):
     where it does not it is the identity.
 
     Args:
-      max_norm: positive.
+      max_norm: positive, at most 1.8e19.
       optimizer: makes the step. Default: plain `SGD`.
 
     Raises:
@@ -34,7 +37,7 @@ class ClipByGlobalNorm(InnerOptimizer):
     def __init__(
         self, max_norm: float, optimizer: InnerOptimizer | None = None
     ):
-        self.max_norm = check_number("max_norm", max_norm)
+        self.max_norm = check_number("max_norm", max_norm, 0.0, _LARGEST)
         if self.max_norm == 0.0:
             raise ValueError("`max_norm` must be positive. Received: 0.0.")
         self.optimizer = check_inner_optimizer(

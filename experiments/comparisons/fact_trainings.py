@@ -13,6 +13,8 @@ from experiments.comparisons.public_goods_facts import (
     public_goods,
 )
 from experiments.results.checks import Check, at_least, at_most
+from experiments.results.report import failed_text
+from experiments.results.summary import failed_runs
 from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
 from experiments.settings.line_up import parse_method
 from experiments.settings.settings import Settings, resolve
@@ -47,6 +49,8 @@ def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
             f"run {mixing.mean.max():.3f}, worst state "
             f"{mixing.largest.max():.3f}"
         )
+        if failed := failed_runs(mixing.mean):
+            record.say(failed_text(failed, len(mixed)))
         if method == "naive":
             name = f"{name}: share of runs that mix"
             share = facts.share_of_runs(mixed, mixing.mean)
