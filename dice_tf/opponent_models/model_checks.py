@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective
 
 Models = tuple[keras.Model | None, ...]
 
@@ -60,7 +60,7 @@ def check_seats(
         )
 
 
-def with_models(objective: GameObjective, models: Models) -> GameObjective:
+def with_models(objective: Objective, models: Models) -> Objective:
     """Returns the objective with models in place of the opponents.
 
     Raises:
