@@ -31,6 +31,7 @@ LAYERS = (
         "philox",
         "tables",
         "replicas",
+        "reparameterization",
         "returns",
         "row_sums",
         "seeds",

@@ -206,7 +206,7 @@ def test_it_takes_what_a_joint_distribution_takes():
     theta = tf.constant(0.3, tf.float64)
     joint = tfd.JointDistributionNamed(joint_model(theta))
     samples = StochasticComputationGraph(
-        joint.model, dict(cost=lambda g: g)
+        joint.model, dict(cost=lambda g: g), reparameterized=["m"]
     ).sample(6, seed=[0, 1])
     reference = joint.sample(6, seed=[0, 1])
     assert set(samples) == set(reference)
@@ -454,10 +454,13 @@ def test_samples_that_tfp_differentiates_once_have_a_score_function():
         )
         return graph.objective(graph.sample((), [0, 1]))
 
-    with pytest.raises(LookupError, match="no entry for: RandomGammaGrad"):
-        derivatives(lambda theta: objective(theta, None), theta, 2)
+    with pytest.raises(ValueError, match="there is no derivative of order 2"):
+        objective(theta, ["g"])
+    with pytest.warns(UserWarning, match="there is no derivative of order 2"):
+        default = derivatives(lambda theta: objective(theta, None), theta, 2)
     found = derivatives(lambda theta: objective(theta, []), theta, 2)
     assert np.all(np.isfinite(found))
+    np.testing.assert_array_equal(default, found)
 
 
 # --- Structure --------------------------------------------------------------

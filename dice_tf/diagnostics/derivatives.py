@@ -15,7 +15,6 @@ from dice_tf.diagnostics.repetitions import (
 from dice_tf.games.finite import FiniteGame
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
-from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
 
 
@@ -182,11 +181,7 @@ def _derivative(
 
 
 def _exact_objective(objective: Objective) -> ExactObjective | None:
-    if (
-        isinstance(objective, GameObjective)
-        and isinstance(objective.game, FiniteGame)
-        and not objective.has_memory
-    ):
+    if isinstance(objective.game, FiniteGame) and not objective.has_memory:
         return ExactObjective(
             objective.game, objective.policies, objective.discount
         )

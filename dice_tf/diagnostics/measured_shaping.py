@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.diagnostics.shaping import OwnParametersOnly
+from dice_tf.diagnostics.shaping import OpponentsHeldStill
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
 
@@ -26,21 +26,21 @@ class MeasuredShaping(Learner):
     """Moves as another learner does, and logs `shaping_share`.
 
     With d the direction of the learner in this step, and c that of the same
-    play with each player's value differentiated in its own parameters only
-    (what the opponents learn is held constant),
+    play with the opponents held still (the learning steps that the learner
+    expects of them are taken, but held constant in its own parameters),
 
       `shaping_share = |d - c| / |d|`,
 
-    0 where d is 0. It is the `share` of `dice_tf.diagnostics.shaping_share`,
-    of one batch. Computing c takes as long as d: about twice the time of a
-    step of a player. To measure a learner that is wrapped in
-    `dice_tf.opponent_models.OpponentModelling`, wrap the inner one.
+    0 if d is 0. It is the `share` of `dice_tf.diagnostics.shaping_share`, of
+    one batch. Computing c takes up to twice as long as d. A learner that is
+    wrapped in `dice_tf.opponent_models.OpponentModelling` may be measured
+    from outside, or inside of it, where the models are not fitted twice.
 
     Args:
       learner: the learner that moves.
 
     Raises:
-      TypeError: if it is none.
+      TypeError: if `learner` is not a `Learner`.
 
     Example:
       >>> learner = dice_tf.diagnostics.MeasuredShaping(
@@ -85,15 +85,19 @@ class MeasuredShaping(Learner):
     ) -> LearnerStep:
         direction, constant = (
             self.learner.step(source, params, player_id, seed, state.learner)
-            for source in (objective, OwnParametersOnly(objective))
+            for source in (objective, OpponentsHeldStill(objective, player_id))
         )
-        term = [
-            x - y
-            for x, y in zip(
-                direction.direction, constant.direction, strict=True
+        share = tf.zeros_like(state.share)
+        if direction.direction:
+            term = [
+                x - y
+                for x, y in zip(
+                    direction.direction, constant.direction, strict=True
+                )
+            ]
+            share = tf.math.divide_no_nan(
+                _norm(term), _norm(direction.direction)
             )
-        ]
-        share = tf.math.divide_no_nan(_norm(term), _norm(direction.direction))
         return LearnerStep(
             direction.direction, MeasuredShapingState(direction.state, share)
         )

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.learners.learner import as_params
-from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import HoistedSeed, as_seed
 
@@ -84,7 +83,7 @@ def params_of(objective: Objective, params: Params | None) -> Params:
     """Returns the parameters given, or those that the policies have now."""
     if params is not None:
         return as_params(params, objective.num_players)
-    if not isinstance(objective, GameObjective):
+    if not objective.policies:
         raise ValueError(
             f"`params` must be given for a {type(objective).__name__}, which "
             "has no policies: one list of tensors per player."

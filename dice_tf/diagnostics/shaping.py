@@ -1,5 +1,6 @@
 """The share of the shaping term in a learner's direction."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from dice_tf.diagnostics.repetitions import (
 from dice_tf.learners.learner import Learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
+from dice_tf.objectives.wrapper import ObjectiveWrapper
 
 
 class ShapingShare(NamedTuple):
@@ -24,13 +26,14 @@ class ShapingShare(NamedTuple):
 
     Attributes:
       direction: the learner's.
-      held_constant: the learner's, of the same play, with each player's value
-        differentiated in its own parameters only: what the opponents learn is
-        held constant, and no shaping term is left.
+      held_constant: the learner's, of the same play, with the opponents held
+        still: the learning steps that it expects of them are taken, but held
+        constant in the player's own parameters. No shaping term is left.
       naive: the direction of `dice_tf.learners.Naive`, from the same seeds.
       share: scalar, `|direction - held_constant| / |direction|`: the share of
-        the shaping term. 0 for a learner that does not shape, above 1 where
-        the term turns the direction around.
+        the shaping term. 0 for a learner that does not shape, such as
+        `LookAhead`, and for a direction of 0; above 1 if the term turns the
+        direction around.
       share_beside_naive: scalar, `|direction - naive| / |direction|`: also
         what looking ahead changes without shaping. Its noise falls with the
         number of repetitions, since a look-ahead plays on seeds of its own.
@@ -57,6 +60,22 @@ def shaping_share(
     jit_compile: bool = False,
 ) -> ShapingShare:
     """Measures how much of a learner's direction is its shaping term.
+
+    The shaping term of player i is its direction less the same direction with
+    the opponents held still. The latter is what the learner returns if in
+    every value `V_j` of an opponent j `theta_i` is a constant: derivatives
+    such as `d^2 V_j / dtheta_j dtheta_i` are 0, while those of `V_i` are all
+    there. For `LOLA` the share is
+
+      `|sum_j (d^2 V_j / dtheta_i dtheta_j) a dV_i/dtheta_j| / |direction|`.
+
+    For `LOLAFullGradient` the direction of the opponents held still is that
+    of `LookAhead`, and for `SOS` the term is weighted by p. `Naive`,
+    `LookAhead`, `Extragradient` and `MAML` have a share of 0. Other learners
+    that differentiate opponents' gradients, such as `Consensus`, follow the
+    same rule; signs and weights that they compute from derivatives are
+    computed again. If the learner expects opponents to shape it in turn
+    (`HOLA` from order 2 on), opponents held still do not.
 
     Args:
       learner: the learner.
@@ -92,70 +111,98 @@ def shaping_share(
     params = params_of(objective, params)
     sources = (
         (learner, objective),
-        (learner, OwnParametersOnly(objective)),
+        (learner, OpponentsHeldStill(objective, player_id)),
         (Naive(), objective),
     )
     check_repetitions(objective, repetitions_at_once, jit_compile)
     directions = repeat(
         lambda key: [
-            own.gradient(source, params, player_id, key)
-            for own, source in sources
+            moved.gradient(source, params, player_id, key)
+            for moved, source in sources
         ],
         num_repetitions,
         seed,
         repetitions_at_once,
         jit_compile,
     )
-    means = [[x.mean(axis=0) for x in own] for own in directions]
-    rows = [_rows(own) for own in directions]
-    total, constant, naive = (own.mean(axis=0) for own in rows)
+    means = [[x.mean(axis=0) for x in found] for found in directions]
+    rows = [_rows(found, num_repetitions) for found in directions]
+    total, constant, naive = (found.mean(axis=0) for found in rows)
     return ShapingShare(
         *means,
-        share=_norm(total - constant) / _norm(total),
-        share_beside_naive=_norm(total - naive) / _norm(total),
-        shares=np.linalg.norm(rows[0] - rows[1], axis=1)
-        / np.linalg.norm(rows[0], axis=1),
+        share=float(_share(total - constant, total)),
+        share_beside_naive=float(_share(total - naive, total)),
+        shares=_share(rows[0] - rows[1], rows[0]),
     )
 
 
-class OwnParametersOnly(Objective):
-    """The same values, each differentiable in its player's parameters only.
+class OpponentsHeldStill(ObjectiveWrapper):
+    """The same values, with the opponents blind to one player's parameters.
 
-    Learners that differentiate through what others learn, or through another
-    player's value, find nothing there: their shaping terms are 0. With the
-    same seeds the play is the same.
+    The value of the player is as it was. In the values of its opponents the
+    player's parameters are constants: the opponents learn just the same, but
+    what they learn does not depend on the player. With the same seeds the
+    play is the same. Every call evaluates the objective twice.
+
+    Args:
+      objective: the objective.
+      player_id: the player that the opponents do not react to.
+
+    Raises:
+      TypeError: if `objective` is not an `Objective`.
     """
 
-    def __init__(self, objective: Objective):
-        self._objective = objective
-        self.num_players = objective.num_players
-        self.return_scale = objective.return_scale
+    def __init__(self, objective: Objective, player_id: int):
+        super().__init__(objective)
+        self._player_id = player_id
 
-    def __getattr__(self, name: str) -> Any:
-        # What some learners ask of an objective beside its values.
-        return getattr(self._objective, name)
+    def divergences(
+        self,
+        params: Params,
+        other_params: Params,
+        seed: Any = None,
+        state: Any = None,
+    ) -> tuple[tf.Tensor, ...]:
+        return self._hold(
+            lambda known: self.objective.divergences(
+                known, other_params, seed, state
+            ),
+            params,
+        )
 
     def _values(
         self, params: Params, seed: Any, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        constant = tf.nest.map_structure(tf.stop_gradient, list(params))
-        return tuple(
-            self._objective(
-                [
-                    own if seat == player_id else constant[seat]
-                    for seat, own in enumerate(params)
-                ],
-                seed,
-                state,
-            )[player_id]
-            for player_id in range(self.num_players)
+        return self._hold(
+            lambda known: self.objective(known, seed, state), params
         )
 
+    def _hold(
+        self,
+        function: Callable[[Params], tuple[tf.Tensor, ...]],
+        params: Params,
+    ) -> tuple[tf.Tensor, ...]:
+        """Evaluates what belongs to opponents with the player held constant.
 
-def _rows(arrays: list[np.ndarray]) -> np.ndarray:
-    """Joins arrays `[R, ...]` to one `[R, n]`."""
-    return np.concatenate([x.reshape(len(x), -1) for x in arrays], axis=1)
+        Args:
+          function: from all parameters to one scalar per player.
+          params: one list of tensors per player.
+        """
+        player_id = self._player_id
+        constant = list(params)
+        constant[player_id] = [tf.stop_gradient(x) for x in params[player_id]]
+        results = list(function(constant))
+        results[player_id] = function(params)[player_id]
+        return tuple(results)
 
 
-def _norm(x: np.ndarray) -> float:
-    return float(np.linalg.norm(x))
+def _rows(arrays: list[np.ndarray], num_rows: int) -> np.ndarray:
+    """Joins arrays `[R, ...]` to one `[R, n]`, with n = 0 if there is none."""
+    rows = [x.reshape(num_rows, -1) for x in arrays]
+    return np.concatenate([np.zeros([num_rows, 0]), *rows], axis=1)
+
+
+def _share(term: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Returns the ratio of norms over the last axis; 0 for a direction of 0."""
+    size = np.linalg.norm(direction, axis=-1)
+    return np.linalg.norm(term, axis=-1) / np.where(size == 0.0, 1.0, size)

@@ -16,7 +16,6 @@ from dice_tf.learners.learner import (
 )
 from dice_tf.learners.unrolling import unroll
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.objectives.tasks import mean_over_tasks
 
 
 class MAML(Learner):
@@ -113,7 +112,7 @@ class MAML(Learner):
                 )
             return gradient_of(tape, values[player_id], params[player_id])
 
-        return LearnerStep(mean_over_tasks(objective, direction, seed), state)
+        return LearnerStep(objective.average(direction, seed), state)
 
     def adapted_values(
         self,
@@ -139,8 +138,7 @@ class MAML(Learner):
         """
         params = as_params(params, objective.num_players)
         player_id = check_player_id(player_id, objective.num_players)
-        return mean_over_tasks(
-            objective,
+        return objective.average(
             lambda task, task_seed: self._adapted_values(
                 task, params, player_id, task_seed
             ),

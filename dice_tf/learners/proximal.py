@@ -6,9 +6,10 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.objectives.wrapper import ObjectiveWrapper
 
 
-class ProximalObjective(Objective):
+class ProximalObjective(ObjectiveWrapper):
     """Values less what it costs to move away from given policies.
 
     `V_i(theta) - w_i D_i(theta, anchor)` with the divergences
@@ -26,9 +27,7 @@ class ProximalObjective(Objective):
     def __init__(
         self, objective: Objective, anchor: Params, weights: Sequence[float]
     ):
-        self.objective = objective
-        self.num_players = objective.num_players
-        self.return_scale = objective.return_scale
+        super().__init__(objective)
         # At the anchor itself a divergence from what moves along would have
         # no curvature.
         self.anchor = tf.nest.map_structure(tf.stop_gradient, list(anchor))

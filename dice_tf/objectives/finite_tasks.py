@@ -70,5 +70,5 @@ class FiniteTasks(TaskFamily):
 
 def _common(task: Objective) -> tuple:
     """Returns what must be equal among the tasks of a family."""
-    policies = tuple(map(id, getattr(task, "policies", ())))
+    policies = tuple(map(id, task.policies))
     return task.num_players, task.return_scale, policies

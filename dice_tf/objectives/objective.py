@@ -2,13 +2,17 @@
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.games.game import Game
+from dice_tf.models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
+from dice_tf.policies.actor import Actor
 from dice_tf.trajectory import Trajectory
 
 Params = Sequence[list[tf.Tensor]]
@@ -40,17 +44,36 @@ class Objective(abc.ABC):
     Called as `objective(params, seed, state=None)`: it returns one scalar per
     player, to be maximised, differentiable in the parameters.
 
+    What else others read of an objective is declared here, with the value that
+    it has where there is no game, no policy or no sampling.
+
     Attributes:
       num_players: N.
       return_scale: what turns a value into a reported return.
       has_memory: whether a policy or critic carries a state from step to step.
         Its pass over time is left to graphs: neither compiled by XLA nor
         vectorised over runs.
+      game: the game, or `None`.
+      policies: one `keras.Model` per player, or empty.
+      actors: the policies in their seats, or empty.
+      critics: the critics in their seats, or empty.
+      discount: of the game's rewards, or `None`.
+      batch_size: number of episodes of each call, or `None` if nothing is
+        sampled.
+      num_groups: number of groups of episodes that are differentiated one
+        after the other.
     """
 
     num_players: int
     return_scale: float = 1.0
     has_memory: bool = False
+    game: Game | None = None
+    policies: Sequence[keras.Model] = ()
+    actors: Sequence[Actor] = ()
+    critics: Sequence[Any] = ()
+    discount: float | None = None
+    batch_size: int | None = None
+    num_groups: int = 1
     _bound_state: Any = None
     _played: dict | None = None
     _tapes: TapePlace | None = None
@@ -146,6 +169,49 @@ class Objective(abc.ABC):
         del critic_params, state
         return tuple(tf.zeros_like(value) for value in play.values)
 
+    def average(
+        self, function: Callable[["Objective", Any], Any], seed: Any = None
+    ) -> Any:
+        """Returns the mean over tasks of a function of each.
+
+        An objective that is not a `TaskFamily` is a single task.
+
+        Args:
+          function: from the objective of a task and a seed (of its own) to a
+            nest of floating tensors.
+          seed: int32 `[2]`; may be `None` if nothing is sampled.
+
+        Returns:
+          The nest of means, differentiable in what the function captures.
+        """
+        return function(self, seed)
+
+    def with_policies(self, policies: Sequence[keras.Model]) -> "Objective":
+        """Returns a copy in which other models play.
+
+        Raises:
+          ValueError: if the objective is not that of a game.
+        """
+        raise self._without_policies("`with_policies`")
+
+    def initial_params(self) -> list[list[tf.Tensor]]:
+        """Returns current values of the policies' trainable variables.
+
+        Raises:
+          ValueError: if the objective has no policies.
+        """
+        raise self._without_policies("`initial_params`")
+
+    def player_weights(
+        self, params: Params, state: Any = None
+    ) -> list[Weights]:
+        """Pairs parameters with the policies' other variables.
+
+        Raises:
+          ValueError: if the objective is not that of a game.
+        """
+        raise self._without_policies("`player_weights`")
+
     def initial_state(self) -> Any:
         """Returns the current values of what `state` carries."""
         return None
@@ -155,6 +221,13 @@ class Objective(abc.ABC):
         self, params: Params, seed: Any, state: Any
     ) -> tuple[tf.Tensor, ...]:
         """Computes the values, all arguments checked and resolved."""
+
+    def _without_policies(self, method: str) -> ValueError:
+        return ValueError(
+            f"{method} needs the objective of a game, such as "
+            "dice_tf.objectives.ExactObjective. Received a "
+            f"{type(self).__name__}, which has no policies of its own."
+        )
 
     def _resolve(self, state: Any) -> Any:
         if state is None:

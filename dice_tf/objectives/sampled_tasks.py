@@ -75,9 +75,10 @@ class SampledTasks(TaskFamily):
             )
         first = check_task(build_objective(_take(tasks, 0)))
         self._describe(first)
-        game = getattr(first, "game", None)
-        self._draws_by_step = game and not isinstance(game, FiniteGame)
-        self._has_groups = getattr(first, "num_groups", 1) > 1
+        self._draws_by_step = first.game is not None and not isinstance(
+            first.game, FiniteGame
+        )
+        self._has_groups = first.num_groups > 1
 
     def average(self, function: TaskFunction, seed: Any = None) -> Any:
         if seed is None:

@@ -31,8 +31,6 @@ class TaskFamily(Objective):
       policies: the models of every task; empty where tasks have none.
     """
 
-    policies: tuple = ()
-
     @abc.abstractmethod
     def average(self, function: TaskFunction, seed: Any = None) -> Any:
         """Returns the mean over the tasks of a function of each.
@@ -65,16 +63,11 @@ class TaskFamily(Objective):
         self.num_players = task.num_players
         self.return_scale = task.return_scale
         self.has_memory = task.has_memory
-        self.policies = getattr(task, "policies", ())
+        self.policies = task.policies
+        self._first_task = task
 
-
-def mean_over_tasks(
-    objective: Objective, function: TaskFunction, seed: Any
-) -> Any:
-    """Returns `TaskFamily.average`; what is no family is a single task."""
-    if isinstance(objective, TaskFamily):
-        return objective.average(function, seed)
-    return function(objective, seed)
+    def initial_params(self) -> list[list[tf.Tensor]]:
+        return self._first_task.initial_params()
 
 
 def mean_of(results: Sequence[Any]) -> Any:
@@ -86,7 +79,7 @@ def mean_of(results: Sequence[Any]) -> Any:
 
 def check_task(task: Any) -> Objective:
     """Returns the objective of a task, or raises if it cannot be one."""
-    if getattr(check_objective(task), "critics", ()):
+    if check_objective(task).critics:
         raise ValueError(
             "A task of a family must have no critics: one critic would be "
             "trained on all tasks without knowing which. Use the baseline "

@@ -9,7 +9,7 @@ from dice_tf.models import (
     check_no_penalties,
     check_separate,
 )
-from dice_tf.objectives.game_objective import GameObjective
+from dice_tf.objectives.objective import Objective
 from dice_tf.policies.policy_check import check_unseated
 
 Models = tuple[keras.Model | None, ...]
@@ -82,7 +82,7 @@ def check_seats(
         )
 
 
-def with_models(objective: GameObjective, models: Models) -> GameObjective:
+def with_models(objective: Objective, models: Models) -> Objective:
     """Returns the objective with models in place of the opponents.
 
     Raises:

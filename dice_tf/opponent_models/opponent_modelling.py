@@ -11,7 +11,6 @@ from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
-from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.opponent_models.fitting import Schedule, fitting_rules
@@ -223,9 +222,7 @@ class OpponentModelling(Learner):
 
 def _check_play(objective: Objective, params: Params, seed: Any) -> Trajectory:
     """Returns what the real players played, or raises if nothing was."""
-    trajectory = None
-    if isinstance(objective, GameObjective):
-        trajectory = objective.play(params, seed).trajectory
+    trajectory = objective.play(params, seed).trajectory
     if trajectory is None:
         raise ValueError(
             "Opponent modelling learns from play and needs a sampled "

@@ -1,0 +1,568 @@
+"""Whether the derivatives of a distribution's samples are the right ones.
+
+Some distributions of TensorFlow Probability, and some that users write, are
+declared as reparameterised although the derivatives of their samples are wrong
+or end at the first order. Neither is an error where it happens. Here these
+derivatives are measured against those of the probabilities, once for each kind
+of distribution.
+"""
+
+import concurrent.futures
+import functools
+import numbers
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+NUM_ORDERS = 3
+# Independent estimates, and samples of each.
+_NUM_ESTIMATES, _NUM_SAMPLES = 32, 2000
+_NUM_POINTS = 4001
+_SEED = (17, 23)
+# Parameters at which probabilities are compared: Chebyshev's nodes.
+_REACH = 0.05
+_NODES = np.cos(np.pi * (np.arange(9) + 0.5) / 9)
+# A derivative is wrong if it is off by so many standard errors, and by that
+# part of the derivative (or of 0.1 if that is more, as the function is about
+# 1) of each order.
+_STANDARD_ERRORS, _TOLERANCES = 6.0, (0.01, 0.02, 0.05)
+
+# Parameters such as upper bounds have no declared range. Examples of the k-th
+# of them, of which the first that the distribution accepts is taken.
+_BOUNDS = (lambda k: 2.0 + k, lambda k: 3.0 / (1.0 + k), lambda k: 0.3)
+
+Path = tuple[str, ...]
+
+
+class Verdict(NamedTuple):
+    """What was found out about the derivatives of a distribution.
+
+    Attributes:
+      samples: what is wrong with the derivatives of its samples, or `None`.
+      has_score: whether the derivatives of its log-probability are right:
+        they are not if the support depends on a parameter.
+    """
+
+    samples: str | None = None
+    has_score: bool = True
+
+
+class _Unmeasurable(Exception):
+    """The distribution cannot be built from examples of its parameters."""
+
+
+class _Parameter(NamedTuple):
+    """A number or an array that a distribution is made of.
+
+    Attributes:
+      path: names of arguments, from the outermost distribution to it.
+      varies: whether it may be differentiated: Python's and NumPy's numbers
+        are constants.
+      shape: of an example before it is constrained, without the axis of
+        estimates.
+      constrain: function into the declared range; `None` if there is none.
+    """
+
+    path: Path
+    varies: bool
+    shape: tuple[int, ...]
+    constrain: Callable[[tf.Tensor], tf.Tensor] | None
+
+    def example(self, offset: tf.Tensor, bound: float) -> tf.Tensor:
+        """Returns examples near each other, smooth in the offsets.
+
+        Args:
+          offset: `[M]`, from those of the first example.
+          bound: the value of a number without a declared range.
+        """
+        numbers_of_entries = np.arange(np.prod(self.shape, dtype=int))
+        start = 0.5 * np.cos(2.0 * numbers_of_entries).reshape(self.shape)
+        step = 1.0 + 0.3 * np.sin(3.0 * numbers_of_entries).reshape(self.shape)
+        offset = tf.reshape(offset, [-1, *[1] * len(self.shape)])
+        if self.constrain is not None:
+            return self.constrain(start + offset * step)
+        if self.shape:
+            return tf.math.l2_normalize(start + offset * step, axis=-1)
+        return bound + offset * step
+
+
+_measured: dict[Any, Verdict] = {}
+
+
+def judge(distribution: tfd.Distribution) -> Verdict:
+    """Measures a distribution's derivatives, in all parameters that may vary.
+
+    Distributions that are made of others by deterministic functions are
+    judged by their parts. Each part is built from example parameters, whose
+    values do not depend on those of the distribution, so that it makes no
+    difference whether these are known: a graph may be traced. In each
+    parameter that is a tensor or a variable, derivatives of the mean of a
+    smooth function up to order 3 are compared: through the samples, of the
+    log-probability, and of the probabilities themselves (differences of an
+    integral over a bump, and of importance weights over a bell that reaches
+    the ends of the support, if the support does not move). What has no
+    log-probability, or cannot be built from examples of its arguments, is
+    taken at its word.
+
+    Args:
+      distribution: declared as fully reparameterised.
+
+    Returns:
+      A `Verdict`, kept for the next distribution of the same kind.
+    """
+    verdicts = [_judge_leaf(leaf) for leaf in _leaves(distribution)]
+    wrong = [verdict.samples for verdict in verdicts if verdict.samples]
+    return Verdict(
+        wrong[0] if wrong else None,
+        all(verdict.has_score for verdict in verdicts),
+    )
+
+
+def _leaves(distribution: tfd.Distribution) -> Iterator[tfd.Distribution]:
+    """Yields the distributions that samples are made of."""
+    if isinstance(distribution, tfd.JointDistribution):
+        parts = tf.nest.flatten(
+            distribution.sample_distributions(seed=_SEED)[0]
+        )
+    elif isinstance(distribution, tfd.Blockwise):
+        parts = distribution.distributions
+    elif _is_made_of_one(distribution):
+        parts = [distribution.distribution]
+    else:
+        yield distribution
+        return
+    for part in parts:
+        yield from _leaves(part)
+
+
+def _is_made_of_one(distribution: tfd.Distribution) -> bool:
+    """Returns whether samples are a function of those of another, and right.
+
+    A subclass that samples in a way of its own is not.
+    """
+    return any(
+        isinstance(distribution, kind)
+        and all(
+            getattr(type(distribution), method) is getattr(kind, method)
+            for method in ("sample", "_call_sample_n", "_sample_n")
+        )
+        for kind in (
+            tfd.BatchBroadcast,
+            tfd.BatchReshape,
+            tfd.Independent,
+            tfd.Masked,
+            tfd.Sample,
+            tfd.TransformedDistribution,
+        )
+    )
+
+
+def _judge_leaf(distribution: tfd.Distribution) -> Verdict:
+    try:
+        parameters = list(_parameters(distribution))
+    except _Unmeasurable:
+        return Verdict()
+    worst = Verdict()
+    for moving in parameters:
+        if not moving.varies:
+            continue
+        key = (_kind(distribution), moving.path)
+        if key not in _measured:
+            # A new thread is outside of every graph and every tape: what is
+            # traced may not know any values, and `tf.init_scope` stops tapes.
+            with concurrent.futures.ThreadPoolExecutor(1) as executor:
+                _measured[key] = executor.submit(
+                    _measure, distribution, parameters, moving
+                ).result()
+        found = _measured[key]
+        worst = Verdict(
+            worst.samples or found.samples, worst.has_score and found.has_score
+        )
+    return worst
+
+
+# --- Building a distribution from examples ----------------------------------
+
+
+def _is_array(value: Any) -> bool:
+    if isinstance(value, (bool, tf.linalg.LinearOperator)):
+        return False
+    return isinstance(value, numbers.Real) or (
+        hasattr(value, "shape") and hasattr(value, "dtype")
+    )
+
+
+def _kind(distribution: tfd.Distribution) -> tuple:
+    """Returns what distributions that are judged alike have in common."""
+    properties = _properties(distribution)
+    arguments = []
+    for name, value in sorted(distribution.parameters.items()):
+        if isinstance(value, tfd.Distribution):
+            value = (_kind(value), _inner_shape(value, properties, name))
+        elif _is_array(value):
+            value = _event_shape(value, properties, name)
+        elif not isinstance(value, (bool, type(None))):
+            value = type(value)
+        arguments.append((name, value))
+    return type(distribution), tuple(arguments)
+
+
+def _properties(distribution: tfd.Distribution) -> dict[str, Any]:
+    try:
+        return type(distribution).parameter_properties(tf.float64)
+    except NotImplementedError:
+        # What users write seldom has them. With events that are numbers,
+        # parameters are taken for numbers.
+        if distribution.event_shape.rank != 0:
+            return {}
+        return {
+            name: tfp.util.ParameterProperties(
+                default_constraining_bijector_fn=tfp.bijectors.Softplus
+            )
+            for name, value in distribution.parameters.items()
+            if _is_array(value)
+        }
+
+
+def _rank(properties: dict[str, Any], name: str) -> int:
+    rank = properties[name].event_ndims if name in properties else None
+    return rank if isinstance(rank, int) else 0
+
+
+def _event_shape(
+    value: Any, properties: dict[str, Any], name: str
+) -> tuple[int, ...]:
+    rank, shape = _rank(properties, name), np.shape(value)
+    if not isinstance(value, (numbers.Real, np.ndarray)):
+        shape = tf.TensorShape(value.shape).as_list()
+    return tuple(shape[len(shape) - rank :]) if rank else ()
+
+
+def _inner_shape(
+    value: tfd.Distribution, properties: dict[str, Any], name: str
+) -> tuple[int, ...]:
+    rank, shape = _rank(properties, name), value.batch_shape
+    return tuple(shape[len(shape) - rank :]) if rank else ()
+
+
+def _parameters(
+    distribution: tfd.Distribution,
+    path: Path = (),
+    inner: tuple[int, ...] = (),
+) -> Iterator[_Parameter]:
+    """Yields all numbers and arrays.
+
+    Args:
+      distribution: whose.
+      path: of the distribution, within another.
+      inner: batch axes that belong to one event of another.
+    """
+    properties = _properties(distribution)
+    for name, value in distribution.parameters.items():
+        if isinstance(value, tfd.Distribution):
+            shape = _inner_shape(value, properties, name)
+            yield from _parameters(value, (*path, name), (*inner, *shape))
+        elif _is_array(value) and name in properties:
+            shape = _event_shape(value, properties, name)
+            if None in shape:
+                raise _Unmeasurable
+            constrain = None
+            try:
+                bijector = properties[name].default_constraining_bijector_fn()
+                shape = bijector.inverse_event_shape(shape)
+                constrain = bijector.forward
+            except (NotImplementedError, TypeError):
+                pass
+            yield _Parameter(
+                (*path, name),
+                not isinstance(value, (numbers.Real, np.ndarray, np.generic)),
+                (*inner, *shape),
+                constrain,
+            )
+        elif value is not None and (name in properties or _is_array(value)):
+            raise _Unmeasurable
+
+
+def _build(
+    distribution: tfd.Distribution,
+    values: dict[Path, tf.Tensor],
+    validate_args: bool,
+    path: Path = (),
+) -> tfd.Distribution:
+    """Returns a copy made of other numbers and arrays."""
+    changed = {}
+    for name, value in distribution.parameters.items():
+        if isinstance(value, tfd.Distribution):
+            changed[name] = _build(value, values, validate_args, (*path, name))
+        elif (*path, name) in values:
+            changed[name] = values[*path, name]
+    if "validate_args" in distribution.parameters:
+        changed["validate_args"] = validate_args
+    return distribution.copy(**changed)
+
+
+# --- Measuring ---------------------------------------------------------------
+
+
+def _measure(
+    distribution: tfd.Distribution,
+    parameters: list[_Parameter],
+    moving: _Parameter,
+) -> Verdict:
+    """Compares derivatives in one parameter at an example of all."""
+    unbounded = [x for x in parameters if x.constrain is None]
+
+    def build(
+        offset: tf.Tensor, bound: Callable, validate_args: bool = False
+    ) -> tfd.Distribution:
+        values = {
+            parameter.path: parameter.example(
+                offset if parameter is moving else tf.zeros_like(offset),
+                bound(unbounded.index(parameter))
+                if parameter in unbounded
+                else 0.0,
+            )
+            for parameter in parameters
+        }
+        return _build(distribution, values, validate_args)
+
+    for bound in _BOUNDS:
+        try:
+            # Raises if the example is out of range.
+            build(tf.zeros([1], tf.float64), bound, True).sample(seed=_SEED)
+            return _compare(
+                functools.partial(build, bound=bound), moving.path[-1]
+            )
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            NotImplementedError,
+            TypeError,
+            ValueError,
+            tf.errors.OpError,
+            _Unmeasurable,
+        ):
+            continue
+    return Verdict()
+
+
+def _compare(
+    build: Callable[[tf.Tensor], tfd.Distribution], name: str
+) -> Verdict:
+    """Compares the derivatives of distributions that an offset moves."""
+    zero = tf.zeros([_NUM_ESTIMATES], tf.float64)
+    samples = tf.stop_gradient(build(zero).sample(_NUM_SAMPLES, seed=_SEED))
+
+    def score(offset: tf.Tensor) -> tf.Tensor:
+        # A tenth of the samples shows whether the mean is 0.
+        few = samples[: _NUM_SAMPLES // 10]
+        return tf.reduce_mean(build(offset).log_prob(few), axis=0)
+
+    bumps = [_test_function(samples, slope) for slope in (0.7, -0.7)]
+    if bumps[0].low == bumps[0].high:
+        # A constant has no density to compare with.
+        return Verdict()
+    # The mean of a score is 0, unless the support moves.
+    (mean_score,) = _derivatives(score, zero, 1)
+    has_score = is_fixed = _agree(mean_score, 0.0, 1)
+    expectations = {}
+    if samples.shape.rank == 2:
+        # Where one is flat, and blind to a kink, the other is not.
+        expectations = {bump: _integral(build, bump) for bump in bumps}
+    if is_fixed:
+        # It notices what happens at the ends of the support.
+        wide = _test_function(samples, 0.5, is_wide=True)
+        expectations[wide] = _reweighted(build, samples, wide)
+    for function, expectation in expectations.items():
+        found = _derivatives(_through_samples(build, function), zero)
+        if len(found) < NUM_ORDERS:
+            return Verdict(
+                f"in `{name}` there is no derivative of order {len(found) + 1}",
+                has_score,
+            )
+        at = zero if function.is_wide else zero[:1]
+        exact = _by_differences(expectation, at)
+        of_log_probs = _derivatives(expectation, at)
+        has_score &= _first_difference(of_log_probs, exact) is None
+        order = _first_difference(found, exact)
+        if order is not None:
+            wrong, right = np.mean(found[order - 1]), np.mean(exact[order - 1])
+            return Verdict(
+                f"in `{name}` the derivative of order {order} is wrong "
+                f"({wrong:.3g} for {right:.3g} in an example)",
+                has_score,
+            )
+    return Verdict(None, has_score)
+
+
+class _TestFunction(NamedTuple):
+    """A smooth function of a weighted sum of the entries of an event.
+
+    Attributes:
+      weights: of the sum, one per entry.
+      low: of the sum, below which there are few samples.
+      high: above which there are few.
+      slope: by which the function is not symmetric.
+      is_wide: whether the function is a bell that reaches all samples. Else
+        it is a bump that is 0 outside of `low` and `high`, to which the ends
+        of a support do not matter. Neither minds heavy tails.
+    """
+
+    weights: tuple[float, ...]
+    low: float
+    high: float
+    slope: float
+    is_wide: bool
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns values `[n, M]` of samples `[n, M]` and axes of events."""
+        z = (self.project(x) - 0.5 * (self.low + self.high)) / (
+            0.5 * (self.high - self.low)
+        )
+        if self.is_wide:
+            return tf.exp(-0.2 * z**2) * (1.0 + self.slope * z)
+        inside = tf.abs(z) < 0.999
+        z = tf.where(inside, z, tf.zeros_like(z))
+        bump = tf.exp(1.0 - 1.0 / (1.0 - z**2)) * (1.0 + self.slope * z)
+        return tf.where(inside, bump, tf.zeros_like(z))
+
+    def project(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted sums `[n, M]`."""
+        entries = tf.reshape(
+            x, tf.concat([tf.shape(x)[:2], [len(self.weights)]], axis=0)
+        )
+        return tf.linalg.matvec(entries, tf.constant(self.weights, x.dtype))
+
+
+def _test_function(
+    samples: tf.Tensor, slope: float, is_wide: bool = False
+) -> _TestFunction:
+    weights = tuple(np.cos(range(samples.shape[2:].num_elements())))
+    function = _TestFunction(weights, 0.0, 0.0, slope, is_wide)
+    low, high = np.quantile(function.project(samples), [0.1, 0.9])
+    if not np.isfinite(high - low):
+        raise _Unmeasurable
+    return function._replace(low=float(low), high=float(high))
+
+
+def _through_samples(
+    build: Callable[[tf.Tensor], tfd.Distribution], function: _TestFunction
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the mean of a function of samples, by offset, `[M]`."""
+
+    def mean(offset: tf.Tensor) -> tf.Tensor:
+        drawn = build(offset).sample(_NUM_SAMPLES, seed=_SEED)
+        return tf.reduce_mean(function(drawn), axis=0)
+
+    return mean
+
+
+def _integral(
+    build: Callable[[tf.Tensor], tfd.Distribution], function: _TestFunction
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the expectation of a bump over numbers, by offset, `[1]`."""
+    points = np.linspace(function.low, function.high, _NUM_POINTS)
+    points = tf.constant(points[:, np.newaxis])
+    shares = function(points) * (points[1] - points[0])
+
+    def expectation(offset: tf.Tensor) -> tf.Tensor:
+        probabilities = tf.exp(build(offset).log_prob(points))
+        return tf.reduce_sum(shares * probabilities, axis=0)
+
+    return expectation
+
+
+def _reweighted(
+    build: Callable[[tf.Tensor], tfd.Distribution],
+    samples: tf.Tensor,
+    function: _TestFunction,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns estimates `[M]` from samples at 0, weighted by importance."""
+    values = function(samples)
+    log_probs = build(tf.zeros_like(values[0])).log_prob(samples)
+
+    def expectation(offset: tf.Tensor) -> tf.Tensor:
+        ratios = tf.exp(build(offset).log_prob(samples) - log_probs)
+        return tf.reduce_mean(values * ratios, axis=0)
+
+    return expectation
+
+
+def _by_differences(
+    function: Callable[[tf.Tensor], tf.Tensor], at: tf.Tensor
+) -> list[np.ndarray]:
+    """Returns derivatives, elementwise, even where a density has kinks."""
+    values = [function(at + _REACH * node).numpy() for node in _NODES]
+    series = np.polynomial.chebyshev.chebfit(
+        _NODES, np.stack(values), len(_NODES) - 1
+    )
+    found = [
+        np.polynomial.chebyshev.chebval(
+            0.0, np.polynomial.chebyshev.chebder(series, order)
+        )
+        / _REACH**order
+        for order in range(1, NUM_ORDERS + 1)
+    ]
+    if not np.all(np.isfinite(found)):
+        raise _Unmeasurable
+    return found
+
+
+def _derivatives(
+    function: Callable[[tf.Tensor], tf.Tensor],
+    at: tf.Tensor,
+    num_orders: int = NUM_ORDERS,
+) -> list[np.ndarray]:
+    """Returns derivatives, elementwise, of all orders that there are."""
+    found = []
+    for order in range(1, num_orders + 1):
+        try:
+            found.append(_derivative(function, order)(at).numpy())
+        except (LookupError, NotImplementedError):
+            break
+    return found
+
+
+def _derivative(
+    function: Callable[[tf.Tensor], tf.Tensor], order: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    if order == 0:
+        return function
+    below = _derivative(function, order - 1)
+
+    def derivative(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = below(x)
+        return tape.gradient(
+            y, x, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+
+    return derivative
+
+
+def _first_difference(
+    found: list[np.ndarray], exact: list[np.ndarray]
+) -> int | None:
+    """Returns the lowest order that is missing or wrong."""
+    for order, right in enumerate(exact, 1):
+        if order > len(found) or not _agree(found[order - 1], right, order):
+            return order
+    return None
+
+
+def _agree(one: np.ndarray, other: np.ndarray | float, order: int) -> bool:
+    """Returns whether independent estimates are the same but for noise."""
+    off = np.asarray(one - other)
+    noise = 0.0
+    if off.size > 1:
+        noise = np.std(off, ddof=1) / np.sqrt(off.size)
+    size = max(0.1, np.abs(np.mean(other)))
+    allowed = _STANDARD_ERRORS * noise + _TOLERANCES[order - 1] * size
+    return bool(np.abs(np.mean(off)) <= allowed)
