@@ -71,10 +71,8 @@ class SeatCritic:
         count the same: those of all replicas, of which each returns its part.
         """
         discounts = step_discounts(trajectory, discount)
-        rewards, values = (
-            trajectory.rewards[self._player_id],
-            self(weights, trajectory),
-        )
+        rewards = trajectory.rewards[self._player_id]
+        values = self(weights, trajectory)
         has_ends = trajectory.states is None
         if has_ends:
             _, rewards, values = until_end(
