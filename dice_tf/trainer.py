@@ -82,7 +82,8 @@ class Trainer(Runs):
         parameters that a run starts from are not finite.
       ValueError: if a model that learns has regularizers, constraints or
         losses of its own, which would be ignored, or if two policies or
-        critics share trainable variables.
+        critics share trainable variables; or if layers of a policy were set
+        free whose second derivatives are wrong.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])

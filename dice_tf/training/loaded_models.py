@@ -149,8 +149,9 @@ class LoadedModels:
       run: int32 variable, the number of the loaded run.
 
     Raises:
-      ValueError: if a model that learns has penalties or constraints, or two
-        models share trainable variables.
+      ValueError: if a model that learns has penalties or constraints, two
+        models share trainable variables, or a policy's second derivatives are
+        wrong in layers that were set free.
     """
 
     def __init__(
@@ -193,6 +194,8 @@ class LoadedModels:
         ]
         trained = [*policies, *critics]
         # Layers that were frozen when the objective was made may learn now.
+        for actor in objective.actors:
+            actor.check()
         check_separate({loaded.name: loaded.model for loaded in trained})
         self._models = [*trained, *_fitted_models(players, learners, trained)]
 

@@ -406,6 +406,23 @@ def test_shared_layers_may_not_be_set_free_before_a_trainer_is_made(second):
         dice_tf.Trainer(objective, [Naive(), Naive()])
 
 
+def test_layers_with_wrong_second_derivatives_may_not_be_set_free():
+    """Objectives take any layers in a policy that nothing trains."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    keras.utils.set_random_seed(1)
+    observation = keras.Input((5,))
+    hidden = keras.layers.Dense(4, activation="tanh")(observation)
+    outputs = keras.layers.Dense(1)(keras.layers.LayerNormalization()(hidden))
+    policy = keras.Model(observation, outputs)
+    policy.trainable = False
+    policies = [policy, dice_tf.policies.tabular(game, 1)]
+    objective = dice_tf.objectives.ExactObjective(game, policies)
+    dice_tf.Trainer(objective, [None, Naive()])
+    policy.trainable = True
+    with pytest.raises(ValueError, match=r"`policies\[0\]` .*different.*twice"):
+        dice_tf.Trainer(objective, [Naive(), Naive()])
+
+
 # --- Models of opponents ----------------------------------------------------
 
 
