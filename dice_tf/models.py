@@ -172,7 +172,8 @@ class SeatModel:
                 f"{', '.join(changed)} whenever it is called, as layers do "
                 f"that draw noise or follow the batch. {_NOT_REPEATABLE}"
             )
-        again, _ = self._outputs_and_changes(weights, observations)
+        reseeded = _with_other_masks(weights, self.model)
+        again, _ = self._outputs_and_changes(reseeded, observations)
         if not _are_alike(outputs, again, 1e-5):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) gives other outputs "
@@ -200,11 +201,13 @@ class SeatModel:
         with scope:
             returned = self._current_outputs(observations)
         paths = {id(variable): repr(variable.path) for variable in variables}
+        masks = _mask_generators(model)
         changed = {
             # Such as the state of Keras' own generator.
             paths.get(key, "a variable outside of the model")
             for key, value in scope.state_mapping.items()
-            if key not in before or not np.array_equal(before[key], value)
+            if key not in masks
+            and (key not in before or not np.array_equal(before[key], value))
         }
         flat = keras.tree.flatten(returned)
         return [np.asarray(x, np.float64) for x in flat], sorted(changed)
@@ -454,6 +457,34 @@ def _moved(weights: Weights) -> Weights:
         for param in weights.params
     ]
     return weights._replace(params=moved)
+
+
+def _mask_generators(model: keras.Model) -> set[int]:
+    """Returns ids of the variables that recurrent layers draw masks with.
+
+    Keras' recurrent layers with dropout draw its masks in inference mode, too,
+    in which they do not use them.
+    """
+    return {
+        id(variable)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN)
+        for variable in layer.non_trainable_variables
+        if variable.name == "seed_generator_state"
+    }
+
+
+def _with_other_masks(weights: Weights, model: keras.Model) -> Weights:
+    """Returns weights with which recurrent layers draw other masks."""
+    masks = _mask_generators(model)
+    variables = model.non_trainable_variables
+    other = [
+        value + 1 if id(variable) in masks else value
+        for variable, value in zip(
+            variables, weights.non_trainable, strict=True
+        )
+    ]
+    return weights._replace(non_trainable=other)
 
 
 def _many(observations: tf.Tensor) -> tf.Tensor:

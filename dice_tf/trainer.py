@@ -81,7 +81,9 @@ class Trainer(Runs):
       TypeError, ValueError: if an argument does not fit the objective, or the
         parameters that a run starts from are not finite.
       ValueError: if a model that learns has regularizers, constraints or
-        losses of its own, which would be ignored, or a critic shares layers.
+        losses of its own, which would be ignored, or if two policies or
+        critics share trainable variables; or if layers of a policy were set
+        free whose second derivatives are wrong.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])

@@ -64,7 +64,26 @@ class Actor:
         if observations is None:
             shape = game.observation_shapes[player_id]
             observations = example_observations(shape, game.dtype)
-        check_seat(self.model, observations, attached_head(policy), self._read)
+        self._example = observations
+        self._checked: list[int] | None = None
+        self.check()
+
+    def check(self) -> None:
+        """Raises if play does not teach what the policy is to learn.
+
+        Called when the seat is taken, and where a trainer is made: layers that
+        were frozen may learn now. Nothing is measured twice.
+
+        Raises:
+          ValueError: as of the class.
+        """
+        policy = self.model.model
+        trained = [id(variable) for variable in policy.trainable_variables]
+        if trained == self._checked:
+            return
+        head = attached_head(policy)
+        check_seat(self.model, self._example, head, self._read)
+        self._checked = trained
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
-from dice_tf.models import check_no_penalties
+from dice_tf.models import check_no_penalties, check_separate
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.player import Player
 
@@ -34,6 +34,8 @@ class LoadedModel:
       is_shown: whether the loaded run is written to the model.
 
     Attributes:
+      name: as given.
+      model: as given.
       variables: the model's trainable variables.
       is_shared: as given.
 
@@ -55,8 +57,8 @@ class LoadedModel:
         self.is_shared = is_shared
         self._learns = learns
         self._is_shown = is_shown
-        self._name = name
-        self._model = model
+        self.name = name
+        self.model = model
         self._stacked = list(stacked)
         self._written = [
             tf.Variable(tf.convert_to_tensor(variable), trainable=False)
@@ -67,12 +69,12 @@ class LoadedModel:
     @property
     def is_mine(self) -> bool:
         """Whether no other trainer has written to the model since."""
-        return _WRITERS.get(self._model) is self._written
+        return _WRITERS.get(self.model) is self._written
 
     def claim(self) -> None:
         """Remembers that this trainer is the one that writes to the model."""
         if self._is_shown:
-            _WRITERS[self._model] = self._written
+            _WRITERS[self.model] = self._written
 
     def write(self, run: tf.Tensor) -> None:
         """Writes a run to the model.
@@ -110,23 +112,6 @@ class LoadedModel:
             stacked.assign(tf.where(takes, tf.cast(value, held.dtype), held))
             written.assign(value)
 
-    def check_separate(self, models: Sequence["LoadedModel"]) -> None:
-        """Raises if another model has a variable of this one.
-
-        Raises:
-          ValueError: if layers are shared.
-        """
-        mine = {id(variable) for variable in self.variables}
-        for model in models:
-            for variable in model.variables:
-                if model is not self and id(variable) in mine:
-                    raise ValueError(
-                        f"`{self._name}` and `{model._name}` share the "
-                        f"variable {variable.path!r}. The trainer would train "
-                        "two copies of it, of which the model can hold one. "
-                        "Give each of them layers of its own."
-                    )
-
     def check(self) -> None:
         """Raises if the model cannot be trained, or is not what it was.
 
@@ -134,10 +119,10 @@ class LoadedModel:
           ValueError: if it has penalties or constraints, or layers were
             frozen, unfrozen, added or replaced.
         """
-        now = self._model.trainable_variables
+        now = self.model.trainable_variables
         if list(map(id, now)) != list(map(id, self.variables)):
             raise ValueError(
-                f"`{self._name}` ({self._model.name!r}) has other trainable "
+                f"`{self.name}` ({self.model.name!r}) has other trainable "
                 "variables than when the trainer was made: "
                 f"{[own.path for own in now]} instead of "
                 f"{[own.path for own in self.variables]}. Set `trainable`, "
@@ -145,7 +130,7 @@ class LoadedModel:
                 "new trainer."
             )
         if self._learns:
-            check_no_penalties(self._name, self._model)
+            check_no_penalties(self.name, self.model)
 
 
 class LoadedModels:
@@ -164,7 +149,9 @@ class LoadedModels:
       run: int32 variable, the number of the loaded run.
 
     Raises:
-      ValueError: if a model that learns has penalties or constraints.
+      ValueError: if a model that learns has penalties or constraints, two
+        models share trainable variables, or a policy's second derivatives are
+        wrong in layers that were set free.
     """
 
     def __init__(
@@ -205,13 +192,12 @@ class LoadedModels:
                 getattr(objective, "critics", ())
             )
         ]
-        for own in critics:
-            own.check_separate([*policies, *critics])
-        self._models = [
-            *policies,
-            *critics,
-            *_fitted_models(players, learners, [*policies, *critics]),
-        ]
+        trained = [*policies, *critics]
+        # Layers that were frozen when the objective was made may learn now.
+        for actor in objective.actors:
+            actor.check()
+        check_separate({loaded.name: loaded.model for loaded in trained})
+        self._models = [*trained, *_fitted_models(players, learners, trained)]
 
     def check(self) -> None:
         """Raises if a model cannot be trained, or is not what it was."""

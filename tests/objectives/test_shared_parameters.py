@@ -138,12 +138,13 @@ def test_critics_may_not_share_what_is_trained():
         critics_of(critic, critic)
 
 
-def test_a_policy_and_a_critic_may_not_share_what_is_trained():
-    trunk = hidden()
-    policies = [network(trunk, "a"), network(name="b")]
-    critics = [dice_tf.critics.tabular_critic(GAME, 0), network(trunk, "c")]
+@pytest.mark.parametrize("build", [the_same, with_one_layer])
+def test_a_policy_and_a_critic_may_not_share_what_is_trained(build):
+    policy, critic = build()
+    policies = [policy, network(name="b")]
+    critics = [dice_tf.critics.tabular_critic(GAME, 0), critic]
     with pytest.raises(
-        ValueError, match=r"`policies.0.`.*`critics.1.`.*'trunk"
+        ValueError, match=r"`policies.0.`.*`critics.1.`.*share the trainable"
     ):
         dice_tf.objectives.DiCEObjective(
             GAME, policies, baseline="critic", critics=critics

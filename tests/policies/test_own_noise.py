@@ -193,6 +193,28 @@ def test_memory_that_draws_noise_is_refused():
         Actor(policy, GAME, 0)
 
 
+def recurrent(training, cell=None):
+    layer = layers.GRU(3, dropout=0.5, dtype="float64", use_cudnn=False)
+    if cell is not None:
+        cells = [cell(3, dropout=0.3, dtype="float64")]
+        layer = layers.RNN(cells, dtype="float64")
+    pairs = layers.Reshape((2, 2), dtype="float64")
+    return network(lambda x: layer(pairs(x), training=training))
+
+
+@pytest.mark.parametrize("cell", [None, layers.LSTMCell])
+def test_recurrent_layers_may_have_dropout_that_does_nothing(cell):
+    """Keras draws its masks all the same, and does not use them."""
+    policies = [recurrent(None, cell), dice_tf.policies.tabular(GAME, 1)]
+    objective = dice_tf.objectives.DiCEObjective(GAME, policies, 0.9, 4)
+    params, seed = objective.initial_params(), tf.constant([0, 1])
+    first, again = (objective(params, seed)[0] for _ in range(2))
+    assert first.numpy() == again.numpy()
+    policies[0] = recurrent(True, cell)
+    with pytest.raises(ValueError, match="`policies.0.` .*as noise does"):
+        dice_tf.objectives.DiCEObjective(GAME, policies)
+
+
 @pytest.mark.parametrize("build, message", CASES, ids=NAMES)
 def test_objectives_refuse_such_critics(build, message):
     critics = [network(build()), dice_tf.critics.tabular_critic(GAME, 1)]

@@ -374,27 +374,53 @@ def test_weights_that_are_set_on_critics_are_trained_from():
     assert_same(found, expected)
 
 
-def test_a_critic_has_layers_of_its_own():
+@pytest.mark.parametrize("second", ["policies", "critics"])
+def test_shared_layers_may_not_be_set_free_before_a_trainer_is_made(second):
+    """Objectives take shared layers as long as nothing trains them."""
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    trunk = keras.layers.Dense(3, name="trunk")
+
+    def network():
+        observation = keras.Input((5,))
+        outputs = keras.layers.Dense(1)(trunk(observation))
+        return keras.Model(observation, outputs)
+
+    models = {
+        "policies": [dice_tf.policies.tabular(game, i) for i in range(2)],
+        "critics": [dice_tf.critics.tabular_critic(game, i) for i in range(2)],
+    }
+    models["policies"][0], models[second][1] = network(), network()
+    trunk.trainable = False
+    objective = dice_tf.objectives.DiCEObjective(
+        game,
+        models["policies"],
+        0.9,
+        4,
+        "critic",
+        models["critics"],
+    )
+    dice_tf.Trainer(objective, [Naive(), Naive()])
+    trunk.trainable = True
+    message = rf"`policies.0.` .* and `{second}.1.` .* share .*'trunk/bias'"
+    with pytest.raises(ValueError, match=message):
+        dice_tf.Trainer(objective, [Naive(), Naive()])
+
+
+def test_layers_with_wrong_second_derivatives_may_not_be_set_free():
+    """Objectives take any layers in a policy that nothing trains."""
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+    keras.utils.set_random_seed(1)
     observation = keras.Input((5,))
-    features = keras.layers.Dense(3, name="trunk")(observation)
-    policies = [
-        keras.Model(observation, keras.layers.Dense(1)(features)),
-        dice_tf.policies.tabular(game, 1),
-    ]
-    for critic in (
-        keras.Model(observation, keras.layers.Dense(1)(features)),
-        policies[0],
-    ):
-        critics = [dice_tf.critics.tabular_critic(game, 0), critic]
-        objective = dice_tf.objectives.DiCEObjective(
-            game, policies, 0.9, 4, "critic", critics
-        )
-        with pytest.raises(
-            ValueError,
-            match=r"`critics\[1\]` and `policies\[0\]` share .*trunk",
-        ):
-            dice_tf.Trainer(objective, [Naive(), Naive()])
+    hidden = keras.layers.Dense(4, activation="tanh")(observation)
+    outputs = keras.layers.Dense(1)(keras.layers.LayerNormalization()(hidden))
+    policy = keras.Model(observation, outputs)
+    policy.trainable = False
+    policies = [policy, dice_tf.policies.tabular(game, 1)]
+    objective = dice_tf.objectives.ExactObjective(game, policies)
+    dice_tf.Trainer(objective, [None, Naive()])
+    policy.trainable = True
+    with pytest.raises(ValueError, match=r"`policies\[0\]` .*different.*twice"):
+        dice_tf.Trainer(objective, [Naive(), Naive()])
 
 
 # --- Models of opponents ----------------------------------------------------
