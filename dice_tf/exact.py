@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
+from dice_tf.policies.sampling import nan_where
 
 OF_THE_GAME = "of the game"
 
@@ -162,13 +163,10 @@ def solve(matrix: tf.Tensor, x: tf.Tensor, adjoint: bool = False) -> tf.Tensor:
       `[S, n]`, differentiable in both to any order.
     """
     is_finite = tf.reduce_all(tf.math.is_finite(matrix))
-    nan = tf.constant(float("nan"), x.dtype)
-    mark = tf.where(is_finite, tf.ones_like(nan), nan)
     matrix = tf.where(
         is_finite, matrix, tf.eye(matrix.shape[0], dtype=matrix.dtype)
     )
-    # A product, and not a selection: derivatives are NaN as well.
-    return tf.linalg.solve(matrix, x * mark, adjoint=adjoint)
+    return tf.linalg.solve(matrix, nan_where(~is_finite, x), adjoint=adjoint)
 
 
 def geometric_sum(

@@ -77,7 +77,8 @@ def player_steps(trajectory: Trajectory, player_id: int) -> PlayerSteps:
         return steps
     is_read = running_steps(trajectory.discounts)
     if trajectory.truncations:
-        is_cut_off = trajectory.truncations[player_id] > 0.0
+        # Not by what stands behind another end.
+        is_cut_off = is_read & (trajectory.truncations[player_id] > 0.0)
         is_read |= tf.concat(
             [tf.zeros_like(is_cut_off[:1]), is_cut_off[:-1]], axis=0
         )

@@ -614,6 +614,33 @@ def test_illegal_actions_behind_the_end_do_not_count():
         assert np.all(np.isfinite(one))
 
 
+def test_what_is_cut_off_behind_another_end_does_not_count():
+    """Padding may hold any flags beside what no critic can read."""
+    objective, params = objective_of(
+        DiCEObjective, matrix_game(), None, baseline="critic"
+    )
+    play = objective.play(params, [1, 2])
+    tables = [x.params for x in objective.initial_state().critics]
+    flags = tf.constant(BEHIND, tf.float64)
+    observations = tuple(
+        tf.where(BEHIND[..., np.newaxis], np.nan, own)
+        for own in play.trajectory.observations
+    )
+    padded = play.trajectory._replace(
+        observations=observations, truncations=(flags, flags)
+    )
+
+    def losses(trajectory):
+        with tf.GradientTape() as tape:
+            tape.watch(tables)
+            found = objective.critic_losses(
+                tables, play._replace(trajectory=trajectory)
+            )
+        return [found, tape.gradient(found, tables)]
+
+    assert_same(losses(padded), losses(play.trajectory))
+
+
 def test_a_step_runs_until_a_discount_of_0_has_come():
     running = running_steps(tf.constant(ending_discounts()))
     np.testing.assert_array_equal(running, ~BEHIND)

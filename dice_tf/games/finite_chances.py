@@ -59,7 +59,7 @@ def as_chances(probabilities: np.ndarray) -> Chances:
     # What cannot happen any more is not reached by rounding either.
     rest = np.cumsum(chances[:, ::-1], axis=1)[:, -2::-1]
     sums = np.cumsum(chances, axis=1)[:, :-1]
-    return Chances(order, np.where(rest > 0, sums, np.inf))
+    return Chances(order, np.where(rest > 0, sums, 1.0))
 
 
 def check_probabilities(

@@ -75,7 +75,9 @@ class DiCEObjective(SampledObjective):
         for each state, it takes more memory. Play, critics and entropies
         are of the whole batch still. Must divide `batch_size`. Inside a
         `tf.vectorized_map` of your own, it saves memory only if the objective
-        is bound there: `objective.bind(tapes_inside=True)`.
+        is bound there: `objective.bind(tapes_inside=True)`. A `tf.function`
+        that was traced before must not be called in such a map with the tape
+        around it: the derivatives of its groups would be 0.
 
     Raises:
       TypeError: if a policy or critic is no `keras.Model`.

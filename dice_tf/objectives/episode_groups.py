@@ -75,9 +75,8 @@ def mean_over_groups(
 
 def _is_mapped(tapes: TapePlace | None) -> bool:
     """Whether a vectorised loop may stand between here and a tape."""
-    here = current_place()
-    is_known = tapes is not None and tapes.graph is here.graph
-    return here.num_loops > (tapes.num_loops if is_known else 0)
+    num_loops = 0 if tapes is None else tapes.num_loops
+    return current_place().num_loops > num_loops
 
 
 def _loop(

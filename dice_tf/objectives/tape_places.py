@@ -21,7 +21,8 @@ class TapePlace(NamedTuple):
 
     Attributes:
       graph: the graph that operations are added to.
-      num_loops: number of vectorised loops around, within that graph.
+      num_loops: number of vectorised loops around, also around the functions
+        that are traced there.
     """
 
     graph: tf.Graph
@@ -35,6 +36,12 @@ class TapePlace(NamedTuple):
 
 def current_place() -> TapePlace:
     """Returns the place where operations are added now."""
-    scopes = tf.get_current_name_scope().split("/")
-    num_loops = sum(scope.startswith(_LOOP_SCOPE) for scope in scopes)
-    return TapePlace(tf.compat.v1.get_default_graph(), num_loops)
+    here = tf.compat.v1.get_default_graph()
+    num_loops, graph = 0, here
+    while graph is not None:
+        scopes = graph.get_name_scope().split("/")
+        num_loops += sum(scope.startswith(_LOOP_SCOPE) for scope in scopes)
+        # Only the graph of a function, which TensorFlow has no public type
+        # for, knows where it was traced.
+        graph = getattr(graph, "outer_graph", None)
+    return TapePlace(here, num_loops)

@@ -89,7 +89,8 @@ def nan_where(condition: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
     There is no constant NaN among its operations, which
     `tf.debugging.enable_check_numerics` would take for an error even where
-    the condition does not hold.
+    the condition does not hold. It is a product, and not a selection: where
+    it is NaN, derivatives are NaN as well.
 
     Args:
       condition: bool, of a shape that broadcasts to that of `x`.

@@ -82,6 +82,21 @@ def test_a_tape_around_a_map_finds_all_derivatives(name):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+def map_of_functions(function, elements):
+    return tf.vectorized_map(tf.function(function, autograph=False), elements)
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+def test_groups_within_a_function_within_a_map_have_derivatives(is_bound):
+    grouped = objective_of(num_groups=3)
+    if is_bound:
+        grouped = grouped.bind()
+    found = derivatives(grouped, map_of_functions)
+    expected = derivatives(objective_of(), one_by_one)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
 def test_a_loop_entered_since_is_told_from_the_place_of_binding():
     objective = objective_of()
     seen = {}

@@ -376,3 +376,29 @@ def test_a_training_step_computes_nothing_that_is_infinite(
     trainer.compile(jit_compile=False)
     trainer.fit(verbose=0)
     assert np.all(np.isfinite(trainer.curves))
+
+
+def test_an_infinite_horizon_computes_nothing_that_is_infinite(
+    checked_numerics,
+):
+    game = game_of(dtype="float32")
+    objective = ExactObjective(game, tabular_policies(game), 0.9, None)
+    params = objective.initial_params()
+    gradient = tf.function(
+        lambda: LOLADiCE(1, 0.5).gradient(objective, params, 0, None),
+        autograph=False,
+    )
+    assert np.all(np.isfinite(gradient()[0]))
+
+
+def test_chances_of_rows_that_differ_in_number_are_finite(checked_numerics):
+    """One joint action leaves a single state to chance, the others three."""
+    transitions = np.full((3, 3, 2, 3), [0.2, 0.3, 0.5])
+    transitions[0, 0, 0] = [0.0, 1.0, 0.0]
+    game = masked_game(4, dtype="float32", transitions=transitions)
+    zeros = tf.zeros([5], tf.int32)
+    sample = tf.function(
+        lambda: game.step(zeros, (zeros, zeros), tf.constant([1, 2]))[0],
+        autograph=False,
+    )
+    np.testing.assert_array_equal(sample(), np.ones(5))
