@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import StochasticComputationGraph
-from dice_tf.reparameterization import judge
+from dice_tf.reparameterization import RIGHT_SAMPLES, judge, measure
 from tests.test_stochastic_graph import NoLogProb, constant, derivatives
 
 tfd, tfb = tfp.distributions, tfp.bijectors
@@ -216,20 +216,7 @@ def test_wrong_ones_are_found_inside_of_others(distribution):
 @pytest.mark.parametrize(
     "distribution",
     [
-        lambda t: tfd.Normal(t, t),
-        lambda t: tfd.LogNormal(t, t),
-        # Its density has a kink, so that its score function is not right.
-        lambda t: tfd.Laplace(t, t),
-        # Its support moves, likewise.
-        lambda t: tfd.Uniform(-t, t),
         lambda t: tfd.Weibull(t, t),
-        lambda t: tfd.RelaxedBernoulli(0.8, logits=t),
-        lambda t: tfd.MultivariateNormalDiag(
-            tf.stack([t, t]), tf.stack([t, t])
-        ),
-        lambda t: tfd.ExpRelaxedOneHotCategorical(0.8, tf.stack([t, 0.0, 1.0])),
-        # A constant that depends on the parameters.
-        lambda t: tfd.Deterministic(t),
         # What is wrong in another parameter only.
         lambda t: tfd.Gamma(2.0, t),
         lambda t: tfd.StudentT(np.float32(4.0), t, t),
@@ -238,6 +225,51 @@ def test_wrong_ones_are_found_inside_of_others(distribution):
 )
 def test_right_ones_are_told_from_them(distribution):
     assert judge(distribution(tf.constant(1.2))).samples is None
+
+
+def test_the_usual_ones_need_no_measurement(monkeypatch):
+    def measure_nothing(distribution):
+        raise AssertionError(f"measured a {distribution.name}")
+
+    monkeypatch.setattr("dice_tf.reparameterization.measure", measure_nothing)
+    t = tf.constant(1.2)
+    for distribution in (
+        tfd.Normal(t, t),
+        tfd.LogNormal(t, t),
+        tfd.Independent(tfd.Laplace(tf.stack([t, t]), t), 1),
+        tfd.MultivariateNormalDiag(tf.stack([t, t]), tf.stack([t, t])),
+        tfd.RelaxedOneHotCategorical(0.8, tf.stack([t, 0.0, 1.0])),
+    ):
+        assert judge(distribution).samples is None
+    with pytest.raises(AssertionError, match="measured a TruncatedNormal"):
+        judge(tfd.TruncatedNormal(t, t, 0.0, 1.0))
+
+
+USUAL = (
+    lambda t: tfd.Cauchy(t, t),
+    # A constant that depends on the parameters.
+    lambda t: tfd.Deterministic(t),
+    lambda t: tfd.Exponential(t),
+    lambda t: tfd.ExpRelaxedOneHotCategorical(t, tf.stack([t, 0.0, 1.0])),
+    lambda t: tfd.HalfCauchy(t, t),
+    lambda t: tfd.HalfNormal(t),
+    # Its density has a kink, so that its score function is not right.
+    lambda t: tfd.Laplace(t, t),
+    lambda t: tfd.Logistic(t, t),
+    lambda t: tfd.Normal(t, t),
+    lambda t: tfd.RelaxedBernoulli(t, logits=t),
+    # Its support moves, likewise.
+    lambda t: tfd.Uniform(-t, t),
+)
+
+
+@pytest.mark.parametrize("make", USUAL)
+def test_the_usual_ones_are_right_when_measured(make):
+    assert measure(make(tf.constant(1.2))).samples is None
+
+
+def test_each_of_the_usual_ones_is_measured_here():
+    assert {type(make(tf.constant(1.2))) for make in USUAL} == RIGHT_SAMPLES
 
 
 # --- Distributions of users ---------------------------------------------------
