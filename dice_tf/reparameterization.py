@@ -50,15 +50,6 @@ RIGHT_SAMPLES = frozenset(
     ]
 )
 
-# What would take minutes to measure, as derivatives of the special functions
-# in its log-probability do.
-_KNOWN = {
-    tfd.BetaQuotient: "there is no derivative of order 2",
-    tfd.NormalInverseGaussian: (
-        "those of the inverse Gaussian that it is made of are wrong"
-    ),
-}
-
 # Parameters such as upper bounds have no declared range. Examples of the k-th
 # of them, of which the first that the distribution accepts is taken.
 _BOUNDS = (lambda k: 2.0 + k, lambda k: 3.0 / (1.0 + k), lambda k: 0.3)
@@ -118,6 +109,15 @@ class _Parameter(NamedTuple):
             return tf.math.l2_normalize(start + offset * step, axis=-1)
         return bound + offset * step
 
+
+# What would take minutes to measure. TFP does not differentiate the special
+# function in the log-probability of a `BetaQuotient` by its parameters.
+_KNOWN = {
+    tfd.BetaQuotient: Verdict("there is no derivative of order 2", False),
+    tfd.NormalInverseGaussian: Verdict(
+        "those of the inverse Gaussian that it is made of are wrong"
+    ),
+}
 
 _measured: dict[Any, Verdict] = {}
 
@@ -199,7 +199,7 @@ def measure(distribution: tfd.Distribution) -> Verdict:
         return Verdict()
     kind = type(distribution)
     if kind in _KNOWN and any(parameter.varies for parameter in parameters):
-        return Verdict(_KNOWN[kind])
+        return _KNOWN[kind]
     worst = Verdict()
     for moving in parameters:
         if not moving.varies:

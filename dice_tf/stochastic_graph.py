@@ -241,7 +241,7 @@ class StochasticComputationGraph:
             )
         if not verdict.has_score:
             raise ValueError(
-                f"{problem} Neither does its log-probability, since the "
+                f"{problem} Neither does its log-probability, as where the "
                 "support or a kink of the density depends on a parameter. "
                 "Give parameters that are constant, such as bounds, as "
                 "numbers, or use another distribution."

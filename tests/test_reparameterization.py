@@ -176,10 +176,12 @@ def test_a_node_with_parents_is_looked_at_when_it_is_sampled():
         lambda: tfd.TruncatedNormal(number(0.1), 1.0, number(-1.0), 2.0),
         # The kink of the density moves.
         lambda: tfd.Triangular(-1.0, 2.0, number(0.4)),
+        # Its log-probability is not differentiated by its parameters.
+        lambda: tfd.BetaQuotient(number(2.0), 2.0, 3.0, 4.0),
     ],
 )
 def test_what_has_no_right_derivative_at_all_is_refused(distribution):
-    message = "Neither does its log-probability, since the support or a kink"
+    message = "Neither does its log-probability, as where the support or a kink"
     with pytest.raises(ValueError, match=message):
         StochasticComputationGraph(
             dict(x=distribution()), dict(cost=lambda x: x)
