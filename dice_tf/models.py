@@ -207,7 +207,10 @@ class SeatModel:
             paths.get(key, "a variable outside of the model")
             for key, value in scope.state_mapping.items()
             if key not in masks
-            and (key not in before or not np.array_equal(before[key], value))
+            and (
+                key not in before
+                or not np.array_equal(before[key], value, equal_nan=True)
+            )
         }
         flat = keras.tree.flatten(returned)
         return [np.asarray(x, np.float64) for x in flat], sorted(changed)
@@ -451,11 +454,13 @@ def _refuse_penalty(name: str, model: keras.Model, reason: str) -> None:
 
 def _moved(weights: Weights) -> Weights:
     """Returns weights with others for the trainable variables."""
-    # Not one constant for all: layers may be blind to a common shift.
-    moved = [
-        param + tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
-        for param in weights.params
-    ]
+    moved = []
+    for param in weights.params:
+        # Not one constant for all: layers may be blind to a common shift.
+        move = tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
+        # Rounding hides a move of what is huge or infinite.
+        is_moderate = tf.abs(param) < 1e4
+        moved.append(tf.where(is_moderate, param, tf.zeros_like(param)) + move)
     return weights._replace(params=moved)
 
 

@@ -53,10 +53,12 @@ class StochasticComputationGraph:
     `LookupError` on the attempt: `Gamma` and what is made of it (`Beta`,
     `Chi2`, `Dirichlet`, `InverseGamma`, `StudentT`, the power of a
     `GeneralizedNormal` and others), and a `MixtureSameFamily` with
-    `reparameterize=True`. So the first time that a graph meets a kind of
-    distribution, its own or a user's, it measures its derivatives up to the
-    third order at an example of its parameters, which takes about a second:
-    through the samples, of the log-probability, and of the probabilities.
+    `reparameterize=True`. So the first time that a process meets a kind of
+    distribution, of TFP or a user's, the graph measures its derivatives up to
+    the third order at an example of its parameters, which takes about a second
+    for each: through the samples, of the log-probability, and of the
+    probabilities. The usual ones, such as `Normal` and what is made of it, are
+    known to be right and need no measurement.
     Parameters that are numbers of Python or NumPy count as constants, and a
     gamma distribution of fixed concentration is as good as any. Errors below
     about a fifth may hide in the noise of the measurement, those of
@@ -239,7 +241,7 @@ class StochasticComputationGraph:
             )
         if not verdict.has_score:
             raise ValueError(
-                f"{problem} Neither does its log-probability, since the "
+                f"{problem} Neither does its log-probability, as where the "
                 "support or a kink of the density depends on a parameter. "
                 "Give parameters that are constant, such as bounds, as "
                 "numbers, or use another distribution."

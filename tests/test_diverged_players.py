@@ -84,6 +84,27 @@ def test_continuous_actions_of_nans_have_no_value_even_if_clipped():
     )
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("kind", KINDS)
+def test_infinite_weights_have_no_returns_either(kind, value):
+    """Softmax of infinity is NaN; of minus infinity alone it is a mask."""
+    game, build = KINDS[kind]
+    policies = pair(game, build, ())
+    for variable in policies[1].trainable_variables:
+        variable.assign(tf.fill(variable.shape, value))
+    match = evaluation.play_match(game, policies, 4, (0, 1))
+    assert np.all(np.isnan(match.mean))
+
+
+def test_huge_weights_play_as_any_others():
+    """Steps of 1 are rounded away in weights of 3e38."""
+    policies = pair(broken=())
+    policies[1].set_weights([np.full([5, 1], -3e38, np.float32)])
+    own = DiCEObjective(GAME, policies, 0.96, 4)
+    played = own.play(own.initial_params(), [0, 1]).trajectory
+    np.testing.assert_array_equal(played.actions[1], 1)
+
+
 def test_only_the_episodes_with_nans_are_lost():
     """NaN after mutual defection alone, and all else by a table."""
 

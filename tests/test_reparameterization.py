@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import StochasticComputationGraph
-from dice_tf.reparameterization import judge
+from dice_tf.reparameterization import RIGHT_SAMPLES, judge, measure
 from tests.test_stochastic_graph import NoLogProb, constant, derivatives
 
 tfd, tfb = tfp.distributions, tfp.bijectors
@@ -176,10 +176,12 @@ def test_a_node_with_parents_is_looked_at_when_it_is_sampled():
         lambda: tfd.TruncatedNormal(number(0.1), 1.0, number(-1.0), 2.0),
         # The kink of the density moves.
         lambda: tfd.Triangular(-1.0, 2.0, number(0.4)),
+        # Its log-probability is not differentiated by its parameters.
+        lambda: tfd.BetaQuotient(number(2.0), 2.0, 3.0, 4.0),
     ],
 )
 def test_what_has_no_right_derivative_at_all_is_refused(distribution):
-    message = "Neither does its log-probability, since the support or a kink"
+    message = "Neither does its log-probability, as where the support or a kink"
     with pytest.raises(ValueError, match=message):
         StochasticComputationGraph(
             dict(x=distribution()), dict(cost=lambda x: x)
@@ -216,20 +218,7 @@ def test_wrong_ones_are_found_inside_of_others(distribution):
 @pytest.mark.parametrize(
     "distribution",
     [
-        lambda t: tfd.Normal(t, t),
-        lambda t: tfd.LogNormal(t, t),
-        # Its density has a kink, so that its score function is not right.
-        lambda t: tfd.Laplace(t, t),
-        # Its support moves, likewise.
-        lambda t: tfd.Uniform(-t, t),
         lambda t: tfd.Weibull(t, t),
-        lambda t: tfd.RelaxedBernoulli(0.8, logits=t),
-        lambda t: tfd.MultivariateNormalDiag(
-            tf.stack([t, t]), tf.stack([t, t])
-        ),
-        lambda t: tfd.ExpRelaxedOneHotCategorical(0.8, tf.stack([t, 0.0, 1.0])),
-        # A constant that depends on the parameters.
-        lambda t: tfd.Deterministic(t),
         # What is wrong in another parameter only.
         lambda t: tfd.Gamma(2.0, t),
         lambda t: tfd.StudentT(np.float32(4.0), t, t),
@@ -238,6 +227,51 @@ def test_wrong_ones_are_found_inside_of_others(distribution):
 )
 def test_right_ones_are_told_from_them(distribution):
     assert judge(distribution(tf.constant(1.2))).samples is None
+
+
+def test_the_usual_ones_need_no_measurement(monkeypatch):
+    def measure_nothing(distribution):
+        raise AssertionError(f"measured a {distribution.name}")
+
+    monkeypatch.setattr("dice_tf.reparameterization.measure", measure_nothing)
+    t = tf.constant(1.2)
+    for distribution in (
+        tfd.Normal(t, t),
+        tfd.LogNormal(t, t),
+        tfd.Independent(tfd.Laplace(tf.stack([t, t]), t), 1),
+        tfd.MultivariateNormalDiag(tf.stack([t, t]), tf.stack([t, t])),
+        tfd.RelaxedOneHotCategorical(0.8, tf.stack([t, 0.0, 1.0])),
+    ):
+        assert judge(distribution).samples is None
+    with pytest.raises(AssertionError, match="measured a TruncatedNormal"):
+        judge(tfd.TruncatedNormal(t, t, 0.0, 1.0))
+
+
+USUAL = (
+    lambda t: tfd.Cauchy(t, t),
+    # A constant that depends on the parameters.
+    lambda t: tfd.Deterministic(t),
+    lambda t: tfd.Exponential(t),
+    lambda t: tfd.ExpRelaxedOneHotCategorical(t, tf.stack([t, 0.0, 1.0])),
+    lambda t: tfd.HalfCauchy(t, t),
+    lambda t: tfd.HalfNormal(t),
+    # Its density has a kink, so that its score function is not right.
+    lambda t: tfd.Laplace(t, t),
+    lambda t: tfd.Logistic(t, t),
+    lambda t: tfd.Normal(t, t),
+    lambda t: tfd.RelaxedBernoulli(t, logits=t),
+    # Its support moves, likewise.
+    lambda t: tfd.Uniform(-t, t),
+)
+
+
+@pytest.mark.parametrize("make", USUAL)
+def test_the_usual_ones_are_right_when_measured(make):
+    assert measure(make(tf.constant(1.2))).samples is None
+
+
+def test_each_of_the_usual_ones_is_measured_here():
+    assert {type(make(tf.constant(1.2))) for make in USUAL} == RIGHT_SAMPLES
 
 
 # --- Distributions of users ---------------------------------------------------
