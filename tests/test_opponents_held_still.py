@@ -255,9 +255,12 @@ def test_a_wrapper_hides_nothing_from_a_learner(name, kind):
 
 def test_a_wrapper_has_all_that_an_objective_declares():
     game = small_game()
-    critic = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    critics = [
+        keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+        for _ in range(2)
+    ]
     objective = DiCEObjective(
-        game, gru_policies(game), 0.9, 4, "critic", [critic] * 2, num_groups=2
+        game, gru_policies(game), 0.9, 4, "critic", critics, num_groups=2
     )
     wrapper = Unchanged(objective)
     for name in (

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dice_tf.checks import check_finite
+from dice_tf.checks import check_finite, check_float_dtype
 from dice_tf.games.finite import FiniteGame
 
 
@@ -60,7 +60,7 @@ def iterated_matrix_game(
             "`payoffs` must give every player at least one action. Received "
             f"shape {payoffs.shape}."
         )
-    check_finite("payoffs", payoffs, dtype)
+    check_finite("payoffs", payoffs, check_float_dtype("dtype", dtype))
     num_actions = payoffs.shape[1:]
     num_joint = int(np.prod(num_actions))
     num_states = num_joint + 1

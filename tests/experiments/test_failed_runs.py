@@ -37,14 +37,14 @@ def _run(folder, *arguments: str) -> dict:
     return json.loads((folder / "summary.json").read_text())[METHOD]
 
 
-@pytest.fixture
-def poisoned(monkeypatch) -> None:
-    """Makes parameters of the first and the third run NaN at the start."""
+def _poison(monkeypatch, *runs: int) -> None:
+    """Makes parameters of a player NaN at the start, the seats in turn."""
     build = builders.build_trainer
 
     def build_poisoned(settings):
         trainer = build(settings)
-        for player_id, run in ((0, 0), (1, 2)):
+        for number, run in enumerate(runs):
+            player_id = number % 2
             (params,) = trainer.players[player_id].params
             values = params.numpy()
             values[run] = np.nan
@@ -55,8 +55,9 @@ def poisoned(monkeypatch) -> None:
 
 
 def test_the_others_are_written_and_the_failed_are_named(
-    poisoned, tmp_path, capsys
+    monkeypatch, tmp_path, capsys
 ) -> None:
+    _poison(monkeypatch, 0, 2)
     entry = _run(tmp_path)
     assert entry["failed_runs"] == [1, 3]
     assert entry["final_joint_return_mean"] is None
@@ -79,9 +80,10 @@ def test_the_others_are_written_and_the_failed_are_named(
 
 
 def test_where_all_fail_curves_and_summary_are_written(
-    tmp_path, capsys
+    monkeypatch, tmp_path, capsys
 ) -> None:
-    entry = _run(tmp_path, "--learning_rate=3e38", "--max_gradient_norm=none")
+    _poison(monkeypatch, 0, 1, 2, 3)
+    entry = _run(tmp_path)
     assert entry["failed_runs"] == [1, 2, 3, 4]
     assert "saved_model" not in os.listdir(tmp_path)
     assert read_curves(tmp_path / "curves.csv")[METHOD].shape == (3, 4, 2)
