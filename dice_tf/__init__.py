@@ -16,9 +16,9 @@ from dice_tf import (
     opponent_models,
     policies,
 )
-from dice_tf.dice import dice_objective, magic_box
+from dice_tf.estimators.dice import dice_objective, magic_box
+from dice_tf.estimators.stochastic_graph import StochasticComputationGraph
 from dice_tf.policies.policy_check import check_policy
-from dice_tf.stochastic_graph import StochasticComputationGraph
 from dice_tf.trainer import Trainer
 from dice_tf.version import __version__
 

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_float_dtype
-from dice_tf.philox import Draw, draw_many
+from dice_tf.kernels.philox import Draw, draw_many
 
 _BITS = tf.uint32
 # The number of a child that no split reaches.

@@ -11,11 +11,11 @@ from dice_tf.checks import (
     check_steps_per_epoch,
     check_whole_number,
 )
+from dice_tf.kernels.draws import choose_draw
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.averages import callback_list, with_averages
 from dice_tf.training.compilation import fit_one_program
-from dice_tf.training.draws import choose_draw
 from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
 from dice_tf.training.loaded_models import LoadedModels
 from dice_tf.training.many_runs import map_steps

@@ -8,6 +8,7 @@ import tensorflow as tf
 import dice_tf
 from dice_tf import estimators, returns
 from dice_tf.diagnostics import derivative_statistics, shaping_share
+from dice_tf.estimators.returns import running_steps
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.objectives import (
     DiCEObjective,
@@ -15,8 +16,7 @@ from dice_tf.objectives import (
     SurrogateObjective,
 )
 from dice_tf.opponent_models import OpponentModelling
-from dice_tf.returns import running_steps
-from dice_tf.trajectory import player_log_probs
+from dice_tf.play.trajectories import player_log_probs
 from tests import oracles
 from tests.recurrent import gru_policies
 from tests.strategies import on_replicas

@@ -15,8 +15,8 @@ import tensorflow_probability as tfp
 import dice_tf
 from dice_tf import diagnostics, evaluation, learners
 from dice_tf.callbacks import CrossPlayEvaluation, RestoreLastGood
-from dice_tf.exact import solve
 from dice_tf.objectives import DiCEObjective, ExactObjective, SurrogateObjective
+from dice_tf.play.exact_values import solve
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
 GAME = dice_tf.games.iterated_prisoners_dilemma(6)

@@ -14,7 +14,7 @@ import tensorflow_probability as tfp
 
 import dice_tf
 from dice_tf.export import export_policy
-from dice_tf.policies.actor import all_log_probs
+from dice_tf.play.actors import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from dice_tf.seeds import uniform
 from tests import toys

@@ -9,7 +9,7 @@ from dice_tf.callbacks.policy_tables import check_tables, run_tables
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import cross_play
-from dice_tf.exact import OF_THE_GAME
+from dice_tf.play.exact_values import OF_THE_GAME
 from dice_tf.policies.fixed import fixed_policy
 
 

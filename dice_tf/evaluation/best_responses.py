@@ -19,9 +19,9 @@ from dice_tf.evaluation.tables import (
     log_prob_table,
     observation_of_state,
 )
-from dice_tf.exact import OF_THE_GAME, Horizon, check_horizon
 from dice_tf.games.finite import FiniteGame
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
+from dice_tf.play.exact_values import OF_THE_GAME, Horizon, check_horizon
 
 # Relative to the largest value: below it actions are equally good.
 _TOLERANCE = 1e-11

@@ -9,8 +9,8 @@ import numpy as np
 from dice_tf.evaluation.best_responses import respond
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.tables import check_finite_game, log_prob_tables
-from dice_tf.exact import OF_THE_GAME, check_horizon
 from dice_tf.games.finite import FiniteGame
+from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
 
 
 class Exploitability(NamedTuple):

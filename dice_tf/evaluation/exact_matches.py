@@ -15,14 +15,14 @@ from dice_tf.evaluation.tables import (
     log_prob_tables,
     observation_of_state,
 )
-from dice_tf.exact import (
+from dice_tf.games.finite import FiniteGame
+from dice_tf.play.exact_values import (
     OF_THE_GAME,
     Horizon,
     check_horizon,
     initial_values,
     state_visits,
 )
-from dice_tf.games.finite import FiniteGame
 
 
 def exact_match(

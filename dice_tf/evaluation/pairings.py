@@ -11,11 +11,11 @@ from dice_tf.checks import check_number, check_whole_number
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
 from dice_tf.evaluation.tables import log_prob_table
-from dice_tf.exact import OF_THE_GAME, check_horizon
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.policies.actor import Actor
-from dice_tf.recurrent_models import has_memory
+from dice_tf.models.recurrent_models import has_memory
+from dice_tf.play.actors import Actor
+from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
 from dice_tf.seeds import as_seed, split_seed
 
 # Of each pair, where values are not exact and the user names no size.

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from dice_tf.evaluation.pairings import check_two_players, play_pairs
-from dice_tf.exact import OF_THE_GAME
 from dice_tf.games.game import Game
+from dice_tf.play.exact_values import OF_THE_GAME
 
 Groups = Mapping[str, Sequence[keras.Model]]
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_per_player, check_player_id
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 
 
 def action_probabilities(

@@ -8,8 +8,8 @@ import numpy as np
 
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
-from dice_tf.exact import OF_THE_GAME
 from dice_tf.games.game import Game
+from dice_tf.play.exact_values import OF_THE_GAME
 
 # One policy for both seats, one per seat, or a builder of (game, player_id).
 Entrant = (

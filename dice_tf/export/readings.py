@@ -8,11 +8,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import SeatModel, check_finite_weights, observation_spec
+from dice_tf.models.recurrent_models import has_memory
+from dice_tf.models.seat_models import (
+    SeatModel,
+    check_finite_weights,
+    observation_spec,
+)
 from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED, Policy
 from dice_tf.policies.heads import head_of
-from dice_tf.recurrent_models import has_memory
 
 
 class Reading(NamedTuple):

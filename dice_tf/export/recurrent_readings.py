@@ -8,12 +8,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import check_finite_weights, observation_spec
+from dice_tf.models.recurrent_models import RecurrentSeatModel
+from dice_tf.models.seat_models import check_finite_weights, observation_spec
 from dice_tf.policies.action_masks import carried_mask, masked_head
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.heads import head_of
 from dice_tf.policies.step_signatures import RecurrentPolicy
-from dice_tf.recurrent_models import RecurrentSeatModel
 
 
 class RecurrentReading(NamedTuple):

@@ -11,10 +11,10 @@ import tensorflow_probability as tfp
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
+from dice_tf.models.recurrent_models import has_memory
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.signatures import Signature, policy_signatures
 from dice_tf.policies.step_signatures import recurrent_signatures
-from dice_tf.recurrent_models import has_memory
 
 
 def export_policy(

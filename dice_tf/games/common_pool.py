@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
-from dice_tf.tables import select
+from dice_tf.kernels.table_lookups import select
 
 
 class CommonPool(FiniteGame):

@@ -10,8 +10,8 @@ from dice_tf.checks import check_finite, check_float_dtype, check_whole_number
 from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
+from dice_tf.kernels.table_lookups import select
 from dice_tf.seeds import uniform
-from dice_tf.tables import select
 
 
 class FiniteGame(Game):

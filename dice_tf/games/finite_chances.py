@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.tables import select
+from dice_tf.kernels.table_lookups import select
 
 
 class Chances(NamedTuple):

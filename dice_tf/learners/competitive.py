@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.exact import solve
 from dice_tf.inner_optimizers.optimizer import as_dtype
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
 from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
 from dice_tf.learners.learner import own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.play.exact_values import solve
 
 
 class CompetitiveGradientDescent(AssumedRatesLearner):

@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.exact import solve
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
 from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
 from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.play.exact_values import solve
 
 
 class LocalSymplecticSurgery(Learner):

@@ -6,17 +6,21 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_choice
-from dice_tf.dice import LEAVE_ONE_OUT, is_leave_one_out, mean_of_others
-from dice_tf.games.finite import FiniteGame
-from dice_tf.games.game import Game
-from dice_tf.replicas import num_replicas, sum_over_replicas
-from dice_tf.returns import (
+from dice_tf.estimators.dice import (
+    LEAVE_ONE_OUT,
+    is_leave_one_out,
+    mean_of_others,
+)
+from dice_tf.estimators.returns import (
     discount_weights,
     discounted_rewards,
     returns_to_go,
 )
-from dice_tf.tables import select_by_step
-from dice_tf.trajectory import Trajectory
+from dice_tf.games.finite import FiniteGame
+from dice_tf.games.game import Game
+from dice_tf.kernels.table_lookups import select_by_step
+from dice_tf.play.trajectories import Trajectory
+from dice_tf.replicas import num_replicas, sum_over_replicas
 
 
 class CentringMeans(NamedTuple):

@@ -6,15 +6,15 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_per_player
+from dice_tf.estimators.returns import lambda_returns, running_steps, until_end
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.kernels.table_lookups import lookup
+from dice_tf.models.recurrent_models import seat_model
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.trajectories import Trajectory, player_steps, step_discounts
 from dice_tf.policies.policy_check import example_observations
-from dice_tf.recurrent_models import seat_model
 from dice_tf.replicas import mean_over_replicas
-from dice_tf.returns import lambda_returns, running_steps, until_end
-from dice_tf.tables import lookup
-from dice_tf.trajectory import Trajectory, player_steps, step_discounts
 
 
 class SeatCritic:

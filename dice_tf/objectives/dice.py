@@ -7,13 +7,13 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.dice import (
+from dice_tf.estimators import loaded_dice_objective
+from dice_tf.estimators.dice import (
     LEAVE_ONE_OUT,
     dice_objective,
     magic_box,
     unit_box,
 )
-from dice_tf.estimators import loaded_dice_objective
 from dice_tf.games.game import Game
 from dice_tf.objectives.baselines import check_state_values
 from dice_tf.objectives.sampled import SampledObjective

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.visits import visit_means, visit_weights
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
+from dice_tf.play.trajectories import Trajectory, player_divergences
 from dice_tf.replicas import mean_over_replicas
-from dice_tf.trajectory import Trajectory, player_divergences
 
 
 def mean_divergences(

@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
-from dice_tf.trajectory import Trajectory
+from dice_tf.play.trajectories import Trajectory
 
 
 def mean_over_groups(

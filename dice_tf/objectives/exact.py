@@ -6,15 +6,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.exact import (
+from dice_tf.games.finite import FiniteGame
+from dice_tf.objectives.game_objective import GameObjective, GameState
+from dice_tf.objectives.objective import Params, Play
+from dice_tf.play.exact_values import (
     OF_THE_GAME,
     check_horizon,
     initial_values,
     state_visits,
 )
-from dice_tf.games.finite import FiniteGame
-from dice_tf.objectives.game_objective import GameObjective, GameState
-from dice_tf.objectives.objective import Params, Play
 from dice_tf.policies.entropies import divergence, entropy
 
 
@@ -24,8 +24,8 @@ class ExactObjective(GameObjective):
     `V_i = sum_t discount^t E[r_i,t]`, over the game's episode or an infinite
     horizon, for any number of players. Differentiable in all parameters to
     any order; the seed is ignored. Entropies and divergences are means over
-    the states by `dice_tf.exact.state_visits`: a visit at step t counts
-    `discount^t`.
+    the states by `dice_tf.play.exact_values.state_visits`: a visit at step t
+    counts `discount^t`.
 
     Args:
       game: a `FiniteGame`, such as every iterated matrix game.

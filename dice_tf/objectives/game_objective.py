@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_per_player
 from dice_tf.games.game import Game
-from dice_tf.models import Weights, check_separate
+from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 
 
 class GameState(NamedTuple):

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from dice_tf.checks import check_per_player
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
-from dice_tf.policies.actor import Actor
-from dice_tf.trajectory import Trajectory
+from dice_tf.play.actors import Actor
+from dice_tf.play.trajectories import Trajectory
 
 Params = Sequence[list[tf.Tensor]]
 

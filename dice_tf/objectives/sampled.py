@@ -8,8 +8,13 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
+from dice_tf.estimators.returns import mean_return
 from dice_tf.games.game import Game
-from dice_tf.models import Weights, check_separate, weights_to_replicas
+from dice_tf.models.seat_models import (
+    Weights,
+    check_separate,
+    weights_to_replicas,
+)
 from dice_tf.objectives.baselines import (
     CRITIC,
     batch_baseline,
@@ -27,16 +32,15 @@ from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
 from dice_tf.objectives.shared_plays import played_once
 from dice_tf.objectives.visits import visit_means, visit_weights
-from dice_tf.policies.sampling import nan_where
-from dice_tf.replicas import mean_over_replicas, to_replicas
-from dice_tf.returns import mean_return
-from dice_tf.rollout import sample_trajectory
-from dice_tf.trajectory import (
+from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.trajectories import (
     Trajectory,
     player_entropies,
     player_log_probs,
     step_discounts,
 )
+from dice_tf.policies.sampling import nan_where
+from dice_tf.replicas import mean_over_replicas, to_replicas
 
 
 class SampledObjective(GameObjective):

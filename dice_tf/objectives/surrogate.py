@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.dice import LEAVE_ONE_OUT
 from dice_tf.estimators import surrogate_objective
+from dice_tf.estimators.dice import LEAVE_ONE_OUT
 from dice_tf.games.game import Game
 from dice_tf.objectives.baselines import check_state_values
 from dice_tf.objectives.sampled import SampledObjective

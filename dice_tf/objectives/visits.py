@@ -5,10 +5,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.estimators.returns import discount_weights
+from dice_tf.kernels.row_sums import mean_by_rows
+from dice_tf.play.trajectories import Trajectory, step_discounts
 from dice_tf.replicas import mean_over_replicas
-from dice_tf.returns import discount_weights
-from dice_tf.row_sums import mean_by_rows
-from dice_tf.trajectory import Trajectory, step_discounts
 
 
 def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
@@ -18,8 +18,9 @@ def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
     discount weight `d_t,b`, and nothing behind the end of an episode. They
     are divided by their mean over the steps of all replicas, so that the mean
     over all steps of `visit_weights * x` is
-    `sum_t,b d_t,b x_t,b / sum_t,b d_t,b`: what `dice_tf.exact.state_visits`
-    weighs states by, estimated from play.
+    `sum_t,b d_t,b x_t,b / sum_t,b d_t,b`: what
+    `dice_tf.play.exact_values.state_visits` weighs states by, estimated from
+    play.
 
     Args:
       trajectory: what was played.

@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import (
     Objective,
     Params,
     Play,
     check_objective,
 )
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 
 
 class ObjectiveWrapper(Objective):

@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.estimators.returns import running_steps
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.learner import gradient_of
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor
+from dice_tf.play.trajectories import Trajectory, player_log_probs
 from dice_tf.replicas import mean_over_replicas, to_replicas
-from dice_tf.returns import running_steps
-from dice_tf.trajectory import Trajectory, player_log_probs
 
 LogLikelihood = Callable[[Weights], tf.Tensor]
 

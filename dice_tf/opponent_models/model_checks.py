@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.models import (
+from dice_tf.models.seat_models import (
     check_finite_weights,
     check_no_penalties,
     check_separate,

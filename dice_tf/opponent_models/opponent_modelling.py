@@ -20,8 +20,8 @@ from dice_tf.opponent_models.model_checks import (
     check_seats,
     with_models,
 )
+from dice_tf.play.trajectories import Trajectory, player_divergences
 from dice_tf.replicas import mean_over_replicas
-from dice_tf.trajectory import Trajectory, player_divergences
 
 
 class OpponentModelState(NamedTuple):

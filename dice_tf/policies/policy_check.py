@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from dice_tf.models import SeatModel, Weights, observation_spec
+from dice_tf.models.recurrent_models import seat_model
+from dice_tf.models.seat_models import SeatModel, Weights, observation_spec
 from dice_tf.policies.action_masks import MaskedHead, masked_head
 from dice_tf.policies.attachments import plain_class
 from dice_tf.policies.heads import Head, attached_head
 from dice_tf.policies.second_derivatives import TOLERANCES, hessian_error
-from dice_tf.recurrent_models import seat_model
 
 # Of Keras' own layers, those whose call contains such a part. The last three
 # resize images: TensorFlow's gradient of that has no right derivative.

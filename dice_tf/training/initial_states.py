@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dice_tf.checks import is_finite_in
 from dice_tf.learners.learner import Learner
-from dice_tf.models import check_finite_weights
+from dice_tf.models.seat_models import check_finite_weights
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
 from dice_tf.policies.initial import initial_params

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
-from dice_tf.models import check_no_penalties, check_separate
+from dice_tf.models.seat_models import check_no_penalties, check_separate
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.player import Player
 

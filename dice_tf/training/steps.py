@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_number_per_player
+from dice_tf.kernels.philox import Draw, draw_many
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import Objective
-from dice_tf.philox import Draw, draw_many
 from dice_tf.seeds import HoistedSeed
 from dice_tf.training.many_runs import map_runs
 

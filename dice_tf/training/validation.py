@@ -10,9 +10,9 @@ from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.exact_matches import exact_match
 from dice_tf.evaluation.matches import play_match
 from dice_tf.games.finite import FiniteGame
+from dice_tf.models.recurrent_models import has_memory
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
-from dice_tf.recurrent_models import has_memory
 from dice_tf.training.averages import callback_list, swaps_of
 
 # By name, one policy per seat, or what builds the one of a seat.

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.bridges import PythonGame
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
 from tests.bridges.environments import Counting, Fragile, vanishing
 
 SEED = tf.constant([3, 4])

@@ -8,7 +8,7 @@ import dice_tf
 from dice_tf import bridges, objectives
 from dice_tf.bridges import PythonGame, VectorStep
 from dice_tf.objectives.critic_seats import bootstrapped_rewards
-from dice_tf.trajectory import Trajectory
+from dice_tf.play.trajectories import Trajectory
 from tests.bridges.environments import Counting, Cut
 from tests.bridges.test_zoo_episode import Scripted, play, variant
 

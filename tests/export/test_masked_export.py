@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import dice_tf
 from dice_tf import export
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 
 GAME = dice_tf.games.CommonPool(4)
 LEGAL = GAME.action_masks[0]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.export import export_policy, export_tflite
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 from tests import recurrent
 from tests.toys import random_params
 

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.games import FiniteGame
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives import baselines
 from dice_tf.objectives.critic_seats import SeatCritic
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
 from tests import oracles
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 

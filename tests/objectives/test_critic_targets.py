@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf import exact
-from dice_tf.returns import lambda_returns
+from dice_tf.estimators.returns import lambda_returns
+from dice_tf.play import exact_values as exact
 from tests import oracles
 from tests.toys import ASYMMETRIC, EndsEarly, random_params, tabular_policies
 

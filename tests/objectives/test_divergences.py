@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.models import Weights
+from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.divergences import mean_divergences
-from dice_tf.trajectory import Trajectory
+from dice_tf.play.trajectories import Trajectory
 from tests import oracles
 from tests.toys import (
     ASYMMETRIC,

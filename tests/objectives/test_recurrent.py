@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.objectives import DiCEObjective
-from dice_tf.trajectory import Trajectory
+from dice_tf.play.trajectories import Trajectory
 from tests import recurrent
 from tests.toys import ASYMMETRIC
 

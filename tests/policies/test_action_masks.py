@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
+from dice_tf.play.actors import Actor
 from dice_tf.policies import bernoulli, categorical
 from dice_tf.policies.action_masks import (
     carried_mask,
@@ -14,7 +15,6 @@ from dice_tf.policies.action_masks import (
     seat_mask,
     seated,
 )
-from dice_tf.policies.actor import Actor
 from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from tests.toys import Plain, Pursuit, masked_game

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor, all_log_probs
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor, all_log_probs
 from tests import oracles
 from tests.toys import THREE_PLAYERS, Plain, Pursuit, normal_policy
 

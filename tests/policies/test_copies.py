@@ -12,13 +12,13 @@ import tensorflow_probability as tfp
 import dice_tf
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
+from dice_tf.models.recurrent_models import has_memory
+from dice_tf.play.actors import Actor
 from dice_tf.policies.action_masks import carried_mask
-from dice_tf.policies.actor import Actor
 from dice_tf.policies.attachments import attached
 from dice_tf.policies.heads import attached_head
 from dice_tf.policies.signatures import policy_signatures
 from dice_tf.policies.step_signatures import recurrent_signatures
-from dice_tf.recurrent_models import has_memory
 from tests.toys import masked_game
 
 POOL = dice_tf.games.CommonPool(4)

@@ -305,17 +305,19 @@ def test_the_largest_noise_does_not_choose_what_is_never_done(
         ExactObjective(game, policies)
         .actors[0]
         .log_prob_table(
-            dice_tf.models.Weights([policies[0].get_weights()[0]], [])
+            dice_tf.models.seat_models.Weights(
+                [policies[0].get_weights()[0]], []
+            )
         )
     )
     assert np.cumsum(np.exp(table[0]))[1] <= np.float32(largest)
     monkeypatch.setattr(
-        dice_tf.rollout,
+        dice_tf.play.rollouts,
         "uniform",
         lambda _, shape, dtype: tf.fill(shape, largest),
     )
     monkeypatch.setattr(
-        dice_tf.finite_rollout,
+        dice_tf.play.finite_rollouts,
         "as_uniform",
         lambda bits, dtype: tf.fill(bits.shape, largest),
     )

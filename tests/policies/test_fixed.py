@@ -5,8 +5,8 @@ import pytest
 
 import dice_tf
 from dice_tf import policies
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
 from tests.toys import ASYMMETRIC, THREE_PLAYERS, Pursuit
 
 PRISONERS = dice_tf.games.iterated_prisoners_dilemma(12)

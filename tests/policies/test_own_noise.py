@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
-from dice_tf.policies.actor import Actor
+from dice_tf.play.actors import Actor
 from tests import oracles
 from tests.toys import ASYMMETRIC, Plain, Pursuit, normal_policy
 

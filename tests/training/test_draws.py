@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.philox import draw_many
+from dice_tf.kernels.draws import choose_draw, draw_compiled
+from dice_tf.kernels.philox import draw_many
 from dice_tf.seeds import HoistedSeed, child_seeds, private_seed, split_seed
-from dice_tf.training.draws import choose_draw, draw_compiled
 from tests.graphs import operations_with_calls
 from tests.toys import ASYMMETRIC, tabular_policies
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.models import SeatModel, Weights
+from dice_tf.models.seat_models import SeatModel, Weights
 
 
 def seat_model(

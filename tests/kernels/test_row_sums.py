@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.row_sums import largest_divisor, mean_by_rows
+from dice_tf.kernels.row_sums import largest_divisor, mean_by_rows
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from dice_tf.row_sums import MAX_ROWS, largest_divisor
+from dice_tf.kernels.row_sums import MAX_ROWS, largest_divisor
 
 # Up to so many entries, selections are faster than a gather or a scatter.
 _FEW_ENTRIES = 16

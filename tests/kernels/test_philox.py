@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.philox import (
+from dice_tf.kernels.philox import (
     bits_of_blocks,
     count_blocks,
     draw_blocks,

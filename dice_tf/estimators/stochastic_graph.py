@@ -7,9 +7,14 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from dice_tf.causality import causal_graph, check_names, evaluate, match
-from dice_tf.dice import magic_box
-from dice_tf.reparameterization import judge
+from dice_tf.estimators.causality import (
+    causal_graph,
+    check_names,
+    evaluate,
+    match,
+)
+from dice_tf.estimators.dice import magic_box
+from dice_tf.estimators.reparameterization import judge
 from dice_tf.seeds import seed_tensor, split_seed
 
 

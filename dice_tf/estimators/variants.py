@@ -19,18 +19,18 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.cumulative_sums import cumulative_sum
-from dice_tf.dice import (
+from dice_tf.estimators.dice import (
     held_constant,
     is_leave_one_out,
     magic_box,
     mean_of_others,
 )
-from dice_tf.returns import (
+from dice_tf.estimators.returns import (
     discount_weights,
     generalized_advantages,
     until_end,
 )
+from dice_tf.kernels.sums_over_time import cumulative_sum
 
 __all__ = [
     "first_order_baseline_objective",
@@ -185,8 +185,8 @@ def loaded_dice_objective(
       baseline: state values `[T, B]` before each step, held constant.
       lambda_: in [0, 1], the decay of dependencies per step.
       tau: in [0, 1], of the advantages.
-      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`, which
-        says when its derivatives are lost).
+      box: `magic_box`, or what stands for it (`unit_box`, which says when its
+        derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.returns import generalized_advantages, lambda_returns
+from dice_tf.estimators.returns import generalized_advantages, lambda_returns
 
 T, B = 6, 4
 

@@ -6,8 +6,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import StochasticComputationGraph
-from dice_tf.reparameterization import RIGHT_SAMPLES, judge, measure
-from tests.test_stochastic_graph import NoLogProb, constant, derivatives
+from dice_tf.estimators.reparameterization import RIGHT_SAMPLES, judge, measure
+from tests.estimators.test_stochastic_graph import (
+    NoLogProb,
+    constant,
+    derivatives,
+)
 
 tfd, tfb = tfp.distributions, tfp.bijectors
 
@@ -233,7 +237,9 @@ def test_the_usual_ones_need_no_measurement(monkeypatch):
     def measure_nothing(distribution):
         raise AssertionError(f"measured a {distribution.name}")
 
-    monkeypatch.setattr("dice_tf.reparameterization.measure", measure_nothing)
+    monkeypatch.setattr(
+        "dice_tf.estimators.reparameterization.measure", measure_nothing
+    )
     t = tf.constant(1.2)
     for distribution in (
         tfd.Normal(t, t),

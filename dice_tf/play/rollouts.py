@@ -2,7 +2,7 @@
 
 No gradient flows through a rollout: differentiating through a loop under XLA
 on CPU can hang, and what a learner differentiates are the log-probabilities of
-the trajectory, see `dice_tf.trajectory`.
+the trajectory, see `dice_tf.play.trajectories`.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.finite_rollout import sample_finite, write_row
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor
+from dice_tf.play.finite_rollouts import sample_finite, write_row
+from dice_tf.play.trajectories import Trajectory
 from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
-from dice_tf.trajectory import Trajectory
 
 
 def sample_trajectory(

@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.policies.actor import Actor
-from dice_tf.recurrent_models import (
+from dice_tf.models.recurrent_models import (
     RecurrentSeatModel,
     has_memory,
     seat_model,
 )
+from dice_tf.play.actors import Actor
 from tests import recurrent
 from tests.toys import random_params
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 import dice_tf
 from dice_tf import seeds
 from dice_tf.games import FiniteGame
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.seeds import HoistedSeed
 from tests import oracles
 from tests.toys import (

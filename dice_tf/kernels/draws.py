@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from dice_tf.philox import (
+from dice_tf.kernels.philox import (
     Draw,
     bits_of_blocks,
     count_blocks,
@@ -27,7 +27,7 @@ def choose_draw(compiles: bool) -> Draw:
         its bits from a program within that one.
 
     Returns:
-      `draw_compiled` or `dice_tf.philox.draw_many`.
+      `draw_compiled` or `dice_tf.kernels.philox.draw_many`.
     """
     if compiles and tf.__internal__.get_enclosing_xla_context() is None:
         return draw_compiled
@@ -46,7 +46,7 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
       shape: static shape of each draw.
 
     Returns:
-      uint32 `[num, *shape]`, the bits of `dice_tf.philox.draw_many`.
+      uint32 `[num, *shape]`, the bits of `dice_tf.kernels.philox.draw_many`.
     """
     num_seeds = seeds.shape[0]
     if num_seeds * math.prod(shape) < _MANY_NUMBERS:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.models import SeatModel, Weights
+from dice_tf.models.seat_models import SeatModel, Weights
 
 
 def network(num_outputs=2, shape=(3,), name="ann"):

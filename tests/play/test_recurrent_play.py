@@ -7,14 +7,14 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.objectives import DiCEObjective
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
-from dice_tf.seeds import HoistedSeed
-from dice_tf.trajectory import (
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.trajectories import (
     player_divergences,
     player_entropies,
     player_log_probs,
 )
+from dice_tf.seeds import HoistedSeed
 from tests import recurrent
 from tests.toys import EndsEarly, Plain, random_params, tabular_policies
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import StochasticComputationGraph
-from dice_tf.causality import causal_graph
+from dice_tf.estimators.causality import causal_graph
 
 tfd = tfp.distributions
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dice_tf import dice_objective, magic_box
-from dice_tf.dice import unit_box
+from dice_tf.estimators.dice import unit_box
 from dice_tf.objectives.baselines import leave_one_out_state_values
 from tests import oracles
 from tests.enumeration import SIZE, directional_derivatives, trajectories

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.tables import lookup, select, select_by_step
+from dice_tf.kernels.table_lookups import lookup, select, select_by_step
 
 SIZES = (1, 2, 16, 17, 33)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.cumulative_sums import cumulative_sum
-from dice_tf.returns import (
+from dice_tf.estimators.returns import (
     discount_weights,
     generalized_advantages,
     returns_to_go,
 )
+from dice_tf.kernels.sums_over_time import cumulative_sum
 from tests import oracles
 
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
-from dice_tf.trajectory import player_entropies, player_log_probs
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.trajectories import player_entropies, player_log_probs
 from tests import oracles
 from tests.toys import THREE_PLAYERS, Pursuit, normal_policy, random_params
 

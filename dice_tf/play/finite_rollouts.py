@@ -7,11 +7,13 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.games.finite import FiniteGame
-from dice_tf.models import Weights
-from dice_tf.policies.actor import Actor
+from dice_tf.kernels.row_sums import largest_divisor
+from dice_tf.kernels.table_lookups import select
+from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import Actor
+from dice_tf.play.trajectories import Trajectory
 from dice_tf.policies.sampling import invert, thresholds
 from dice_tf.replicas import own_share, share_size
-from dice_tf.row_sums import largest_divisor
 from dice_tf.seeds import (
     as_uniform,
     num_runs_of,
@@ -19,8 +21,6 @@ from dice_tf.seeds import (
     split_seed,
     uniform,
 )
-from dice_tf.tables import select
-from dice_tf.trajectory import Trajectory
 
 # How many steps of vectorised runs are written together, if it divides all.
 _MIN_BLOCK, _MAX_BLOCK = 5, 30
@@ -35,7 +35,7 @@ def sample_finite(
 ) -> Trajectory:
     """Plays with each policy evaluated once per state, not per step.
 
-    Arguments and result are those of `dice_tf.rollout.sample_trajectory`.
+    Arguments and result are those of `dice_tf.play.rollouts.sample_trajectory`.
     """
     length = game.episode_length
     reset_seed, action_seed, game_seed = split_seed(seed, 3)

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_rank, check_same_shape
-from dice_tf.cumulative_sums import cumulative_sum, decaying_sum
-from dice_tf.row_sums import mean_by_rows
+from dice_tf.kernels.row_sums import mean_by_rows
+from dice_tf.kernels.sums_over_time import cumulative_sum, decaying_sum
 
 
 def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:

@@ -11,9 +11,9 @@ import tensorflow as tf
 import dice_tf
 from dice_tf import evaluation, learners
 from dice_tf.objectives import DiCEObjective, ExactObjective, Objective
-from dice_tf.policies.actor import Actor
-from dice_tf.rollout import sample_trajectory
-from dice_tf.trajectory import (
+from dice_tf.play.actors import Actor
+from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.trajectories import (
     Trajectory,
     player_divergences,
     player_entropies,

@@ -7,11 +7,11 @@ import tensorflow_probability as tfp
 from dice_tf.checks import check_float_dtype
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models import Weights
+from dice_tf.models.recurrent_models import seat_model
+from dice_tf.models.seat_models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
 from dice_tf.policies.heads import all_log_probs, attached_head, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
-from dice_tf.recurrent_models import seat_model
 
 
 class Actor:

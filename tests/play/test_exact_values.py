@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf import exact
 from dice_tf.games import FiniteGame, iterated_matrix_game
+from dice_tf.play import exact_values as exact
 from tests import oracles
 from tests.toys import ASYMMETRIC, THREE_PLAYERS
 

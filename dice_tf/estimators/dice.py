@@ -10,8 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_rank, check_same_shape
-from dice_tf.cumulative_sums import cumulative_sum
-from dice_tf.returns import discounted_errors, discounted_rewards, until_end
+from dice_tf.estimators.returns import (
+    discounted_errors,
+    discounted_rewards,
+    until_end,
+)
+from dice_tf.kernels.sums_over_time import cumulative_sum
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -109,8 +113,8 @@ def dice_objective(
         values `[T, B]`, held constant. A function from the discounted rewards
         `d_t r_t` to `d_t m_t`, both `[T, B]`, is what `"leave_one_out"` does
         with other means, such as those of a larger batch.
-      box: `magic_box`, or what stands for it (`dice_tf.dice.unit_box`, which
-        says when its derivatives are lost).
+      box: `magic_box`, or what stands for it (`unit_box`, which says when its
+        derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.

@@ -1,0 +1,1 @@
+"""What is written for speed: draws, sums over time, table look-ups."""

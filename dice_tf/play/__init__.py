@@ -1,0 +1,1 @@
+"""Actors, trajectories, rollouts and exact values."""
