@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf import estimators, returns
+from dice_tf import estimators
 from dice_tf.diagnostics import derivative_statistics, shaping_share
+from dice_tf.estimators import returns
 from dice_tf.estimators.returns import running_steps
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.objectives import (
