@@ -15,7 +15,6 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.rollouts import sample_trajectory
-from dice_tf.policies.action_masks import seat_mask
 from dice_tf.policies.sampling import nan_where
 from dice_tf.seeds import as_seed
 
@@ -136,9 +135,6 @@ class _TableActor:
 
     has_memory = False
 
-    def __init__(self, game: FiniteGame, player_id: int):
-        self.is_masked = seat_mask(game, player_id) is not None
-
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         return weights.params[0]
 
@@ -160,7 +156,7 @@ def compiled_play(
       `[T, B]`, and actions per player.
     """
     if policies is None:
-        actors = [_TableActor(game, seat) for seat in range(game.num_players)]
+        actors = [_TableActor()] * game.num_players
     else:
         actors = seat_actors(game, policies)
 
