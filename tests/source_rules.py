@@ -153,3 +153,86 @@ def _bound_by_import(module: Module) -> Iterator[tuple[str, str]]:
             base = import_base(module, node)
             for alias in node.names:
                 yield alias.asname or alias.name, f"{base}.{alias.name}"
+
+
+def variable_faults(
+    module: Module, banned: Collection[str] = ("own",)
+) -> list[str]:
+    """Checks that variables are named for what they hold."""
+    found = set()
+    for node in ast.walk(ast.parse(module.source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add((node.lineno, node.id))
+        elif isinstance(node, ast.arg):
+            found.add((node.lineno, node.arg))
+        elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            found.add((node.lineno, node.name))
+    return [
+        f"{module.name}: line {line}: a variable called {name}."
+        for line, name in sorted(found)
+        if name in banned
+    ]
+
+
+def private_faults(
+    module: Module,
+    private: Sequence[str] = ("tensorflow.python", "tf.python", "keras.src"),
+) -> list[str]:
+    """Checks that no private module of a library is imported or used."""
+    return [
+        f"{module.name}: line {line}: {name} is private."
+        for line, name in _mentioned_names(module)
+        if any(f"{name}.".startswith(f"{prefix}.") for prefix in private)
+    ]
+
+
+def literal_getattr_faults(
+    module: Module,
+    kinds: Collection[str] = ("objective", "learner", "trainer"),
+) -> list[str]:
+    """Checks that nothing looks for an attribute that a type should declare.
+
+    Args:
+      module: the module.
+      kinds: last words of the names of what is not to be asked.
+    """
+    faults = []
+    for node in ast.walk(ast.parse(module.source)):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("getattr", "hasattr")
+            and len(node.args) > 1
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            continue
+        asked = ast.unparse(node.args[0])
+        last = asked.rpartition(".")[2].rpartition("_")[2]
+        if last in kinds:
+            faults.append(
+                f"{module.name}: line {node.lineno}: asks {asked} for "
+                f"{node.args[1].value!r}, which its type should declare."
+            )
+    return faults
+
+
+def file_name_faults(
+    modules: Sequence[Module], allowed: Collection[str] = ()
+) -> list[str]:
+    """Checks that no two modules of a package have one file name.
+
+    Args:
+      modules: of the package.
+      allowed: file names that may stand several times, since they hold the
+        same idea for different things.
+    """
+    places: dict[str, list[str]] = {}
+    for module in modules:
+        if not module.is_package:
+            name = module.name.rpartition(".")[2]
+            places.setdefault(name, []).append(module.name)
+    return [
+        f"{' and '.join(sorted(names))} share a file name."
+        for name, names in sorted(places.items())
+        if len(names) > 1 and name not in allowed
+    ]

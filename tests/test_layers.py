@@ -346,6 +346,85 @@ def test_compilation_rule_knows_where_it_may_be(source: str) -> None:
     assert source_rules.compilation_faults(module, {"high"}) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "own = 1",
+        "for own in x: ...",
+        "def f(own): ...",
+        "f = lambda own: 1",
+        "x = [own for own in y]",
+        "def own(): ...",
+        "a, own = 1, 2",
+    ],
+)
+def test_variable_rule_finds(source: str) -> None:
+    (fault,) = source_rules.variable_faults(_module("toy.low", source))
+    assert fault == "toy.low: line 1: a variable called own."
+
+
+def test_variable_rule_accepts_words_that_hold_another() -> None:
+    source = "own_params = x.own\nf(own=1)\ny = 'own'  # own"
+    assert source_rules.variable_faults(_module("toy.low", source)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from tensorflow.python import context",
+        "from tensorflow.python.eager import context",
+        "import tensorflow.python.eager",
+        "from keras.src import ops",
+        "from keras import src",
+        "x = keras.src.ops",
+        "x = tf.python.eager",
+    ],
+)
+def test_privacy_rule_finds(source: str) -> None:
+    faults = source_rules.private_faults(_module("toy.low", source))
+    assert faults and all("is private" in fault for fault in faults)
+
+
+def test_privacy_rule_accepts_public_names() -> None:
+    source = "import tensorflow as tf\nfrom keras import ops\ntf.pythonic"
+    assert source_rules.private_faults(_module("toy.low", source)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "getattr(objective, 'game', None)",
+        "getattr(self.objective, 'game')",
+        "hasattr(self._trainer, 'game')",
+        "getattr(rule.learner, 'game')",
+        "getattr(first_objective, 'game')",
+    ],
+)
+def test_attribute_rule_finds(source: str) -> None:
+    (fault,) = source_rules.literal_getattr_faults(_module("toy.low", source))
+    assert "for 'game', which its type should declare." in fault
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "getattr(objective, name)",
+        "getattr(model, 'inputs', None)",
+        "getattr(objective.game, 'payoffs', None)",
+    ],
+)
+def test_attribute_rule_accepts(source: str) -> None:
+    module = _module("toy.low", source)
+    assert source_rules.literal_getattr_faults(module) == []
+
+
+def test_file_name_rule_looks_at_the_whole_package() -> None:
+    toy = _toy(low="", games="", games__low="", middle="")
+    (fault,) = source_rules.file_name_faults(toy)
+    assert fault == "toy.games.low and toy.low share a file name."
+    assert source_rules.file_name_faults(toy, {"low"}) == []
+
+
 GOOD_INIT = '"""A package."""\nfrom toy import low\n__all__ = ["low"]\n'
 
 
