@@ -477,7 +477,9 @@ def test_matches_are_those_of_a_clean_play():
 
     def match(filler):
         own = EndsAt(game, filler)
-        found = dice_tf.evaluation.play_match(own, policies, B, (1, 2))
+        found = dice_tf.evaluation.play_match(
+            own, policies, batch_size=B, seed=(1, 2)
+        )
         return found[:4]
 
     assert_same(match("nan"), match(None))

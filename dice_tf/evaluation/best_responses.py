@@ -63,6 +63,7 @@ def best_response(
     game: FiniteGame,
     policies: Sequence[keras.Model | None],
     player_id: int,
+    *,
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
 ) -> BestResponse:
@@ -108,7 +109,7 @@ def best_response(
     probabilities = [
         None
         if seat == player_id
-        else np.exp(log_prob_table(Actor(policy, game, seat)).numpy())
+        else np.exp(log_prob_table(Actor(game, policy, seat)).numpy())
         for seat, policy in enumerate(policies)
     ]
     for seat, table in enumerate(probabilities):

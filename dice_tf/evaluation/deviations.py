@@ -39,6 +39,7 @@ class Exploitability(NamedTuple):
 def exploitability(
     game: FiniteGame,
     policies: Sequence[keras.Model],
+    *,
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
 ) -> Exploitability:

@@ -28,6 +28,7 @@ from dice_tf.play.exact_values import (
 def exact_match(
     game: FiniteGame,
     policies: Sequence[keras.Model],
+    *,
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
 ) -> MatchResult:
@@ -83,6 +84,7 @@ def visit_frequencies(
     game: FiniteGame,
     policies: Sequence[keras.Model],
     player_id: int,
+    *,
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
 ) -> np.ndarray:

@@ -59,9 +59,10 @@ class MatchResult(NamedTuple):
 def play_match(
     game: Game,
     policies: Sequence[keras.Model],
+    *,
+    discount: float = 0.96,
     batch_size: int,
     seed: Seed,
-    discount: float = 0.96,
 ) -> MatchResult:
     """Plays `batch_size` episodes and measures every player.
 
@@ -74,9 +75,9 @@ def play_match(
     Args:
       game: any game, hashable as objects are unless they say otherwise.
       policies: one `keras.Model` per player.
+      discount: in [0, 1].
       batch_size: B.
       seed: int32 `[2]`. The same seed gives the same play.
-      discount: in [0, 1].
 
     Returns:
       A `MatchResult`, of the episodes played.
@@ -93,7 +94,9 @@ def play_match(
       ...     dice_tf.policies.tit_for_tat(game, 0),
       ...     dice_tf.policies.random(game, 1),
       ... ]
-      >>> match = dice_tf.evaluation.play_match(game, policies, 256, (0, 1))
+      >>> match = dice_tf.evaluation.play_match(
+      ...     game, policies, batch_size=256, seed=(0, 1)
+      ... )
       >>> match.mean, match.standard_error, match.cooperation_rates
     """
     actors = seat_actors(game, policies)
@@ -103,8 +106,10 @@ def play_match(
     by_state = not any(actor.has_memory for actor in actors)
     if isinstance(game, FiniteGame) and by_state:
         tables = [log_prob_table(actor) for actor in actors]
-        return play_tables(game, tables, batch_size, seed, discount)
-    play = compiled_play(game, batch_size, tuple(policies))
+        return play_tables(
+            game, tables, batch_size=batch_size, seed=seed, discount=discount
+        )
+    play = compiled_play(game, tuple(policies), batch_size)
     weights = [actor.model.weights() for actor in actors]
     return _measure(game, play, weights, seed, discount)
 
@@ -112,20 +117,21 @@ def play_match(
 def play_tables(
     game: FiniteGame,
     tables: Sequence[tf.Tensor],
+    *,
+    discount: float,
     batch_size: int,
     seed: Seed,
-    discount: float,
 ) -> MatchResult:
     """Plays a match of policies that are given as log-probabilities.
 
     Args:
       game: the game.
       tables: one per player, float64 `[S, num_actions]`, by state.
+      discount: as of `play_match`.
       batch_size: as of `play_match`.
       seed: as of `play_match`.
-      discount: as of `play_match`.
     """
-    play = compiled_play(game, batch_size, None)
+    play = compiled_play(game, None, batch_size)
     weights = [Weights([table], []) for table in tables]
     return _measure(game, play, weights, seed, discount)
 
@@ -141,14 +147,14 @@ class _TableActor:
 
 @functools.lru_cache(maxsize=_MOST_COMPILED)
 def compiled_play(
-    game: Game, batch_size: int, policies: tuple[keras.Model, ...] | None
+    game: Game, policies: tuple[keras.Model, ...] | None, batch_size: int
 ) -> Any:
     """Returns a compiled function that plays.
 
     Args:
       game: the game.
-      batch_size: B.
       policies: one per player; `None` for any, given as tables.
+      batch_size: B.
 
     Returns:
       A function of weights, seed and discount (float64) to discounted
@@ -162,7 +168,9 @@ def compiled_play(
 
     @tf.function(autograph=False)
     def play(weights: Any, seed: tf.Tensor, discount: tf.Tensor) -> Any:
-        trajectory = sample_trajectory(game, actors, weights, batch_size, seed)
+        trajectory = sample_trajectory(
+            game, actors, weights, batch_size=batch_size, seed=seed
+        )
         running = tf.cast(trajectory.discounts, tf.float64)
         returns = []
         for own in trajectory.rewards:

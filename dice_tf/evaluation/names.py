@@ -112,7 +112,7 @@ def name_policy(
         )
     # Rounding must not leave [0, 1].
     cooperation = np.clip(table[:, 0], 0.0, 1.0)
-    distances = strategy_distances(cooperation, weights)
+    distances = strategy_distances(cooperation, weights=weights)
     near = [
         name
         for name in strategy_distances(cooperation)
@@ -164,7 +164,9 @@ def _shares(
     if not np.all(reward > punishment):
         return None, None
     return tuple(
-        extortion_fit(cooperation, *payoffs, tuple(baselines), discount)
+        extortion_fit(
+            cooperation, *payoffs, baselines=tuple(baselines), discount=discount
+        )
         for baselines in (punishment, reward)
     )
 

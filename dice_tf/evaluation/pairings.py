@@ -42,6 +42,7 @@ def check_two_players(game: Any) -> Game:
 def play_pairs(
     game: Game,
     policies: Seats,
+    *,
     discount: float,
     episode_length: Any,
     batch_size: int | None,
@@ -82,13 +83,13 @@ def play_pairs(
     play = play_tables if is_finite else play_match
     seeds = split_seed(as_seed(seed), len(pairs))
     return [
-        play(game, pair, size, own, discount)
-        for pair, own in zip(pairs, seeds, strict=True)
+        play(game, pair, discount=discount, batch_size=size, seed=pair_seed)
+        for pair, pair_seed in zip(pairs, seeds, strict=True)
     ]
 
 
 def _tables(game: FiniteGame, policies: Seats) -> list[list[tf.Tensor]]:
     return [
-        [log_prob_table(Actor(policy, game, seat)) for policy in own]
+        [log_prob_table(Actor(game, policy, seat)) for policy in own]
         for seat, own in enumerate(policies)
     ]

@@ -129,10 +129,10 @@ def cross_play(
     matches = play_pairs(
         game,
         (row_policies, column_policies),
-        discount,
-        episode_length,
-        batch_size,
-        seed,
+        discount=discount,
+        episode_length=episode_length,
+        batch_size=batch_size,
+        seed=seed,
     )
 
     def stack(field: str) -> np.ndarray:

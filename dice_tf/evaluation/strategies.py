@@ -17,7 +17,7 @@ CLASSICAL = {
 
 
 def strategy_distances(
-    cooperation: Any, weights: Any = None
+    cooperation: Any, *, weights: Any = None
 ) -> dict[str, float]:
     """Returns the distance of a strategy to each classical one.
 

@@ -41,7 +41,7 @@ def action_probabilities(
     """
     check_finite_game(game)
     player_id = check_player_id(player_id, game.num_players)
-    actor = Actor(policy, game, player_id)
+    actor = Actor(game, policy, player_id)
     by_state = np.exp(log_prob_table(actor).numpy())
     by_observation = np.empty_like(by_state)
     by_observation[observation_of_state(game, player_id)] = by_state
@@ -70,7 +70,7 @@ def seat_actors(game: Game, policies: Any) -> tuple[Actor, ...]:
         )
     policies = check_per_player("policies", policies, game.num_players)
     return tuple(
-        Actor(policy, game, player_id)
+        Actor(game, policy, player_id)
         for player_id, policy in enumerate(policies)
     )
 

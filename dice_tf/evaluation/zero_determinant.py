@@ -59,6 +59,7 @@ def zero_determinant_fit(
     cooperation: Any,
     own_payoffs: Any,
     other_payoffs: Any,
+    *,
     discount: float = 1.0,
 ) -> ZeroDeterminant:
     """Fits the linear relation that a memory-one strategy enforces.
@@ -99,6 +100,7 @@ def extortion_fit(
     cooperation: Any,
     own_payoffs: Any,
     other_payoffs: Any,
+    *,
     baselines: tuple[float, float],
     discount: float = 1.0,
 ) -> Extortion:

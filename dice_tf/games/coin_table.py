@@ -79,7 +79,7 @@ class TabularCoinGame(FiniteGame):
             own + foreign - 2.0 * foreign[::-1],
             transitions,
             initial,
-            episode_length,
+            episode_length=episode_length,
             observations=[views, views[seen]],
             dtype=dtype,
         )

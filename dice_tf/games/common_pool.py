@@ -83,7 +83,7 @@ class CommonPool(FiniteGame):
             harvests,
             np.eye(self.capacity + 1)[self.growth[left]],
             np.eye(self.capacity + 1)[-1],
-            episode_length,
+            episode_length=episode_length,
             action_masks=[legal] * num_players,
             dtype=dtype,
         )

@@ -125,6 +125,7 @@ class RepeatedCournot(Game):
         gains: Sequence[tf.Tensor],
         offsets: Sequence[tf.Tensor],
         scales: Sequence[tf.Tensor],
+        *,
         discount: float,
     ) -> tuple[tf.Tensor, ...]:
         """Returns each firm's expected discounted profit of an episode.

@@ -76,7 +76,7 @@ def iterated_matrix_game(
         rewards,
         transitions,
         np.eye(num_states)[-1],
-        episode_length,
+        episode_length=episode_length,
         observations=_memory_one_observations(num_actions),
         dtype=dtype,
     )

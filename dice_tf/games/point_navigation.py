@@ -87,6 +87,7 @@ class PointNavigation(Game):
     def sample_goals(
         seed: Seed,
         num_tasks: int,
+        *,
         half_width: float = 0.5,
         dtype: str = "float32",
     ) -> tf.Tensor:

@@ -21,9 +21,9 @@ class Actor:
     policy carries the rule of the first seat that it takes.
 
     Args:
+      game: the game.
       policy: a `keras.Model` from observations to logits; with memory from
         `[observations, *states]` to `[logits, *states]`.
-      game: the game.
       player_id: the seat.
 
     Attributes:
@@ -42,7 +42,7 @@ class Actor:
         nor float64.
     """
 
-    def __init__(self, policy: keras.Model, game: Game, player_id: int):
+    def __init__(self, game: Game, policy: keras.Model, player_id: int):
         check_float_dtype("game.dtype", game.dtype)
         self.model = seat_model(
             f"policies[{player_id}]",

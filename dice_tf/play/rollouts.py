@@ -27,6 +27,7 @@ def sample_trajectory(
     game: Game,
     actors: Sequence[Actor],
     weights: Sequence[Weights],
+    *,
     batch_size: int,
     seed: Any,
 ) -> Trajectory:

@@ -77,7 +77,7 @@ class CoinMemory(keras.layers.Layer):
 
 
 def on_the_grid(
-    policy: keras.Model, game: CoinGame, player_id: int
+    game: CoinGame, policy: keras.Model, player_id: int
 ) -> keras.Model:
     """Returns a policy of `TabularCoinGame` as one of `CoinGame`.
 
@@ -89,9 +89,9 @@ def on_the_grid(
     acts as the table does, and shares its weights and attached head.
 
     Args:
-      policy: of `TabularCoinGame`, in either seat; they see alike.
-      game: the Coin Game, of the same size, with one coin, four actions and
-        channels first.
+      game: the Coin Game, with one coin, four actions and channels first.
+      policy: of a `TabularCoinGame` of the same size, in either seat; they
+        see alike.
       player_id: the seat.
 
     Raises:
@@ -99,7 +99,7 @@ def on_the_grid(
 
     Example:
       >>> game = dice_tf.games.CoinGame(episode_length=32)
-      >>> player = dice_tf.policies.on_the_grid(policy, game, 0)
+      >>> player = dice_tf.policies.on_the_grid(game, policy, 0)
     """
     observation, num_outputs = seat_input(game, player_id)
     num_states = len(numbered_states(game.grid_size)[0])

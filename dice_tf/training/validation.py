@@ -115,9 +115,13 @@ def _returns(
     )
     if batch_size is None and is_exact:
         length = getattr(objective, "episode_length", game.episode_length)
-        return exact_match(game, policies, discount, length).mean
+        return exact_match(
+            game, policies, discount=discount, episode_length=length
+        ).mean
     size = batch_size or _BATCH_SIZE
-    return play_match(game, policies, size, seed, discount).mean
+    return play_match(
+        game, policies, batch_size=size, seed=seed, discount=discount
+    ).mean
 
 
 def seat_opponents(objective: Objective, opponents: Any) -> Opponents:

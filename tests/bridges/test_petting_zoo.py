@@ -25,7 +25,7 @@ OURS = {
         np.arange(6.0).reshape(1, 2, 3),
         np.full([2, 3, 2], 0.5),
         [0.3, 0.7],
-        LENGTH,
+        episode_length=LENGTH,
     ),
     "battle_of_the_sexes": lambda: games.iterated_battle_of_the_sexes(LENGTH),
     "chicken": lambda: games.iterated_chicken(LENGTH),

@@ -43,7 +43,7 @@ def test_classical_strategies_keep_their_names(name, player_id):
 def test_distances_are_root_mean_squares():
     cooperation = np.array([0.9, 0.2, 0.6, 0.3, 0.7])
     weights = np.array([5.0, 0, 1, 2, 2])
-    found = evaluation.strategy_distances(cooperation, weights)
+    found = evaluation.strategy_distances(cooperation, weights=weights)
     expected = (5 * 0.01 + 0.16 + 2 * 0.09 + 2 * 0.09) / 10
     assert found["tit_for_tat"] == pytest.approx(np.sqrt(expected))
     expected = (5 * 0.16 + 0.01 + 2 * 0.04 + 2 * 0.04) / 10
@@ -194,7 +194,7 @@ def test_bad_arguments_are_refused(changes, error, message):
             np.random.default_rng(0).normal(size=(2, 5, 2, 2)),
             np.full((5, 2, 2, 5), 0.2),
             np.full(5, 0.2),
-            3,
+            episode_length=3,
         ),
     ],
 )

@@ -20,7 +20,7 @@ PRISONERS = dice_tf.games.iterated_prisoners_dilemma(10)
 
 def returns_of(first, second):
     line_up = [ENTRANTS[first][0], ENTRANTS[second][1]]
-    return evaluation.exact_match(GAME, line_up, 0.9).mean
+    return evaluation.exact_match(GAME, line_up, discount=0.9).mean
 
 
 @pytest.mark.parametrize("with_itself", [True, False])

@@ -46,7 +46,7 @@ def observations(length=4, batch_size=3):
 
 def test_steps_from_the_initial_state_are_those_of_the_live_policy(exported):
     policy, loaded, size = exported
-    actor = Actor(policy, GAME, 0)
+    actor = Actor(GAME, policy, 0)
     seen = observations()
     live = actor.distribution(actor.model.weights(), seen).logits
     expected = tf.stack([tf.sigmoid(-live), tf.sigmoid(live)], axis=-1)

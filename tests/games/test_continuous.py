@@ -66,7 +66,7 @@ def exact_objective(game):
                 [tf.reshape(kernel, [-1]) for kernel, _ in params],
                 [tf.squeeze(bias) for _, bias in params],
                 [tf.constant(SCALE, tf.float64)] * game.num_players,
-                DISCOUNT,
+                discount=DISCOUNT,
             )[player_id]
 
         return value
@@ -233,4 +233,4 @@ def test_actions_that_are_not_scalars_are_refused():
 def test_the_closed_form_needs_the_policies_of_all():
     game = cournot()
     with pytest.raises(ValueError, match="`gains` must have one entry for"):
-        game.linear_gaussian_values([tf.zeros(2)], [0.0], [0.1], 0.9)
+        game.linear_gaussian_values([tf.zeros(2)], [0.0], [0.1], discount=0.9)

@@ -154,7 +154,7 @@ def test_wrong_second_derivatives_of_what_is_remembered_are_refused():
     with pytest.raises(ValueError, match="cannot be differentiated twice"):
         dice_tf.check_policy(policy)
     with pytest.raises(ValueError, match="cannot be differentiated twice"):
-        Actor(policy, recurrent.small_game(), 0)
+        Actor(recurrent.small_game(), policy, 0)
 
 
 @pytest.mark.parametrize("build", ["gru", "lstm"])
@@ -170,4 +170,4 @@ def test_there_is_no_table_of_a_policy_with_memory():
     with pytest.raises(ValueError, match=message):
         dice_tf.objectives.ExactObjective(game, policies, 0.9)
     with pytest.raises(ValueError, match=message):
-        dice_tf.evaluation.exact_match(game, policies, 0.9)
+        dice_tf.evaluation.exact_match(game, policies, discount=0.9)

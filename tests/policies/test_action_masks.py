@@ -222,7 +222,7 @@ def test_a_single_action_is_chosen():
 def test_a_seat_masks_any_policy_by_state_and_by_observation(player_id):
     game = masked_game()
     policy = dice_tf.policies.mlp(game, player_id, hidden_units=[3])
-    actor = Actor(policy, game, player_id)
+    actor = Actor(game, policy, player_id)
     table = np.exp(actor.log_prob_table(actor.model.weights()))
     legal = game.action_masks[player_id]
     assert np.all((table > 0.0) == legal)
@@ -239,7 +239,7 @@ def test_a_seat_masks_any_policy_by_state_and_by_observation(player_id):
 def test_without_masks_a_graph_is_as_it_would_be_without_them():
     game = dice_tf.games.iterated_prisoners_dilemma(3)
     policy = dice_tf.policies.tabular(game, 0)
-    actor = Actor(policy, game, 0)
+    actor = Actor(game, policy, 0)
     weights = actor.model.weights()
     seen = tf.TensorSpec([4, 5])
 
@@ -266,9 +266,9 @@ def test_a_policy_carries_the_mask_of_its_first_seat(is_ours):
     if is_ours:
         policy = dice_tf.policies.tabular(game, 0)
     else:
-        Actor(policy, masked_game(2, "float32", action_masks=None), 0)
+        Actor(masked_game(2, "float32", action_masks=None), policy, 0)
         assert carried_mask(policy) is None
-        Actor(policy, masked_game(2, "float32"), 0)
+        Actor(masked_game(2, "float32"), policy, 0)
     seen = tf.eye(3, dtype=policy.dtype)
     first = carried_mask(policy)
     np.testing.assert_array_equal(first(seen), game.action_masks[0])
@@ -298,12 +298,12 @@ class Masked(Plain):
 def test_a_mask_of_another_kind_is_refused(mask, message):
     game = Masked(mask)
     with pytest.raises(ValueError, match=message):
-        Actor(dice_tf.policies.tabular(game, 0), game, 0)
+        Actor(game, dice_tf.policies.tabular(game, 0), 0)
 
 
 def test_a_mask_that_does_not_follow_the_leading_axes_is_refused():
     game = Masked(lambda seen: np.ones([1, 3], bool))
-    actor = Actor(dice_tf.policies.tabular(game, 0), game, 0)
+    actor = Actor(game, dice_tf.policies.tabular(game, 0), 0)
     with pytest.raises(ValueError, match=r"shape \(4, 2, 3\) for player 0"):
         actor.distribution(
             actor.model.weights(), tf.zeros([4, 2, 3], tf.float64)

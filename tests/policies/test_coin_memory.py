@@ -23,7 +23,7 @@ def objective(table):
     game = CoinGame(30)
     return dice_tf.objectives.DiCEObjective(
         game,
-        [on_the_grid(own, game, i) for i, own in enumerate(policies)],
+        [on_the_grid(game, own, i) for i, own in enumerate(policies)],
         0.9,
         batch_size=64,
     )
@@ -103,10 +103,10 @@ def test_they_are_saved_and_loaded(tmp_path, objective):
 )
 def test_other_forms_of_the_game_are_refused(table, options):
     with pytest.raises(ValueError, match="`game` must have one coin"):
-        on_the_grid(tabular(table, 0), CoinGame(5, **options), 0)
+        on_the_grid(CoinGame(5, **options), tabular(table, 0), 0)
 
 
 def test_policies_of_other_games_are_refused():
     game = dice_tf.games.iterated_prisoners_dilemma(5)
     with pytest.raises(ValueError, match="`policy` must take views"):
-        on_the_grid(tabular(game, 0), CoinGame(5), 0)
+        on_the_grid(CoinGame(5), tabular(game, 0), 0)

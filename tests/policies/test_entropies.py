@@ -281,7 +281,9 @@ def test_matches_know_what_is_never_done():
         policies = policies_of(game, how)
         for match in (
             dice_tf.evaluation.exact_match(game, policies),
-            dice_tf.evaluation.play_match(game, policies, 50, (1, 2)),
+            dice_tf.evaluation.play_match(
+                game, policies, batch_size=50, seed=(1, 2)
+            ),
         ):
             assert np.all(np.isfinite(match.mean))
             assert match.action_rates[0][2] == 0.0
