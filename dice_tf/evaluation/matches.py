@@ -11,7 +11,7 @@ import tensorflow as tf
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.estimators.returns import discounted_rewards, running_steps
 from dice_tf.evaluation.tables import log_prob_table, seat_actors
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.rollouts import sample_trajectory
@@ -102,9 +102,7 @@ def play_match(
     actors = seat_actors(game, policies)
     batch_size = check_whole_number("batch_size", batch_size, 1)
     discount = check_number("discount", discount, 0.0, 1.0)
-    # What is remembered is no state of the game.
-    by_state = not any(actor.has_memory for actor in actors)
-    if isinstance(game, FiniteGame) and by_state:
+    if acts_by_state(game, (actor.has_memory for actor in actors)):
         tables = [log_prob_table(actor) for actor in actors]
         return play_tables(
             game, tables, batch_size=batch_size, seed=seed, discount=discount

@@ -1,6 +1,7 @@
 """Markov games with finitely many states and actions."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,19 @@ from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.kernels.table_lookups import select
 from dice_tf.seeds import Seed, uniform
+
+
+def acts_by_state(game: Game, memories: Iterable[bool]) -> bool:
+    """Returns whether the state of a game tells what its players do.
+
+    That is so in a `FiniteGame` if no player has a memory. Each policy is then
+    a table, with one row of probabilities per state.
+
+    Args:
+      game: the game.
+      memories: for each player whether it has a memory.
+    """
+    return isinstance(game, FiniteGame) and not any(memories)
 
 
 class FiniteGame(Game):
