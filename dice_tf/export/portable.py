@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf.export.readings import Reading
-from dice_tf.policies.action_sets import finite_actions, is_masked
+from dice_tf.policies.action_sets import finite_actions
 from dice_tf.policies.heads import logits_of
 from dice_tf.policies.signatures import (
     Signature,
@@ -40,18 +40,16 @@ def portable_signatures(
             "dice_tf.export.export_policy."
         )
 
-    masked = is_masked(distribution, observation)
-
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
         return _log_probs(distribution(observation), num_actions)
 
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
-        return choose(log_probs, tf.cast(noise, log_probs.dtype), masked)
+        return choose(log_probs, tf.cast(noise, log_probs.dtype))
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, observation, masked),
+        **finite_signatures(log_probs_of, observation),
         "act": Signature(act, [observation, noise]),
     }
 

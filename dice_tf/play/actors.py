@@ -30,7 +30,6 @@ class Actor:
       model: the network, as a `SeatModel`.
       has_memory: whether it carries a state from step to step.
       num_actions: of the seat, `None` where not finite.
-      is_masked: whether some actions may be illegal.
 
     Raises:
       TypeError: if the policy is not a `keras.Model`, or the game's dtype not
@@ -55,7 +54,6 @@ class Actor:
         head = head_of(policy, self.model.num_outputs, self.num_actions)
         mask = seat_mask(game, player_id)
         carrying(policy, mask)
-        self.is_masked = mask is not None
         self._read = masked_head(head, mask)
         self._states = None
         if isinstance(game, FiniteGame):

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
@@ -49,9 +49,7 @@ def sample_trajectory(
     """
     check_whole_number("batch_size", batch_size, 1)
     share_size(batch_size)
-    by_state = isinstance(game, FiniteGame) and not any(
-        actor.has_memory for actor in actors
-    )
+    by_state = acts_by_state(game, (actor.has_memory for actor in actors))
     play = sample_finite if by_state else _sample_general
     # Not even recorded: a loop that a tape has seen cannot be vectorised.
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
@@ -102,8 +100,7 @@ def _sample_general(
             return action, memory, have_nan(action)
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        # A head may mask actions, too, whatever the rules of the game are.
-        action = sample_actions(log_probs, noise, masked=True)
+        action = sample_actions(log_probs, noise)
         return action, memory, have_nan(log_probs)
 
     def act_all(observations, memories, step: tf.Tensor):

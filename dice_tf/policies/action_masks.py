@@ -29,10 +29,6 @@ ILLEGAL = -1e9
 _IS_SEATED = "_dice_tf_is_seated"
 
 
-class MaskedCategorical(tfp.distributions.Categorical):
-    """A categorical distribution in which actions may have probability 0."""
-
-
 class SeatMask:
     """What tells a seat's legal actions, from observations.
 
@@ -145,6 +141,7 @@ def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:
         logits = logits_of(head(outputs), legal.shape[-1])
         # Half precision has no such number.
         never = max(ILLEGAL, float(logits.dtype.min) / 2)
-        return MaskedCategorical(logits=tf.where(legal, logits, never))
+        masked = tf.where(legal, logits, never)
+        return tfp.distributions.Categorical(logits=masked)
 
     return read

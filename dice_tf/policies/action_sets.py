@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from dice_tf.policies.action_masks import MaskedCategorical
 from dice_tf.policies.heads import all_log_probs
 
 # From a batch of observations to the distribution over actions.
@@ -57,12 +56,6 @@ def example_distribution(
             "tfp.distributions.Independent makes one of several."
         )
     return distribution
-
-
-def is_masked(policy: Policy, observation: tf.TensorSpec) -> bool:
-    """Returns whether a policy knows of illegal actions."""
-    example = example_distribution(policy, observation)
-    return isinstance(example, MaskedCategorical)
 
 
 def _infer_num_actions(

@@ -195,7 +195,7 @@ def test_no_noise_chooses_what_is_illegal(dtype, jit_compile):
     noises = [np.zeros(5000), np.full(5000, largest), *sums.T[:-1]]
     for noise in noises:
         noise = tf.constant(np.minimum(noise, largest), dtype)
-        actions = sample(table, noise, True)
+        actions = sample(table, noise)
         assert np.all(legal[np.arange(5000), actions])
 
 
@@ -203,7 +203,7 @@ def test_legal_actions_are_chosen_as_often_as_they_should():
     _, outputs, legal = setting("categorical")
     table = masked_log_probs(categorical, legal)(outputs)
     noise = np.random.default_rng(0).uniform(size=(20_000, len(legal)))
-    actions = sample_actions(table, tf.constant(noise), True).numpy()
+    actions = sample_actions(table, tf.constant(noise)).numpy()
     for row, chances in enumerate(np.exp(table)):
         rates = np.bincount(actions[:, row], minlength=4) / 20_000
         errors = np.sqrt(chances * (1 - chances) / 20_000)
@@ -211,7 +211,7 @@ def test_legal_actions_are_chosen_as_often_as_they_should():
 
 
 def test_a_single_action_is_chosen():
-    actions = sample_actions(tf.zeros([5, 1]), tf.fill([5], 0.7), True)
+    actions = sample_actions(tf.zeros([5, 1]), tf.fill([5], 0.7))
     np.testing.assert_array_equal(actions, np.zeros(5))
 
 
@@ -256,7 +256,7 @@ def test_without_masks_a_graph_is_as_it_would_be_without_them():
         return actor.distribution(weights, x).log_prob(1)
 
     assert operations(in_a_seat) == operations(plain)
-    assert not actor.is_masked and carried_mask(policy) is None
+    assert carried_mask(policy) is None
 
 
 @pytest.mark.parametrize("is_ours", [True, False])
