@@ -21,7 +21,12 @@ from dice_tf.evaluation.tables import (
 )
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.actors import Actor
-from dice_tf.play.exact_values import OF_THE_GAME, Horizon, check_horizon
+from dice_tf.play.exact_values import (
+    OF_THE_GAME,
+    EpisodeLength,
+    Horizon,
+    check_horizon,
+)
 
 # Relative to the largest value: below it actions are equally good.
 _TOLERANCE = 1e-11
@@ -65,7 +70,7 @@ def best_response(
     player_id: int,
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> BestResponse:
     """Returns a best response of a player to the policies of the others.
 

@@ -10,7 +10,7 @@ from dice_tf.evaluation.best_responses import respond
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.tables import check_finite_game, log_prob_tables
 from dice_tf.games.finite import FiniteGame
-from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
 
 
 class Exploitability(NamedTuple):
@@ -41,7 +41,7 @@ def exploitability(
     policies: Sequence[keras.Model],
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> Exploitability:
     """Measures what each player could gain by a best response to the others.
 

@@ -18,6 +18,7 @@ from dice_tf.evaluation.tables import (
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.exact_values import (
     OF_THE_GAME,
+    EpisodeLength,
     Horizon,
     check_horizon,
     initial_values,
@@ -30,7 +31,7 @@ def exact_match(
     policies: Sequence[keras.Model],
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> MatchResult:
     """Returns what a match of infinitely many episodes would show.
 
@@ -86,7 +87,7 @@ def visit_frequencies(
     player_id: int,
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> np.ndarray:
     """Returns how often a player makes each observation, exactly.
 

@@ -11,11 +11,11 @@ from dice_tf.checks import check_number, check_whole_number
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
 from dice_tf.evaluation.tables import log_prob_table
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
-from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
 from dice_tf.seeds import Seed, as_seed, split_seed
 
 # Of each pair, where values are not exact and the user names no size.
@@ -44,7 +44,7 @@ def play_pairs(
     policies: Seats,
     *,
     discount: float,
-    episode_length: Any,
+    episode_length: EpisodeLength,
     batch_size: int | None,
     seed: Seed,
 ) -> list[MatchResult]:
@@ -62,9 +62,7 @@ def play_pairs(
       One match per pair, row-major.
     """
     pairs = list(itertools.product(*policies))
-    is_finite = isinstance(game, FiniteGame) and not any(
-        has_memory(policy) for own in policies for policy in own
-    )
+    is_finite = acts_by_state(game, map(has_memory, itertools.chain(*policies)))
     if is_finite:
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))
@@ -90,6 +88,6 @@ def play_pairs(
 
 def _tables(game: FiniteGame, policies: Seats) -> list[list[tf.Tensor]]:
     return [
-        [log_prob_table(Actor(game, policy, seat)) for policy in own]
-        for seat, own in enumerate(policies)
+        [log_prob_table(Actor(game, policy, seat)) for policy in seat_policies]
+        for seat, seat_policies in enumerate(policies)
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from dice_tf.evaluation.pairings import check_two_players, play_pairs
 from dice_tf.games.game import Game
-from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
 from dice_tf.seeds import Seed
 
 Groups = Mapping[str, Sequence[keras.Model]]
@@ -71,7 +71,7 @@ def cross_play(
     columns: Groups,
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
     batch_size: int | None = None,
     seed: Seed = (0, 0),
 ) -> CrossPlay:

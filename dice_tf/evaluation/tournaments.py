@@ -9,7 +9,7 @@ import numpy as np
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
 from dice_tf.games.game import Game
-from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
 from dice_tf.seeds import Seed
 
 # One policy for both seats, one per seat, or a builder of (game, player_id).
@@ -55,7 +55,7 @@ def tournament(
     entrants: Mapping[str, Entrant],
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
     batch_size: int | None = None,
     seed: Seed = (0, 0),
     with_itself: bool = True,
