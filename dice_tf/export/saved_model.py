@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Distribution
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
@@ -75,8 +75,8 @@ def export_policy(
       overwrite: whether to replace a SavedModel at `path`.
 
     Raises:
-      TypeError: if `policy` is no `keras.Model`, its head gives no tfp
-        distribution, or another argument is of the wrong type.
+      TypeError: if `policy` is not a `keras.Model`, its head does not return a
+        tfp distribution, or another argument has the wrong type.
       ValueError: if something is in the way at `path`, the policy, its head,
         `num_actions` and `observation_shape` do not fit each other, or its
         weights or probabilities are not finite.
@@ -100,7 +100,7 @@ def _signatures(
 ) -> dict[str, Signature]:
     reading = read_policy(policy, num_actions, observation_shape)
 
-    def checked(observation: tf.Tensor) -> tfp.distributions.Distribution:
+    def checked(observation: tf.Tensor) -> Distribution:
         # Serving binds no shapes: a wrong one would fail deep in the graph,
         # or be broadcast.
         shape = reading.observation.shape

@@ -2,15 +2,15 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from dice_tf.checks import check_float_dtype
+from dice_tf.distributions import Distribution, all_log_probs
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
-from dice_tf.policies.heads import all_log_probs, attached_head, head_of
+from dice_tf.policies.heads import attached_head, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
 
 
@@ -85,7 +85,7 @@ class Actor:
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor
-    ) -> tfp.distributions.Distribution:
+    ) -> Distribution:
         """Returns the distribution over actions for each observation.
 
         Args:
@@ -101,7 +101,7 @@ class Actor:
 
     def step(
         self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tfp.distributions.Distribution, list[tf.Tensor]]:
+    ) -> tuple[Distribution, list[tf.Tensor]]:
         """Returns the distribution over actions at one step of episodes.
 
         Args:

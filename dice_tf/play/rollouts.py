@@ -11,13 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.distributions import all_log_probs
 from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.play.finite_rollouts import sample_finite, write_row
 from dice_tf.play.trajectories import Trajectory
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.distributions import action_log_probs, all_log_probs
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.returns import running_steps
 from dice_tf.kernels.table_lookups import lookup
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.policies.entropies import divergence, entropy
-from dice_tf.policies.heads import action_log_probs, all_log_probs
 
 
 class Trajectory(NamedTuple):

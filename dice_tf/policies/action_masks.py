@@ -9,17 +9,17 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Categorical, Distribution, logits_of
 from dice_tf.games.game import Game
 from dice_tf.policies.attachments import attach, attached
-from dice_tf.policies.heads import Head, logits_of
+from dice_tf.policies.heads import Head
 
 # From observations `[..., *observation_shape]` to bool `[..., num_actions]`.
 ActionMask = Callable[[tf.Tensor], tf.Tensor]
 
 # From outputs and the observations that they belong to.
-MaskedHead = Callable[[tf.Tensor, tf.Tensor], tfp.distributions.Distribution]
+MaskedHead = Callable[[tf.Tensor, tf.Tensor], Distribution]
 
 # The logit of what is illegal. Its exponential is 0 in every precision, and
 # unlike -inf it has finite products and derivatives.
@@ -99,8 +99,8 @@ def seated(policy: keras.Model, game: Game, player_id: int) -> keras.Model:
 def carrying(policy: keras.Model, mask: ActionMask | None) -> keras.Model:
     """Returns the policy, which carries the first mask that it is given.
 
-    That tells exports, which know no game, what is legal. As an attached
-    head, it is no part of a `.keras` file. A copy has the mask of the policy
+    That tells exports, which know no game, what is legal. Like an attached
+    head, it is not a part of a `.keras` file. A copy has the mask of the policy
     that it is a copy of, until it takes a seat.
 
     Args:
@@ -134,14 +134,12 @@ def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:
     if mask is None:
         return lambda outputs, observations: head(outputs)
 
-    def read(
-        outputs: tf.Tensor, observations: tf.Tensor
-    ) -> tfp.distributions.Distribution:
+    def read(outputs: tf.Tensor, observations: tf.Tensor) -> Distribution:
         legal = mask(observations)
         logits = logits_of(head(outputs), legal.shape[-1])
         # Half precision has no such number.
         never = max(ILLEGAL, float(logits.dtype.min) / 2)
         masked = tf.where(legal, logits, never)
-        return tfp.distributions.Categorical(logits=masked)
+        return Categorical(logits=masked)
 
     return read

@@ -49,16 +49,16 @@ class CoinMemory(keras.layers.Layer):
         grids = tf.reshape(observation, [-1, 4, num_cells])
         cells = tf.argmax(grids, axis=-1, output_type=tf.int32)
         is_there = tf.cast(tf.reduce_max(grids, axis=-1) > 0.5, tf.int32)
-        own, other, *coins = tf.unstack(cells, axis=1)
+        cell, other, *coins = tf.unstack(cells, axis=1)
         is_own = is_there[:, 2]
         before = tf.cast(memory, tf.int32)
         lay_own, lay_foreign = before[:, 0] - 1, before[:, 1] - 1
-        took = _last(own, lay_own, lay_foreign, before[:, 2])
+        took = _last(cell, lay_own, lay_foreign, before[:, 2])
         other_took = _last(other, lay_foreign, lay_own, before[:, 3])
         coin = tf.where(is_own > 0, *coins)
         index = [
-            seen_from(own, other, self.grid_size),
-            seen_from(own, coin, self.grid_size),
+            seen_from(cell, other, self.grid_size),
+            seen_from(cell, coin, self.grid_size),
             1 - is_own,
             took,
             other_took,
@@ -131,8 +131,8 @@ def on_the_grid(
 
 
 def _last(
-    cell: tf.Tensor, own: tf.Tensor, foreign: tf.Tensor, before: tf.Tensor
+    cell: tf.Tensor, own_coin: tf.Tensor, foreign: tf.Tensor, before: tf.Tensor
 ) -> tf.Tensor:
     """Returns whether the last coin that was taken was foreign."""
-    stays = tf.where(cell == own, tf.zeros_like(before), before)
+    stays = tf.where(cell == own_coin, tf.zeros_like(before), before)
     return tf.where(cell == foreign, tf.ones_like(before), stays)

@@ -45,5 +45,6 @@ def _expected_terms(log_probs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     is_never = tf.exp(log_probs) == 0.0
     nothing = tf.zeros_like(x)
     # Before the product, too: it would pass on NaN as its derivative.
-    log_probs, x = (tf.where(is_never, nothing, own) for own in (log_probs, x))
+    log_probs = tf.where(is_never, nothing, log_probs)
+    x = tf.where(is_never, nothing, x)
     return tf.where(is_never, nothing, tf.exp(log_probs) * x)

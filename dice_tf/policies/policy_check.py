@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import SeatModel, Weights, observation_spec
 from dice_tf.policies.action_masks import MaskedHead, masked_head
@@ -75,7 +75,7 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
       1e-5 in float32; 0 for a policy without trainable parameters.
 
     Raises:
-      TypeError: if `policy` is no `keras.Model`.
+      TypeError: if `policy` is not a `keras.Model`.
       ValueError: if its second derivatives are wrong, with the layers that
         may be the cause; or if nothing can be measured, as in half precision
         or if the policy's outputs are random.
@@ -226,7 +226,7 @@ def suspects(model: keras.Model) -> list[str]:
 
     These are the layers of `KNOWN`, layers whose code is neither Keras' nor
     ours, Keras' layers that hold such code (an activation, for example), and
-    operations on tensors that are no layers.
+    operations on tensors that are not layers.
     """
     found: dict[int, str] = {}
     # What Keras itself walks through layers of any kind with.
@@ -277,7 +277,7 @@ def _name(code: Any) -> str:
 
 
 def _some_actions(
-    distribution: tfp.distributions.Distribution,
+    distribution: Distribution,
 ) -> Any:
     """Returns actions `[4, ..., B, *action_shape]`, drawn and held constant.
 

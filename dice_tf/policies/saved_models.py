@@ -35,7 +35,7 @@ class SavedPolicy(keras.layers.Layer):
       observation_spec: `tf.TensorSpec` of the observations, `[None, ...]`.
 
     Raises:
-      TypeError: if `path` is no path.
+      TypeError: if `path` is not a path.
       ValueError: if there is no exported policy, or its probabilities are not
         finite.
     """
@@ -85,7 +85,7 @@ def from_saved_model(
       names the folder, and comes back only where that is.
 
     Raises:
-      TypeError: if `path` is no path.
+      TypeError: if `path` is not a path.
       ValueError: if there is no SavedModel, or it is not such a policy, or its
         probabilities are not finite.
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.distributions import all_log_probs
 from dice_tf.policies.action_sets import (
     Policy,
     example_distribution,
     finite_actions,
 )
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from dice_tf.seeds import uniform
 
@@ -43,8 +43,8 @@ def policy_signatures(
         or `"inferred"`, what the distribution tells.
 
     Raises:
-      TypeError: if the policy gives no tfp distribution.
-      ValueError: if it does not fit `num_actions`, or tells none, or lacks
+      TypeError: if the policy does not return a tfp distribution.
+      ValueError: if it does not fit `num_actions`, does not tell it, or lacks
         what a signature needs.
     """
     return signature_builder(policy, observation, num_actions)(policy)
@@ -140,7 +140,7 @@ def finite_signatures(
 def general_signatures(
     policy: Policy, observation: tf.TensorSpec, action: tf.TensorSpec
 ) -> dict[str, Signature]:
-    """Returns the signatures of a policy whose actions are no finite set.
+    """Returns the signatures of a policy without a finite set of actions.
 
     They are those of `finite_signatures` but for `probabilities`.
 

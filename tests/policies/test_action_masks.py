@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
+from dice_tf.distributions import all_log_probs
 from dice_tf.play.actors import Actor
 from dice_tf.policies import bernoulli, categorical
 from dice_tf.policies.action_masks import (
@@ -15,7 +16,6 @@ from dice_tf.policies.action_masks import (
     seat_mask,
     seated,
 )
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from tests.toys import Plain, Pursuit, masked_game
 
@@ -119,7 +119,7 @@ def softmax_derivatives(logits, other, action):
         )
         return f, df, hessian
 
-    entropy = tuple(-own for own in mean_of(np.log(p)))
+    entropy = tuple(-order for order in mean_of(np.log(p)))
     divergence = mean_of(np.log(p) - np.log(q))
     return (np.log(p[action]), eye[action] - p, -dp), entropy, divergence
 
@@ -152,13 +152,13 @@ def test_derivatives_are_those_of_the_legal_actions_alone(jit_compile):
             with tf.GradientTape() as first:
                 first.watch(x)
                 parts = zip(kinds, tf.split(x, len(kinds)), strict=True)
-                values = tf.concat([kind(own) for kind, own in parts], axis=0)
+                values = tf.concat([kind(part) for kind, part in parts], axis=0)
             gradients = first.gradient(values, x)
         return values, gradients, second.batch_jacobian(gradients, x)
 
     found = [
-        np.split(own, len(kinds))
-        for own in derivatives(tf.tile(outputs, [len(kinds), 1]))
+        np.split(order, len(kinds))
+        for order in derivatives(tf.tile(outputs, [len(kinds), 1]))
     ]
     for row, (places,) in enumerate(map(np.nonzero, legal)):
         expected = softmax_derivatives(
@@ -170,10 +170,10 @@ def test_derivatives_are_those_of_the_legal_actions_alone(jit_compile):
             gradients, hessians = np.zeros(4), np.zeros((4, 4))
             gradients[places] = gradient
             hessians[np.ix_(places, places)] = hessian
-            for own, wanted in zip(
+            for kind, wanted in zip(
                 found, (value, gradients, hessians), strict=True
             ):
-                np.testing.assert_allclose(own[order][row], wanted, atol=1e-12)
+                np.testing.assert_allclose(kind[order][row], wanted, atol=1e-12)
 
 
 # --- Sampling ---------------------------------------------------------------
