@@ -283,9 +283,9 @@ def _undocumented(name: str, value: Any) -> list[str]:
     """
     if not inspect.isclass(value):
         return [] if inspect.getdoc(value) else [name]
-    own = vars(value).get("__doc__") or ""
-    is_generated = own.startswith(f"{value.__name__}(")
-    missing = [] if own and not is_generated else [name]
+    docstring = vars(value).get("__doc__") or ""
+    is_generated = docstring.startswith(f"{value.__name__}(")
+    missing = [] if docstring and not is_generated else [name]
     fields = getattr(value, "_fields", ())
     for key in vars(value).keys() - set(fields):
         member = getattr(value, key)

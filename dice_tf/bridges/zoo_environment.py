@@ -136,18 +136,18 @@ class GameEnvironment(ParallelEnv):
 
     def _observations(self, time_step: TimeStep) -> dict[str, np.ndarray]:
         return self._by_agent(
-            [own[0].numpy() for own in time_step.observations]
+            [seen[0].numpy() for seen in time_step.observations]
         )
 
     def _infos(self, time_step: TimeStep) -> dict[str, dict]:
         infos: dict[str, dict] = {agent: {} for agent in self.possible_agents}
-        for player_id, (own, seen) in enumerate(
+        for player_id, (info, seen) in enumerate(
             zip(infos.values(), time_step.observations, strict=True)
         ):
             legal = self.game.legal_actions(seen, player_id)
             if legal is not None:
                 # As gymnasium's Discrete.sample takes it.
-                own["action_mask"] = legal[0].numpy().astype(np.int8)
+                info["action_mask"] = legal[0].numpy().astype(np.int8)
         return infos
 
     def _by_agent(self, values: list) -> dict[str, Any]:

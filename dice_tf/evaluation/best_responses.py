@@ -91,7 +91,8 @@ def best_response(
       A `BestResponse`. No policy of any memory gets more.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, a number is outside of
         its range, observations are not one-hot, or probabilities of the others
         are not finite.

@@ -58,7 +58,8 @@ def exploitability(
       An `Exploitability`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, a number is outside of
         its range, or observations are not one-hot.
 

@@ -48,7 +48,8 @@ def exact_match(
       A `MatchResult` without `returns` and `actions`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, or a number is outside
         of its range.
 
@@ -76,7 +77,7 @@ def match_tables(
     values, rates = _compiled(game, horizon)(list(tables))
     mean = horizon.return_scale * values.numpy()
     mean = np.where(np.isfinite(mean), mean, np.nan)
-    rates = tuple(own.numpy() for own in rates)
+    rates = tuple(shares.numpy() for shares in rates)
     errors = np.where(np.isnan(mean), np.nan, 0.0)
     return MatchResult(mean, errors, rates, None, None)
 

@@ -52,7 +52,10 @@ class MatchResult(NamedTuple):
     def cooperation_rates(self) -> np.ndarray:
         """`[num_players]`, shares of action 0, NaN where there is none."""
         return np.array(
-            [np.nan if own is None else own[0] for own in self.action_rates]
+            [
+                np.nan if rates is None else rates[0]
+                for rates in self.action_rates
+            ]
         )
 
 
@@ -66,11 +69,11 @@ def play_match(
 ) -> MatchResult:
     """Plays `batch_size` episodes and measures every player.
 
-    It is compiled on the first call, in a `FiniteGame` for all policies without
-    memory, else for the given ones, and not again for other seeds, discounts
-    or weights. The last 16 such programs are kept, with their games and
-    policies. A head that is attached to a policy later goes unseen, but in a
-    `FiniteGame` without memory.
+    The first call compiles a program, which serves all seeds, discounts and
+    weights. In a `FiniteGame` it serves all policies without memory too;
+    elsewhere it belongs to the given ones, and does not see a head that is
+    attached to one of them later. The last 16 programs are kept, with their
+    games and policies.
 
     Args:
       game: any game, hashable as objects are unless they say otherwise.
@@ -83,8 +86,8 @@ def play_match(
       A `MatchResult`, of the episodes played.
 
     Raises:
-      TypeError: if the game or a policy is none, or a number of the wrong
-        type.
+      TypeError: if the game is not a `Game`, a policy is not a `keras.Model`,
+        or a number has the wrong type.
       ValueError: if a policy does not fit its seat, or a number is outside
         of its range.
 
@@ -171,15 +174,15 @@ def compiled_play(
         )
         running = tf.cast(trajectory.discounts, tf.float64)
         returns = []
-        for own in trajectory.rewards:
-            worth = discounted_rewards(
-                tf.cast(own, tf.float64), discount * running
+        for rewards in trajectory.rewards:
+            discounted = discounted_rewards(
+                tf.cast(rewards, tf.float64), discount * running
             )
-            returns.append(tf.reduce_sum(worth, axis=0))
+            returns.append(tf.reduce_sum(discounted, axis=0))
         returns = tf.stack(returns, axis=1)
         if policies is None:
             # A table of NaNs plays the first action.
-            tables = [tf.reduce_sum(own.params[0]) for own in weights]
+            tables = [tf.reduce_sum(table.params[0]) for table in weights]
             returns = nan_where(tf.math.is_nan(tf.add_n(tables)), returns)
         return returns, running_steps(running), trajectory.actions
 
@@ -202,11 +205,12 @@ def _measure(
     rates = tuple(
         None
         if count is None
-        else np.bincount(own[is_played], minlength=count) / is_played.sum()
-        for own, count in zip(actions, game.num_actions, strict=True)
+        else np.bincount(played[is_played], minlength=count) / is_played.sum()
+        for played, count in zip(actions, game.num_actions, strict=True)
     )
     if np.any(np.isnan(returns)):
         rates = tuple(
-            None if own is None else np.full_like(own, np.nan) for own in rates
+            None if shares is None else np.full_like(shares, np.nan)
+            for shares in rates
         )
     return MatchResult(returns.mean(axis=0), error, rates, returns, actions)

@@ -18,7 +18,7 @@ EXTORTION = "zero_determinant_extortion"
 GENEROUS = "zero_determinant_generous"
 UNNAMED = "unnamed"
 
-# A fair share, such as that of tit for tat, is no extortion.
+# A fair share, such as that of tit for tat, is not extortion.
 _LEAST_FACTOR = 1.0 + 1e-6
 
 
@@ -90,7 +90,7 @@ def name_policy(
       A `StrategyName`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame`, or the policy no
+      TypeError: if the game is not a `FiniteGame`, or the policy is not a
         `keras.Model`.
       ValueError: if the game is another, a number is out of its range, or the
         policy's probabilities are not finite.
@@ -140,7 +140,7 @@ def name_policy(
 
 
 def _seen_payoffs(game: FiniteGame, player_id: int) -> np.ndarray:
-    """Returns own and the other's payoffs after CC, CD, DC, DD, `[2, 4]`."""
+    """Returns the player's and the other's payoffs, `[2, 4]`."""
     is_constant = np.all(game.rewards == game.rewards[:, :1])
     if game.num_actions != (2, 2) or game.num_states != 5 or not is_constant:
         raise ValueError(

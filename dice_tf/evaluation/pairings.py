@@ -26,7 +26,7 @@ Seats = tuple[Sequence[keras.Model], Sequence[keras.Model]]
 
 
 def check_two_players(game: Any) -> Game:
-    """Returns the game, or raises if it is none of two players."""
+    """Returns the game, or raises if it does not have two players."""
     if not isinstance(game, Game):
         raise TypeError(
             f"`game` must be a dice_tf.games.Game. Received: {game!r}."

@@ -93,10 +93,10 @@ def cross_play(
       A `CrossPlay` of R rows and C columns, group by group.
 
     Raises:
-      TypeError: if the game is none, the groups are no mappings of lists, or
-        a policy is no `keras.Model`.
-      ValueError: if the game has not two players, there are no policies, one
-        does not fit its seat, or a number is outside of its range.
+      TypeError: if the game is not a `Game`, the groups are not mappings of
+        lists, or a policy is not a `keras.Model`.
+      ValueError: if the game does not have two players, there are no policies,
+        one does not fit its seat, or a number is outside of its range.
 
     Example:
       A trainer loads one run at a time, so that each is kept as a table.
@@ -153,7 +153,7 @@ def _flatten(
 ) -> tuple[tuple[tuple[str, int], ...], list[keras.Model]]:
     """Returns the labels and the policies of all groups."""
     if not isinstance(groups, Mapping) or not all(
-        isinstance(own, (list, tuple)) for own in groups.values()
+        isinstance(group, (list, tuple)) for group in groups.values()
     ):
         raise TypeError(
             f"`{name}` must be a mapping from names to lists of policies. "
@@ -161,8 +161,8 @@ def _flatten(
         )
     labels = tuple(
         (group, number)
-        for group, own in groups.items()
-        for number in range(len(own))
+        for group, policies in groups.items()
+        for number in range(len(policies))
     )
     if not labels:
         raise ValueError(f"`{name}` must hold a policy. Received: {groups!r}.")

@@ -30,7 +30,7 @@ def action_probabilities(
       first, with two players of two actions.
 
     Raises:
-      TypeError: if the game is no `FiniteGame`, or the policy no
+      TypeError: if the game is not a `FiniteGame`, or the policy is not a
         `keras.Model`.
       ValueError: if the policy does not fit the seat, or observations are
         not one-hot.

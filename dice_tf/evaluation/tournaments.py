@@ -80,7 +80,7 @@ def tournament(
       A `TournamentResult`.
 
     Raises:
-      TypeError: if an entrant is none of these, or as of `cross_play`.
+      TypeError: if an entrant is something else, or as of `cross_play`.
       ValueError: if there are too few entrants, or as of `cross_play`.
 
     Example:
@@ -102,8 +102,8 @@ def tournament(
     seats = _seats(game, entrants, 1 if with_itself else 2)
     matches = cross_play(
         game,
-        {name: [own[0]] for name, own in seats.items()},
-        {name: [own[1]] for name, own in seats.items()},
+        {name: [first] for name, (first, _) in seats.items()},
+        {name: [second] for name, (_, second) in seats.items()},
         discount=discount,
         episode_length=episode_length,
         batch_size=batch_size,
@@ -168,7 +168,9 @@ def _seats(
             f"`entrants` must hold at least {fewest}. Received: "
             f"{len(entrants)}."
         )
-    return {name: _seat(game, name, own) for name, own in entrants.items()}
+    return {
+        name: _seat(game, name, entrant) for name, entrant in entrants.items()
+    }
 
 
 def _seat(game: Game, name: str, entrant: Any) -> list[keras.Model]:

@@ -140,16 +140,16 @@ class CoinGame(Game):
             self._move(cell, action)
             for cell, action in zip(state.players, actions, strict=True)
         )
-        own = [players[i] == state.coins[i] for i in _PLAYERS]
+        is_own = [players[i] == state.coins[i] for i in _PLAYERS]
         foreign = [players[i] == state.coins[1 - i] for i in _PLAYERS]
         rewards = tuple(
-            tf.cast(to_int(own[i]) + to_int(foreign[i]), self.dtype)
+            tf.cast(to_int(is_own[i]) + to_int(foreign[i]), self.dtype)
             - 2.0 * tf.cast(foreign[1 - i], self.dtype)
             for i in _PLAYERS
         )
         noise = uniform(seed, [self.num_coins, players[0].shape[0]])
         cells = [self._free_cell(players, row) for row in tf.unstack(noise)]
-        taken = [own[i] | foreign[1 - i] for i in _PLAYERS]
+        taken = [is_own[i] | foreign[1 - i] for i in _PLAYERS]
         if self.num_coins == 2:
             coins = tuple(
                 tf.where(taken[i], cells[i], state.coins[i]) for i in _PLAYERS
@@ -184,12 +184,12 @@ class CoinGame(Game):
         ]
         shares, rates = [], []
         for i in _PLAYERS:
-            own, foreign = (
+            own_rate, foreign = (
                 tf.reduce_mean(tf.cast(players[i] == coins, self.dtype))
                 for coins in (state.coins[i], state.coins[1 - i])
             )
-            shares.append(own / (own + foreign))
-            rates.append(own + foreign)
+            shares.append(own_rate / (own_rate + foreign))
+            rates.append(own_rate + foreign)
         return CoinStatistics(tuple(shares), tuple(rates))
 
     def state_of(self, observations: tf.Tensor) -> CoinState:

@@ -60,7 +60,7 @@ class TabularCoinGame(FiniteGame):
         # The rules of the Coin Game are tensors; here they make arrays.
         with tf.init_scope():
             self.pick_ups, transitions = self._tables()
-        own, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
+        own_pick_ups, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
         other, coin, owner, *memories = states.T
         beginning = (memories[0] == 0) & (memories[1] == 0)
         # Anywhere, and the coin on any of the cells that are left.
@@ -76,7 +76,7 @@ class TabularCoinGame(FiniteGame):
         ]
         views = np.eye(len(states))
         super().__init__(
-            own + foreign - 2.0 * foreign[::-1],
+            own_pick_ups + foreign - 2.0 * foreign[::-1],
             transitions,
             initial,
             episode_length=episode_length,
@@ -96,7 +96,7 @@ class TabularCoinGame(FiniteGame):
         index = trajectory.states * _NUM_ACTIONS**2 + self.joint_action(
             trajectory.actions
         )
-        own, foreign = (
+        own_rates, foreign = (
             tf.reduce_mean(
                 tf.gather(
                     tf.constant(
@@ -110,8 +110,8 @@ class TabularCoinGame(FiniteGame):
             for kind in range(2)
         )
         return CoinStatistics(
-            tuple(tf.unstack(own / (own + foreign))),
-            tuple(tf.unstack(own + foreign)),
+            tuple(tf.unstack(own_rates / (own_rates + foreign))),
+            tuple(tf.unstack(own_rates + foreign)),
         )
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:

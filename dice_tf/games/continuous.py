@@ -113,8 +113,8 @@ class RepeatedCournot(Game):
         )
         price = self.intercept - self.slope * tf.reduce_sum(quantities, axis=1)
         profits = tuple(
-            (price - cost) * own
-            for own, cost in zip(
+            (price - cost) * quantity
+            for quantity, cost in zip(
                 tf.unstack(quantities, axis=1), self.costs, strict=True
             )
         )

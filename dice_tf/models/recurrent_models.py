@@ -71,10 +71,12 @@ class RecurrentSeatModel(SeatModel):
         dtype: tf.DType,
     ):
         self.state_specs = [
-            tf.TensorSpec(own.shape, own.dtype) for own in model.inputs[1:]
+            tf.TensorSpec(state.shape, state.dtype)
+            for state in model.inputs[1:]
         ]
         found = [
-            tf.TensorSpec(own.shape, own.dtype) for own in model.outputs[1:]
+            tf.TensorSpec(state.shape, state.dtype)
+            for state in model.outputs[1:]
         ]
         is_free = all(
             spec.shape.rank and spec.shape[1:].is_fully_defined()

@@ -181,7 +181,7 @@ class SeatModel:
                 f"observations, as noise does. {_NOT_REPEATABLE}"
             )
         alone, _ = self._outputs_and_changes(weights, observations[-1:])
-        if not _are_alike([own[-1:] for own in outputs], alone, 5e-2):
+        if not _are_alike([output[-1:] for output in outputs], alone, 5e-2):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) gives an observation "
                 "other outputs beside other observations, as batch "
@@ -360,7 +360,7 @@ def observation_spec(
       argument: what the user would give to tell it, for errors.
 
     Raises:
-      TypeError: if `policy` is no `keras.Model`, or `shape` no shape.
+      TypeError: if `policy` is not a `keras.Model`, or `shape` is not a list.
       ValueError: if the shape is not given and not known.
     """
     if not isinstance(policy, keras.Model):
@@ -430,7 +430,8 @@ def _adds_losses(model: keras.Model) -> bool:
             return bool(model.losses)
         inputs = [tf.TensorSpec(built, model.variable_dtype)]
     zeros = [
-        tf.zeros([size or 1 for size in own.shape], own.dtype) for own in inputs
+        tf.zeros([size or 1 for size in spec.shape], spec.dtype)
+        for spec in inputs
     ]
     *_, losses = model.stateless_call(
         [variable.value for variable in model.trainable_variables],
@@ -531,11 +532,11 @@ def weights_to_replicas(weights: list[Weights]) -> list[Weights]:
 
     The play is not of it: what was played is found again by its weights.
     """
-    params = [own.params for own in weights]
+    params = [model_weights.params for model_weights in weights]
     flat = to_replicas(tf.nest.flatten(params))
     return [
-        own._replace(params=shared)
-        for own, shared in zip(
+        model_weights._replace(params=shared)
+        for model_weights, shared in zip(
             weights, tf.nest.pack_sequence_as(params, flat), strict=True
         )
     ]

@@ -36,7 +36,8 @@ class ExactObjective(GameObjective):
         Default: that of the game.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if the policies do not fit the game, or the discount is
         outside [0, 1], or 1 with an infinite horizon.
 

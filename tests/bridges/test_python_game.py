@@ -24,8 +24,8 @@ def players(game):
     policies = [
         dice_tf.policies.mlp(game, i, hidden_units=[]) for i in range(2)
     ]
-    actors = [Actor(game, own, i) for i, own in enumerate(policies)]
-    weights = [own.model.weights() for own in actors]
+    actors = [Actor(game, policy, i) for i, policy in enumerate(policies)]
+    weights = [actor.model.weights() for actor in actors]
     return actors, tf.nest.map_structure(tf.zeros_like, weights)
 
 

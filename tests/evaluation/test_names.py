@@ -93,8 +93,8 @@ def test_what_is_never_visited_need_not_count():
     ],
 )
 def test_unequal_shares_have_names(name, field, baseline, phi, chi, player_id):
-    own, other = np.array([3.0, 0, 5, 1]), np.array([3.0, 5, 0, 1])
-    target = phi * ((own - baseline) - chi * (other - baseline))
+    own_payoffs, other = np.array([3.0, 0, 5, 1]), np.array([3.0, 5, 0, 1])
+    target = phi * ((own_payoffs - baseline) - chi * (other - baseline))
     policy = policy_of(DILEMMA, player_id, [*(target + [1, 1, 0, 0]), 0.4])
     found = evaluation.name_policy(DILEMMA, policy, player_id)
     assert found.name == name and found.also == ()

@@ -64,8 +64,8 @@ def test_an_entrant_is_a_model_or_one_per_seat_or_a_builder():
         [policies.tit_for_tat(PRISONERS, i) for i in range(2)],
     )
     results = [
-        evaluation.tournament(PRISONERS, {"a": own, "b": policies.random})
-        for own in entrants
+        evaluation.tournament(PRISONERS, {"a": entrant, "b": policies.random})
+        for entrant in entrants
     ]
     for result in results[1:]:
         np.testing.assert_array_equal(

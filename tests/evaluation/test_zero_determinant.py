@@ -22,10 +22,10 @@ def enforcing(target, start, discount):
 
 def returns_against_anyone(payoffs, cooperation, discount):
     """Returns `[n, 2]` of seat 0 with this strategy against random others."""
-    own = np.stack([cooperation, 1 - cooperation], axis=1)
+    table = np.stack([cooperation, 1 - cooperation], axis=1)
     return np.array(
         [
-            returns(payoffs, [own, random_tables(payoffs, seed)[1]], *horizon)
+            returns(payoffs, [table, random_tables(payoffs, seed)[1]], *horizon)
             for seed in range(6)
             for horizon in [(discount, None)]
         ]
@@ -67,20 +67,22 @@ def test_a_share_that_is_found_is_enforced_with_a_discount(
     )
     assert wrong.distance > 1e-3
     found = returns_against_anyone(DILEMMA, cooperation, discount)
-    own, other = (found - baseline).T
-    np.testing.assert_allclose(own, chi * other, atol=1e-9)
-    assert np.ptp(own) > 0.1
+    own_surplus, other = (found - baseline).T
+    np.testing.assert_allclose(own_surplus, chi * other, atol=1e-9)
+    assert np.ptp(own_surplus) > 0.1
 
 
 def test_a_relation_of_an_asymmetric_game_is_found_and_enforced():
-    own, other = np.array([3, 0.2, 5, 1]), np.array([4, 9.1, -1, 1.2])
+    own_payoffs, other = np.array([3, 0.2, 5, 1]), np.array([4, 9.1, -1, 1.2])
     relation = 0.09, -0.108, 0.0396
-    target = relation[0] * own + relation[1] * other + relation[2]
+    target = relation[0] * own_payoffs + relation[1] * other + relation[2]
     cooperation = enforcing(target, 0.0, 0.9)
-    fit = evaluation.zero_determinant_fit(cooperation, own, other, discount=0.9)
+    fit = evaluation.zero_determinant_fit(
+        cooperation, own_payoffs, other, discount=0.9
+    )
     np.testing.assert_allclose(fit[:3], relation, rtol=1e-9)
     assert fit.distance == pytest.approx(0.0, abs=1e-12)
-    payoffs = np.array([own.reshape(2, 2), other.reshape(2, 2)])
+    payoffs = np.array([own_payoffs.reshape(2, 2), other.reshape(2, 2)])
     s_x, s_y = returns_against_anyone(payoffs, cooperation, 0.9).T
     np.testing.assert_allclose(
         fit.alpha * s_x + fit.beta * s_y + fit.gamma, 0.0, atol=1e-9
@@ -90,16 +92,16 @@ def test_a_relation_of_an_asymmetric_game_is_found_and_enforced():
 
 def test_the_distance_is_what_no_relation_explains():
     cooperation = np.random.default_rng(4).uniform(size=5)
-    own, other = ASYMMETRIC.reshape(2, 4)
+    own_payoffs, other = ASYMMETRIC.reshape(2, 4)
     target = cooperation[:4] - REPEAT
     # What is left is the part along the normal of the three columns.
-    columns = np.stack([own, other, np.ones(4)])
+    columns = np.stack([own_payoffs, other, np.ones(4)])
     normal = np.linalg.svd(columns)[2][-1]
     expected = abs(normal @ target) / 2
-    fit = evaluation.zero_determinant_fit(cooperation, own, other)
+    fit = evaluation.zero_determinant_fit(cooperation, own_payoffs, other)
     assert fit.distance == pytest.approx(expected) and expected > 0.01
     share = evaluation.extortion_fit(
-        cooperation, own, other, baselines=(0.1, 0.2)
+        cooperation, own_payoffs, other, baselines=(0.1, 0.2)
     )
     assert share.distance > fit.distance
 

@@ -67,7 +67,7 @@ def test_a_saved_model_knows_what_is_legal(tmp_path, name):
     seed = tf.constant([3, 4])
     check(
         lambda name, **inputs: loaded.signatures[name](
-            **{key: tf.constant(own) for key, own in inputs.items()}
+            **{key: tf.constant(value) for key, value in inputs.items()}
         ),
         table,
         seed=seed,
@@ -98,7 +98,7 @@ def test_an_onnx_file_knows_what_is_legal(tmp_path):
         path = tmp_path / f"{name}.onnx"
         export.export_onnx(policy, path, signature=name)
         session = onnxruntime.InferenceSession(path)
-        names = [own.name for own in session.get_outputs()]
+        names = [spec.name for spec in session.get_outputs()]
         return dict(zip(names, session.run(names, inputs), strict=True))
 
     check(run, table, noise=NOISE)

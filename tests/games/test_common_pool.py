@@ -71,7 +71,7 @@ def test_its_tables_say_what_its_steps_do(name):
     game = CommonPool(3, **SETTINGS[name], dtype="float64")
     shape = (game.capacity + 1, *game.num_actions)
     state, *actions = (
-        tf.constant(own.ravel(), tf.int32) for own in np.indices(shape)
+        tf.constant(action.ravel(), tf.int32) for action in np.indices(shape)
     )
     following, step = game.step(state, tuple(actions), [0, 1])
     for table, rewards in zip(game.rewards, step.rewards, strict=True):
@@ -120,7 +120,9 @@ RESTRAINED = [0] * 12 + [1]
 
 
 def value(game, *harvests):
-    policies = [policy_of(game, i, own) for i, own in enumerate(harvests)]
+    policies = [
+        policy_of(game, i, harvest) for i, harvest in enumerate(harvests)
+    ]
     match = dice_tf.evaluation.exact_match(
         game, policies, discount=0.96, episode_length=None
     )

@@ -46,7 +46,7 @@ def random_moves(size, seed=0):
     actions = [rng.integers(count, size=size) for count in ACTIONS]
     return (
         tf.constant(state, tf.int32),
-        tuple(tf.constant(own, tf.int32) for own in actions),
+        tuple(tf.constant(action, tf.int32) for action in actions),
     )
 
 

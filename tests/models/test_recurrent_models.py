@@ -22,8 +22,8 @@ def normal(*shape):
 
 def lstm_model(length=4):
     policy = dice_tf.policies.lstm(recurrent.small_game(length), 0, units=3)
-    (own,) = random_params([policy], 5)
-    policy.set_weights([*own, *policy.get_weights()[len(own) :]])
+    (params,) = random_params([policy], 5)
+    policy.set_weights([*params, *policy.get_weights()[len(params) :]])
     return seat_model("policies[0]", policy, (5,), tf.float64)
 
 
@@ -94,7 +94,7 @@ def test_states_may_be_nested_and_of_any_rank():
         [observed, states], [outputs, [states[0] + 1.0, states[1]]]
     )
     model = seat_model("policies[0]", policy, (5,), tf.float64)
-    shapes = [own.shape for own in model.initial_state(7)]
+    shapes = [state.shape for state in model.initial_state(7)]
     assert shapes == [(7, 2, 3), (7, 4)]
     assert model(model.weights(), normal(3, 7, 5)).shape == (3, 7, 1)
 

@@ -13,19 +13,19 @@ PRISONERS = dice_tf.games.iterated_prisoners_dilemma(12)
 THREE = dice_tf.games.iterated_matrix_game(THREE_PLAYERS, 4)
 
 
-def tit_for_tat(own, others):
+def tit_for_tat(mine, others):
     return others[-1]
 
 
-def grim_trigger(own, others):
-    return max([*own, *others])
+def grim_trigger(mine, others):
+    return max([*mine, *others])
 
 
-def win_stay_lose_shift(own, others):
-    return own[-1] if others[-1] == 0 else 1 - own[-1]
+def win_stay_lose_shift(mine, others):
+    return mine[-1] if others[-1] == 0 else 1 - mine[-1]
 
 
-def always_cooperate(own, others):
+def always_cooperate(mine, others):
     return 0
 
 
@@ -46,11 +46,11 @@ def test_strategies_cooperate_first_and_then_follow_their_rule(strategy, seat):
         seed=[1, seat],
     )
     actions = np.stack(trajectory.actions)
-    own, others = actions[seat], actions[1 - seat]
-    assert not own[0].any() and others[0].any()
+    mine, others = actions[seat], actions[1 - seat]
+    assert not mine[0].any() and others[0].any()
     for t in range(1, 12):
         for b in range(64):
-            assert own[t, b] == strategy(own[:t, b], others[:t, b])
+            assert mine[t, b] == strategy(mine[:t, b], others[:t, b])
 
 
 @pytest.mark.parametrize("player_id", [0, 1, 2])

@@ -199,7 +199,7 @@ def test_training_goes_as_against_the_live_policy(tmp_path, num_seeds):
             objective,
             [dice_tf.learners.Naive(), None],
             num_seeds=num_seeds,
-            initial_params=[[own, kept] for own in params],
+            initial_params=[[player_params, kept] for player_params in params],
         )
         trainer.compile(keras.optimizers.SGD(0.5), jit_compile=compile_it)
         trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)
