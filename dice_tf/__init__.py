@@ -24,7 +24,9 @@ from dice_tf import (
     learners,
     objectives,
     opponent_models,
+    play,
     policies,
+    seeds,
 )
 from dice_tf.estimators.dice import dice_objective, magic_box
 from dice_tf.estimators.stochastic_graph import StochasticComputationGraph
@@ -52,5 +54,7 @@ __all__ = [
     "magic_box",
     "objectives",
     "opponent_models",
+    "play",
     "policies",
+    "seeds",
 ]

@@ -52,7 +52,7 @@ def all_log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
         return by_probs
     if type(distribution) is Bernoulli and num_actions == 2:
         log_odds = distribution.logits
-        # As in most matrix games: a tenth of the operations.
+        # The case of most matrix games, with a tenth of the operations.
         pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
         return tf.stack(pair, axis=-1)
     rank = distribution.batch_shape.rank
@@ -82,7 +82,7 @@ def action_log_probs(
         log_probs = _log_probs_of_probs(distribution, num_actions)
     if log_probs is None:
         return distribution.log_prob(actions)
-    # Not a product with a one-hot row, in which 0 times infinity is NaN.
+    # A product with a one-hot row would be NaN, as 0 times infinity is.
     is_taken = actions[..., tf.newaxis] == tf.range(num_actions)
     nothing = tf.zeros_like(log_probs)
     return tf.reduce_sum(tf.where(is_taken, log_probs, nothing), axis=-1)
@@ -106,7 +106,7 @@ def _log_probs_of_probs(
         pair = [_log(tf.math.log1p, -probs), _log(tf.math.log, probs)]
         return tf.stack(pair, axis=-1)
     if kind is Categorical and probs.shape[-1] == num_actions:
-        # They need not sum to 1.
+        # TFP does not require that these sum to 1.
         total = tf.reduce_sum(probs, axis=-1, keepdims=True)
         return _log(tf.math.log, probs) - tf.math.log(total)
     return None

@@ -20,8 +20,10 @@ import tensorflow as tf
 from dice_tf.checks import check_float_dtype
 from dice_tf.kernels.philox import Draw, draw_many
 
+__all__ = ["Seed", "private_seed", "split_seed", "uniform"]
+
 _BITS = tf.uint32
-# The number of a child that no split reaches.
+# The number of a child that no split returns.
 _PRIVATE = [-1]
 
 
@@ -115,8 +117,8 @@ class HoistedSeed:
         return tf.gather(self.keys, self.run)
 
 
-# What every function that draws takes as its `seed`: int32 `[2]`, as a tensor,
-# an array or two whole numbers; or a seed whose bits are drawn elsewhere.
+# What functions that draw take as their `seed`: int32 `[2]`, as a tensor, an
+# array or two whole numbers; or a seed whose bits are drawn elsewhere.
 Seed = tf.Tensor | np.ndarray | Sequence[int] | HoistedSeed
 
 

@@ -124,7 +124,7 @@ def test_reported_means_are_those_of_shorter_episodes(filler):
     )
     np.testing.assert_allclose(found, np.sum(weights * rewards) / B)
     np.testing.assert_allclose(
-        returns.discount_weights(ending_discounts(), tf.constant(rewards)),
+        returns.discount_weights(tf.constant(rewards), ending_discounts()),
         weights,
         rtol=1e-12,
     )

@@ -42,7 +42,9 @@ PUBLIC_NAMES = {
         "magic_box",
         "objectives",
         "opponent_models",
+        "play",
         "policies",
+        "seeds",
     },
     "dice_tf.bridges": {
         "PythonGame",
@@ -68,8 +70,15 @@ PUBLIC_NAMES = {
         "shaping_share",
     },
     "dice_tf.estimators": {
+        "discount_weights",
+        "discounted_rewards",
         "first_order_baseline_objective",
+        "generalized_advantages",
+        "lambda_returns",
         "loaded_dice_objective",
+        "mean_return",
+        "returns_to_go",
+        "running_steps",
         "surrogate_objective",
     },
     "dice_tf.evaluation": {
@@ -161,6 +170,13 @@ PUBLIC_NAMES = {
         "TaskFamily",
     },
     "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
+    "dice_tf.play": {
+        "Actor",
+        "Trajectory",
+        "player_entropies",
+        "player_log_probs",
+        "sample_trajectory",
+    },
     "dice_tf.policies": {
         "always_cooperate",
         "always_defect",
@@ -180,6 +196,12 @@ PUBLIC_NAMES = {
         "tit_for_tat",
         "win_stay_lose_shift",
         "with_head",
+    },
+    "dice_tf.seeds": {
+        "Seed",
+        "private_seed",
+        "split_seed",
+        "uniform",
     },
 }
 
@@ -234,9 +256,7 @@ OTHER_ORDERS = {
     "dice_tf.games.*.reward": "the state of a game comes first, as in `step`",
     "dice_tf.games.*.step": "pinned as (state, actions, seed)",
     "dice_tf.learners.*Rates.*": "what is remembered comes first",
-    "dice_tf.diagnostics.derivative_statistics": (
-        "begins like `shaping_share`, which is pinned without `params`"
-    ),
+    "dice_tf.diagnostics.*": "`shaping_share` is pinned without `params`",
 }
 
 # Callables of more than three positional arguments, and why.
@@ -252,6 +272,7 @@ LONG_SIGNATURES = {
     "dice_tf.objectives.*.divergences": "as a call, with two of its params",
     "dice_tf.objectives.*Objective": "pinned",
     "dice_tf.opponent_models.*.step": "as of all learners",
+    "dice_tf.play.player_*": "an actor and its weights are one policy",
 }
 
 

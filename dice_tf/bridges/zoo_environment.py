@@ -65,7 +65,7 @@ class GameEnvironment(ParallelEnv):
         self._step = tf.function(self.game.step)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A compiled function can be made anew, but not copied.
+        # A compiled function cannot be copied: the copy makes its own.
         return {
             name: value
             for name, value in self.__dict__.items()
@@ -86,7 +86,7 @@ class GameEnvironment(ParallelEnv):
         self, seed: int | None = None, options: dict | None = None
     ) -> tuple[dict, dict]:
         del options
-        # Without a seed what was random before goes on.
+        # Without a seed, the generator goes on.
         if seed is not None:
             self._random = np.random.default_rng(seed)
         self._state, first = self._reset(self._draw_seed())
@@ -146,7 +146,7 @@ class GameEnvironment(ParallelEnv):
         ):
             legal = self.game.legal_actions(seen, player_id)
             if legal is not None:
-                # As gymnasium's Discrete.sample takes it.
+                # The dtype that gymnasium's Discrete.sample takes.
                 info["action_mask"] = legal[0].numpy().astype(np.int8)
         return infos
 

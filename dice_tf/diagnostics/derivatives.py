@@ -92,8 +92,9 @@ def derivative_statistics(
       TypeError, ValueError: if an argument is out of its range.
 
     Example:
+      >>> objective = dice_tf.objectives.DiCEObjective(game, policies)
       >>> gradient, hessian = dice_tf.diagnostics.derivative_statistics(
-      ...     objective, player_id=0, num_repetitions=100
+      ...     objective, player_id=0, num_repetitions=10
       ... )
       >>> gradient.correlations.mean(), hessian.signal_to_noise
     """

@@ -98,9 +98,12 @@ def best_response(
         are not finite.
 
     Example:
+      >>> opponent = dice_tf.policies.tit_for_tat(game, 1)
       >>> response = dice_tf.evaluation.best_response(
       ...     game, [None, opponent], 0, discount=0.96, episode_length=None
       ... )
+      >>> response.actions
+      array([0, 0, 0, 0, 0])
       >>> policy = dice_tf.policies.fixed_policy(
       ...     game, 0, np.eye(game.num_actions[0])[response.actions]
       ... )
@@ -155,7 +158,7 @@ def decision_process(
     """Averages a game's tables over what the other players do."""
 
     def average(table: np.ndarray) -> np.ndarray:
-        # From the last seat on, so that those before keep their axes.
+        # Start at the last seat, so that earlier seats keep their axes.
         for seat in reversed(range(game.num_players)):
             if seat != player_id:
                 table = np.einsum(
@@ -196,7 +199,8 @@ def iterate_policies(
         )
         worth = process.rewards + discount * process.transitions @ values
         best, good = _best(worth, process.legal)
-        # An action as good as the best one stays, or rounding makes a circle.
+        # Keep an action that is as good as the best one: otherwise rounding
+        # could make the iteration cycle.
         if np.all(good[states, actions]):
             return values, best
         actions = np.where(good[states, actions], actions, best)

@@ -23,8 +23,8 @@ class Exploitability(NamedTuple):
       values: `[num_players]`, with the policies as they are.
       best_response_values: `[num_players]`, of each player's best response to
         the others, as they are; NaN where their probabilities are.
-      gains: `[num_players]`, `best_response_values - values`, not negative
-        but for rounding. Of two players, entry i tells how much a best
+      gains: `[num_players]`, `best_response_values - values`, negative only
+        by rounding. Of two players, entry i tells how much a best
         responder in seat i takes out of the *other* player's policy, beyond
         what the actual partner gets.
       nash_conv: the sum of the gains, 0 in a Nash equilibrium.

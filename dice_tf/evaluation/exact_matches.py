@@ -57,7 +57,8 @@ def exact_match(
       >>> match = dice_tf.evaluation.exact_match(
       ...     game, policies, discount=0.96, episode_length=None
       ... )
-      >>> match.mean, match.cooperation_rates
+      >>> match.mean.shape, match.cooperation_rates.shape
+      ((2,), (2,))
     """
     check_finite_game(game)
     horizon = check_horizon(game, discount, episode_length)

@@ -50,7 +50,7 @@ class MatchResult(NamedTuple):
 
     @property
     def cooperation_rates(self) -> np.ndarray:
-        """`[num_players]`, shares of action 0, NaN where there is none."""
+        """Shares of action 0, `[num_players]`; NaN without finite actions."""
         return np.array(
             [
                 np.nan if rates is None else rates[0]
@@ -100,7 +100,8 @@ def play_match(
       >>> match = dice_tf.evaluation.play_match(
       ...     game, policies, batch_size=256, seed=(0, 1)
       ... )
-      >>> match.mean, match.standard_error, match.cooperation_rates
+      >>> match.returns.shape, match.standard_error.shape
+      ((256, 2), (2,))
     """
     actors = seat_actors(game, policies)
     batch_size = check_whole_number("batch_size", batch_size, 1)

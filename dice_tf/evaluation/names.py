@@ -96,10 +96,15 @@ def name_policy(
         policy's probabilities are not finite.
 
     Example:
+      >>> policy = dice_tf.policies.tit_for_tat(game, 0)
       >>> visits = dice_tf.evaluation.visit_frequencies(
       ...     game, [policy, policy], 0
       ... )
-      >>> dice_tf.evaluation.name_policy(game, policy, 0, weights=visits).name
+      >>> found = dice_tf.evaluation.name_policy(
+      ...     game, policy, 0, weights=visits
+      ... )
+      >>> found.name
+      'tit_for_tat'
     """
     tolerance = check_number("tolerance", tolerance, 0.0, 1.0)
     table = action_probabilities(game, policy, player_id)
@@ -110,7 +115,7 @@ def name_policy(
             "have a name. Its weights may be those of a training that has "
             "diverged."
         )
-    # Rounding must not leave [0, 1].
+    # Rounding may have left [0, 1].
     cooperation = np.clip(table[:, 0], 0.0, 1.0)
     distances = strategy_distances(cooperation, weights=weights)
     near = [

@@ -18,7 +18,7 @@ from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
 from dice_tf.seeds import Seed, as_seed, split_seed
 
-# Of each pair, where values are not exact and the user names no size.
+# Episodes of each pair, if values are not exact and no size is given.
 _BATCH_SIZE = 1024
 
 # The policies of seat 0, and those of seat 1.

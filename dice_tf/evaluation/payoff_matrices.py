@@ -113,10 +113,17 @@ def cross_play(
       ...         )
       >>> result = dice_tf.evaluation.cross_play(
       ...     game,
-      ...     {"lola_dice": seats[0], "naive": naive_0},
-      ...     {"lola_dice": seats[1], "naive": naive_1},
+      ...     {
+      ...         "learned": seats[0],
+      ...         "tit_for_tat": [dice_tf.policies.tit_for_tat(game, 0)],
+      ...     },
+      ...     {
+      ...         "learned": seats[1],
+      ...         "tit_for_tat": [dice_tf.policies.tit_for_tat(game, 1)],
+      ...     },
       ... )
-      >>> result.group_means(without_partners=True)
+      >>> result.group_means(without_partners=True).shape
+      (2, 2, 2)
 
     References:
       Hu et al. 2020 ("Other-Play" for Zero-Shot Coordination), for cross-play

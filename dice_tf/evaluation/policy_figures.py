@@ -119,7 +119,7 @@ def _draw_panel(axes: Any, probabilities: np.ndarray) -> Any:
                 ha="center",
                 va="center",
                 fontsize="small",
-                # On nothing, as NaN is drawn, white would not be seen.
+                # The cell of a NaN stays blank, where white would be invisible.
                 color="white" if value <= 0.5 else "black",
             )
     axes.tick_params(length=0)

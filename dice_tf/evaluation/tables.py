@@ -38,6 +38,8 @@ def action_probabilities(
     Example:
       >>> table = dice_tf.evaluation.action_probabilities(game, policy, 0)
       >>> cooperation = table[:, 0]
+      >>> cooperation.shape
+      (5,)
     """
     check_finite_game(game)
     player_id = check_player_id(player_id, game.num_players)

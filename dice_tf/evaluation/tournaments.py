@@ -32,7 +32,7 @@ class TournamentResult(NamedTuple):
       ranking: the names, the best score first; after a draw in given order.
         Who has no score comes last.
       scores: `[n]`, the mean of an entrant's `pair_scores`. Pairs that have
-        none count for nobody, and who has none at all has no score: NaN.
+        none are left out; an entrant without any has the score NaN.
       standard_errors: `[n]`, of the scores: zeros where they are exact.
       cooperation_rates: `[n]`, share of action 0, averaged like the scores.
       pair_scores: `[n, n]`, what the row gets against the column, the mean
@@ -89,10 +89,11 @@ def tournament(
       ...     {
       ...         "tit_for_tat": dice_tf.policies.tit_for_tat,
       ...         "random": dice_tf.policies.random,
-      ...         "learned": [policy_0, policy_1],
+      ...         "learned": policies,
       ...     },
       ... )
-      >>> result.ranking[0]
+      >>> len(result.ranking)
+      3
       >>> text = dice_tf.evaluation.tournament_table(result)
 
     References:

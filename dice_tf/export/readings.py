@@ -61,7 +61,7 @@ def read_policy(
 
     def distribution(observation: tf.Tensor) -> Distribution:
         outputs = policy(observation)
-        # In half precision no uniform noise is fine enough.
+        # Uniform noise in half precision is too coarse to choose actions.
         if outputs.dtype.size < 4:
             outputs = tf.cast(outputs, tf.float32)
         return read(outputs, observation)

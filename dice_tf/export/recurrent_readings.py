@@ -63,7 +63,8 @@ def read_recurrent_policy(
     def step(
         observed: tf.Tensor, before: tf.Tensor
     ) -> tuple[Distribution, tf.Tensor]:
-        # Serving binds no shapes: a wrong one would be broadcast.
+        # A served function does not check shapes: a wrong one would be
+        # broadcast.
         observed = tf.ensure_shape(observed, observation.shape)
         before = tf.split(tf.ensure_shape(before, state.shape), sizes, axis=1)
         outputs, after = model.current_step(
@@ -73,7 +74,7 @@ def read_recurrent_policy(
                 for flat, spec in zip(before, model.state_specs, strict=True)
             ],
         )
-        # In half precision no uniform noise is fine enough.
+        # Uniform noise in half precision is too coarse to choose actions.
         if outputs.dtype.size < 4:
             outputs = tf.cast(outputs, tf.float32)
         flat = [

@@ -84,7 +84,9 @@ def export_policy(
     Example:
       >>> dice_tf.export.export_policy(policy, "tit_for_tat")
       >>> loaded = tf.saved_model.load("tit_for_tat")
-      >>> loaded.act(observation=observations, seed=tf.constant([0, 1]))
+      >>> played = loaded.act(observation=tf.eye(5), seed=tf.constant([0, 1]))
+      >>> played["action"].shape
+      TensorShape([5])
     """
     path = check_folder(path, overwrite)
     read = _recurrent_signatures if has_memory(policy) else _signatures
@@ -101,8 +103,8 @@ def _signatures(
     reading = read_policy(policy, num_actions, observation_shape)
 
     def checked(observation: tf.Tensor) -> Distribution:
-        # Serving binds no shapes: a wrong one would fail deep in the graph,
-        # or be broadcast.
+        # A served function does not check shapes: a wrong one would fail deep
+        # in the graph, or be broadcast.
         shape = reading.observation.shape
         return reading.distribution(tf.ensure_shape(observation, shape))
 

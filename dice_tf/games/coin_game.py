@@ -53,7 +53,7 @@ class CoinGame(Game):
     what was picked up appears anew. Coins appear on any cell without a player
     with the same probability. The first of a single coin is either's.
 
-    An observation has four channels, each zero but for a one: the player
+    An observation has four channels, each zero except for a one: the player
     itself, the other, its own coin, the other's. The game is thus the same
     from both seats.
 
@@ -114,7 +114,7 @@ class CoinGame(Game):
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[CoinState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
-        # The first three place the players and choose the first coin's owner.
+        # The first three rows place the players and choose the coin's owner.
         noise = uniform(seed, [3 + self.num_coins, batch_size])
         players = tuple(random_cell(noise[i], self.num_cells) for i in _PLAYERS)
         cells = [self._free_cell(players, row) for row in tf.unstack(noise[3:])]

@@ -63,10 +63,10 @@ class TabularCoinGame(FiniteGame):
         own_pick_ups, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
         other, coin, owner, *memories = states.T
         beginning = (memories[0] == 0) & (memories[1] == 0)
-        # Anywhere, and the coin on any of the cells that are left.
+        # Players start anywhere, and the coin on any of the free cells.
         initial = beginning / (2 * grid_size**2)
         initial /= grid_size**2 - 1 - (other != 0)
-        # From the seat of player 1, all is the other way round.
+        # Player 1 sees the other's place, coin and memory as its own.
         seen = number[
             seen_from(other, 0, grid_size),
             seen_from(other, coin, grid_size),
@@ -135,7 +135,7 @@ class TabularCoinGame(FiniteGame):
                 pick_ups[player, 1, :, *actions] = taken & is_foreign
                 following.append(np.where(taken, is_foreign, memories[player]))
             for chance, after in self._outcomes(players, following):
-                # Where there is no chance, there may be no such state.
+                # An outcome of chance 0 may have no state: its number is -1.
                 transitions[every, *actions, after] += chance
         return pick_ups, transitions
 

@@ -150,7 +150,7 @@ class RepeatedCournot(Game):
         for player_id, gain in enumerate(
             check_per_player("gains", gains, self.num_players)
         ):
-            # From the firm's own order of seats to that of the game.
+            # Reorder from the seats as the firm sees them to those of the game.
             ordered = tf.roll(gain, player_id, axis=0)
             offset = tf.reshape(offsets[player_id], [1])
             rows.append(tf.concat([offset, ordered], axis=0))

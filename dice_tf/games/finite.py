@@ -94,7 +94,7 @@ class FiniteGame(Game):
         check_probabilities("initial", self.initial, (self.num_states,))
         self._start = as_chances(self.initial[np.newaxis])
         rows = self.transitions.reshape(self.num_states, -1, self.num_states)
-        # Often what follows is the same in every state.
+        # In many games the next state depends on the actions alone.
         self._ends_alike = bool(np.all(rows == rows[0]))
         rows = rows[:1] if self._ends_alike else rows
         self._following = as_chances(rows.reshape(-1, self.num_states))

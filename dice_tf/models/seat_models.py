@@ -161,8 +161,8 @@ class SeatModel:
         """
         if not tf.executing_eagerly():
             return
-        # Noise that is rare shows among many observations alone, and weights
-        # of zeros, as initializers give them, would hide any.
+        # Rare noise shows only among many observations. Weights of zeros, as
+        # initializers give them, would hide any noise.
         observations = _many(observations)
         weights = _moved(self.weights())
         outputs, changed = self._outputs_and_changes(weights, observations)
@@ -203,7 +203,7 @@ class SeatModel:
         paths = {id(variable): repr(variable.path) for variable in variables}
         masks = _mask_generators(model)
         changed = {
-            # Such as the state of Keras' own generator.
+            # For example the state of Keras' global generator.
             paths.get(key, "a variable outside of the model")
             for key, value in scope.state_mapping.items()
             if key not in masks
@@ -457,9 +457,9 @@ def _moved(weights: Weights) -> Weights:
     """Returns weights with others for the trainable variables."""
     moved = []
     for param in weights.params:
-        # Not one constant for all: layers may be blind to a common shift.
+        # A common shift would not do: some layers ignore it.
         move = tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
-        # Rounding hides a move of what is huge or infinite.
+        # Adding to a huge or infinite number changes nothing.
         is_moderate = tf.abs(param) < 1e4
         moved.append(tf.where(is_moderate, param, tf.zeros_like(param)) + move)
     return weights._replace(params=moved)

@@ -39,6 +39,12 @@ class Actor:
         calls change; if it cannot be differentiated twice, as any learner may
         differentiate any objective; or if the game's dtype is neither float32
         nor float64.
+
+    Example:
+      >>> actor = dice_tf.play.Actor(game, policy, 0)
+      >>> distribution = actor.distribution(actor.model.weights(), tf.eye(5))
+      >>> distribution.batch_shape
+      TensorShape([5])
     """
 
     def __init__(self, game: Game, policy: keras.Model, player_id: int):

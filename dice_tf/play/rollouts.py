@@ -46,6 +46,22 @@ def sample_trajectory(
 
     Returns:
       A `Trajectory`.
+
+    Raises:
+      TypeError: if `batch_size` is not a whole number.
+      ValueError: if it is below 1, or the replicas cannot share it evenly.
+
+    Example:
+      >>> actors = [
+      ...     dice_tf.play.Actor(game, policy, player_id)
+      ...     for player_id, policy in enumerate(policies)
+      ... ]
+      >>> weights = [actor.model.weights() for actor in actors]
+      >>> trajectory = dice_tf.play.sample_trajectory(
+      ...     game, actors, weights, batch_size=64, seed=(0, 1)
+      ... )
+      >>> trajectory.rewards[0].shape == (game.episode_length, 64)
+      True
     """
     check_whole_number("batch_size", batch_size, 1)
     share_size(batch_size)

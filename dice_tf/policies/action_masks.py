@@ -25,7 +25,7 @@ MaskedHead = Callable[[tf.Tensor, tf.Tensor], Distribution]
 # unlike -inf it has finite products and derivatives.
 ILLEGAL = -1e9
 
-# Set where a policy has taken a seat, and not only a copy of it.
+# Set on a policy that has taken a seat; its copies do not have it.
 _IS_SEATED = "_dice_tf_is_seated"
 
 
@@ -61,7 +61,7 @@ class SeatMask:
         return legal
 
     def __deepcopy__(self, memo: dict) -> "SeatMask":
-        # A game holds rules, which nothing changes, and sometimes workers.
+        # A game is immutable, and may hold worker processes.
         return self
 
 
@@ -77,7 +77,8 @@ def seat_mask(game: Game, player_id: int) -> SeatMask | None:
         the mask is called.
     """
     shape = game.observation_shapes[player_id]
-    # An array: where there is no mask, a graph is left as it is.
+    # An array and not a tensor: a game without a mask adds no operation to a
+    # graph.
     example = np.zeros([1, *shape], game.dtype.as_numpy_dtype)
     if game.legal_actions(example, player_id) is None:
         return None
@@ -137,7 +138,7 @@ def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:
     def read(outputs: tf.Tensor, observations: tf.Tensor) -> Distribution:
         legal = mask(observations)
         logits = logits_of(head(outputs), legal.shape[-1])
-        # Half precision has no such number.
+        # The number overflows in half precision.
         never = max(ILLEGAL, float(logits.dtype.min) / 2)
         masked = tf.where(legal, logits, never)
         return Categorical(logits=masked)

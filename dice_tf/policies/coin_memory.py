@@ -70,7 +70,7 @@ class CoinMemory(keras.layers.Layer):
         remembered = tf.concat(
             [lie, tf.stack([took, other_took], axis=1)], axis=1
         )
-        # What cannot be seen in play counts as the first state.
+        # An observation that no play shows counts as the first state.
         number = tf.maximum(number, 0)
         view = tf.one_hot(number, self._num_states, dtype=memory.dtype)
         return view, tf.cast(remembered, memory.dtype)
@@ -98,6 +98,8 @@ def on_the_grid(
       ValueError: if the game or the policy has another form.
 
     Example:
+      >>> table = dice_tf.games.TabularCoinGame(episode_length=32)
+      >>> policy = dice_tf.policies.tabular(table, 0)
       >>> game = dice_tf.games.CoinGame(episode_length=32)
       >>> player = dice_tf.policies.on_the_grid(game, policy, 0)
     """

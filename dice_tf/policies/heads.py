@@ -39,7 +39,8 @@ def with_head(policy: keras.Model, head: Head) -> keras.Model:
 
     Example:
       >>> def cautious(outputs):
-      ...     return tfp.distributions.Categorical(logits=outputs / 2.0)
+      ...     return tfp.distributions.Bernoulli(logits=-outputs[..., 0] / 2.0)
+      >>> policy = dice_tf.policies.mlp(game, 0)
       >>> policy = dice_tf.policies.with_head(policy, cautious)
     """
     if not isinstance(policy, keras.Model):

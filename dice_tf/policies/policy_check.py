@@ -81,7 +81,8 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
         or if the policy's outputs are random.
 
     Example:
-      >>> dice_tf.check_policy(my_policy)
+      >>> bool(dice_tf.check_policy(policy) < 1e-3)
+      True
     """
     if observations is None:
         observations = _shown_to(policy)
@@ -100,7 +101,7 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
             "called."
         )
     _refuse(model, sequence, error, head)
-    # What a fixed state of its generators hides.
+    # With fixed generators, noise would look repeatable above.
     model.check_repeatable(observations)
     return error
 
@@ -229,7 +230,7 @@ def suspects(model: keras.Model) -> list[str]:
     operations on tensors that are not layers.
     """
     found: dict[int, str] = {}
-    # What Keras itself walks through layers of any kind with.
+    # Keras has no public way to walk through the layers of any layer.
     for layer in model._flatten_layers():
         for part in (layer, *getattr(layer, "operations", ())):
             kind = plain_class(part)
@@ -249,7 +250,7 @@ def _foreign_code(part: Any) -> str:
     held = [
         value
         for name, attribute in vars(part).items()
-        # These act when weights are made or moved, and not in a call.
+        # These act when weights are made or updated, and not in a call.
         if not name.endswith(("initializer", "regularizer", "constraint"))
         for value in keras.tree.flatten(attribute)
         # Layers in layers are looked at by themselves.

@@ -23,7 +23,8 @@ def thresholds(log_probs: tf.Tensor) -> list[tf.Tensor]:
       `num_actions - 1` tensors `[...]`.
     """
     probabilities = tf.unstack(tf.exp(log_probs), axis=-1)
-    # Sums are made in turn, so that probability 0 adds nothing to them.
+    # Add one probability after the other: a probability of 0 then leaves the
+    # sum exactly as it is.
     cumulative = itertools.accumulate(probabilities[:-1])
     later = list(itertools.accumulate(reversed(probabilities[1:])))[::-1]
     # Rounding may leave the sum below 1 after the last possible action.

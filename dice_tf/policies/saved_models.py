@@ -41,7 +41,7 @@ class SavedPolicy(keras.layers.Layer):
     """
 
     def __init__(self, path: str | os.PathLike, **kwargs: Any):
-        # The dtype of the policy counts, not that of the layer.
+        # Inputs are cast to the policy's dtype in `call`.
         super().__init__(**{**kwargs, "trainable": False, "autocast": False})
         self.folder = _check_path(path)
         self._function = _load_probabilities(self.folder)
@@ -81,8 +81,8 @@ def from_saved_model(
     Returns:
       A `keras.Model` from observations to logits, which are the exported
       policy's log-probabilities (not below -87.3, to stay finite). It has no
-      variables, and needs the folder no more; but a `.keras` file of it
-      names the folder, and comes back only where that is.
+      variables and no longer needs the folder. A `.keras` file of it names
+      the folder, and can be loaded only where the folder is.
 
     Raises:
       TypeError: if `path` is not a path.
@@ -90,6 +90,9 @@ def from_saved_model(
         probabilities are not finite.
 
     Example:
+      >>> dice_tf.export.export_policy(
+      ...     dice_tf.policies.tit_for_tat(game, 1), "tit_for_tat"
+      ... )
       >>> opponent = dice_tf.policies.from_saved_model("tit_for_tat")
       >>> objective = dice_tf.objectives.DiCEObjective(
       ...     game, [policy, opponent]
