@@ -47,13 +47,16 @@ def _split_keys(keys: tf.Tensor, num: int) -> tf.Tensor:
 
 def _child_keys(keys: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """Returns the children with these numbers, `[num, ..., 2]`."""
+    # `tf.random.split(alg="philox")` and `tf.random.fold_in` do not serve. They
+    # agree eagerly, in graphs and under XLA, but return negative seeds, from
+    # which XLA draws other bits than graph mode does, and
+    # `tf.vectorized_map` runs them in a loop.
     keys = tf.bitcast(keys, _BITS)
     first, second = keys[..., 0], keys[..., 1]
     index = tf.reshape(tf.bitcast(index, _BITS), [-1] + [1] * first.shape.rank)
     child_second = _mix(second + index * _u32(0x9E3779B9))
     child_first = _mix(tf.bitwise.bitwise_xor(first, child_second) + index)
     children = tf.stack([child_first, child_second], axis=-1)
-    # Negative seeds give other bits under XLA than in graph mode.
     children = tf.bitwise.bitwise_and(children, _u32(0x7FFFFFFF))
     return tf.bitcast(children, tf.int32)
 
