@@ -1,7 +1,8 @@
 """A policy as a SavedModel that acts with TensorFlow alone."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -91,9 +92,10 @@ def export_policy(
     path = check_folder(path, overwrite)
     read = _recurrent_signatures if has_memory(policy) else _signatures
     signatures = read(policy, num_actions, observation_shape)
-    archive = archive_of(policy, signatures)
     write_folder(
-        path, lambda folder: archive.write_out(folder, verbose=False), overwrite
+        path,
+        lambda folder: write_archive(policy, signatures, folder),
+        overwrite,
     )
 
 
@@ -118,12 +120,35 @@ def _recurrent_signatures(
     return recurrent_signatures(*reading, num_actions)
 
 
-def archive_of(
-    policy: keras.Model, signatures: dict[str, Signature]
-) -> keras.export.ExportArchive:
-    """Returns what writes a SavedModel; the first signature is the default."""
+def write_archive(
+    policy: keras.Model, signatures: dict[str, Signature], folder: str
+) -> None:
+    """Writes a SavedModel, whose default is the first signature.
+
+    Args:
+      policy: what the signatures read.
+      signatures: by name.
+      folder: where to write.
+    """
     archive = keras.export.ExportArchive()
     archive.track(policy)
-    for name, (function, inputs) in signatures.items():
-        archive.add_endpoint(name, function, input_signature=inputs)
-    return archive
+    with _inlined_functions():
+        for name, (function, inputs) in signatures.items():
+            archive.add_endpoint(name, function, input_signature=inputs)
+        archive.write_out(folder, verbose=False)
+
+
+@contextlib.contextmanager
+def _inlined_functions() -> Iterator[None]:
+    """Lets traces take in the operations of the functions that they call.
+
+    `tf.vectorized_map` cannot convert a call of a function in a function that
+    was loaded, so that a policy which calls a `tf.function` could not be
+    brought back for many runs.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
 from dice_tf.export.readings import read_policy
-from dice_tf.export.saved_model import archive_of
+from dice_tf.export.saved_model import write_archive
 from dice_tf.policies.action_sets import INFERRED
 
 
@@ -56,7 +56,7 @@ def export_tflite(
         # The converter writes wrong weights for a tf.Module that holds a Keras
         # model, and right ones for what Keras exports.
         saved = str(pathlib.Path(folder, "saved_model"))
-        archive_of(policy, signatures).write_out(saved, verbose=False)
+        write_archive(policy, signatures, saved)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             saved, signature_keys=list(signatures)
         )

@@ -135,6 +135,21 @@ def test_it_can_be_exported_again(pair, tmp_path):
     )
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_variables_that_a_loop_reads_come_back_too(tmp_path, jit_compile):
+    inputs = keras.Input((4, 5))
+    x = keras.layers.GRU(3)(inputs)
+    policy = keras.Model(inputs, keras.layers.Dense(2)(x))
+    export_policy(policy, tmp_path / "policy")
+    frozen = from_saved_model(tmp_path / "policy")
+    shutil.rmtree(tmp_path / "policy")
+    observations = tf.cast(random_observations(7, 4), tf.float32)
+    expected = tf.nn.log_softmax(policy(observations))
+    evaluate = tf.function(frozen, jit_compile=jit_compile)
+    for found in (frozen(observations), evaluate(observations)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_impossible_actions_have_finite_logits(tmp_path):
     game = make_game("float32")
     export_policy(dice_tf.policies.tit_for_tat(game, 0), tmp_path / "policy")
