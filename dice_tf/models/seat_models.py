@@ -280,6 +280,15 @@ class SeatModel:
         )
 
 
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns a model and its layers, at any depth.
+
+    `keras.Model.layers` is public and has only those of the first level. A
+    layer that holds layers and is not a model has no such attribute.
+    """
+    return list(model._flatten_layers())
+
+
 def check_finite_weights(name: str, model: keras.Model) -> None:
     """Raises if a weight is NaN, or a trainable one infinite.
 
@@ -409,7 +418,7 @@ def check_no_penalties(name: str, model: keras.Model) -> None:
                 _refuse_penalty(
                     name, model, f"{variable.path!r} has a {what}, {rule!r}"
                 )
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if layer.activity_regularizer is not None:
             _refuse_penalty(
                 name,
@@ -473,7 +482,7 @@ def _mask_generators(model: keras.Model) -> set[int]:
     """
     return {
         id(variable)
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.RNN)
         for variable in layer.non_trainable_variables
         if variable.name == "seed_generator_state"

@@ -15,7 +15,12 @@ import tensorflow as tf
 
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import seat_model
-from dice_tf.models.seat_models import SeatModel, Weights, observation_spec
+from dice_tf.models.seat_models import (
+    SeatModel,
+    Weights,
+    all_layers,
+    observation_spec,
+)
 from dice_tf.policies.action_masks import MaskedHead, masked_head
 from dice_tf.policies.attachments import plain_class
 from dice_tf.policies.heads import Head, attached_head
@@ -230,8 +235,7 @@ def suspects(model: keras.Model) -> list[str]:
     operations on tensors that are not layers.
     """
     found: dict[int, str] = {}
-    # Keras has no public way to walk through the layers of any layer.
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         for part in (layer, *getattr(layer, "operations", ())):
             kind = plain_class(part)
             name = f"{kind.__name__} {part.name!r}"
@@ -317,8 +321,7 @@ def _error(
 
     outputs = evaluate(weights)
     computed = {
-        tf.as_dtype(layer.compute_dtype)
-        for layer in model.model._flatten_layers()
+        tf.as_dtype(layer.compute_dtype) for layer in all_layers(model.model)
     }
     if not computed | {outputs.dtype} <= TOLERANCES.keys():
         return None
