@@ -1,4 +1,14 @@
-"""Opponent shaping in TensorFlow: LOLA-DiCE and the field around it."""
+"""Opponent shaping in TensorFlow: LOLA-DiCE and the field around it.
+
+Arguments that mean the same stand in the same order everywhere:
+
+    learner, objective, params
+    game, policies (or policy), player_id
+    discount, episode_length, batch_size, seed
+
+At most the first three arguments of a function are positional, unless a
+longer signature is shared by everything of its kind, as by all learners.
+"""
 
 from dice_tf import (
     bridges,
@@ -14,7 +24,9 @@ from dice_tf import (
     learners,
     objectives,
     opponent_models,
+    play,
     policies,
+    seeds,
 )
 from dice_tf.estimators.dice import dice_objective, magic_box
 from dice_tf.estimators.stochastic_graph import StochasticComputationGraph
@@ -42,5 +54,7 @@ __all__ = [
     "magic_box",
     "objectives",
     "opponent_models",
+    "play",
     "policies",
+    "seeds",
 ]

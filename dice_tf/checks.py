@@ -181,8 +181,8 @@ def check_number_per_player(
     if not isinstance(value, (list, tuple)):
         value = (value,) * num_players
     return tuple(
-        None if own is None else check_number(name, own)
-        for own in check_per_player(name, value, num_players)
+        None if number is None else check_number(name, number)
+        for number in check_per_player(name, value, num_players)
     )
 
 
@@ -198,7 +198,7 @@ def check_index(name: str, value: Any, size: int, counted: str) -> int:
 
 
 def check_player_id(player_id: Any, num_players: int) -> int:
-    """Returns `player_id`, or raises if there is no such seat."""
+    """Returns `player_id`, or raises if the game does not have that seat."""
     return check_index("player_id", player_id, num_players, "players")
 
 

@@ -33,6 +33,7 @@ class SafeLayerNormalization(keras.layers.LayerNormalization):
         `keras.layers.RMSNormalization`, which is right at every order.
 
     Example:
+      >>> inputs = keras.Input((5,))
       >>> x = keras.layers.Dense(64, activation="tanh")(inputs)
       >>> x = dice_tf.layers.SafeLayerNormalization()(x)
 

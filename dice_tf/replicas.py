@@ -148,7 +148,7 @@ def _own_number() -> Any:
 @tf.custom_gradient
 def _spread(*tensors: tf.Tensor) -> Any:
     def backward(*cotangents: tf.Tensor) -> Any:
-        # Those of embeddings are IndexedSlices.
+        # Cotangents of embeddings are IndexedSlices.
         return _average(*(tf.convert_to_tensor(x) for x in cotangents))
 
     return [tf.identity(x) for x in tensors], backward

@@ -47,8 +47,8 @@ def main(mu=0.5, num_samples=100_000):
     for name, options in ESTIMATORS.items():
         each = derivatives(tf.fill([num_samples], mu), **options)
         found[name] = [
-            (float(tf.reduce_mean(own)), float(tf.math.reduce_std(own)))
-            for own in each
+            (float(tf.reduce_mean(samples)), float(tf.math.reduce_std(samples)))
+            for samples in each
         ]
         columns = (f"{mean:8.3f} +- {std:.3f}" for mean, std in found[name])
         print(f"{name:16}" + "".join(columns))

@@ -124,7 +124,7 @@ def test_reported_means_are_those_of_shorter_episodes(filler):
     )
     np.testing.assert_allclose(found, np.sum(weights * rewards) / B)
     np.testing.assert_allclose(
-        returns.discount_weights(ending_discounts(), tf.constant(rewards)),
+        returns.discount_weights(tf.constant(rewards), ending_discounts()),
         weights,
         rtol=1e-12,
     )
@@ -477,7 +477,9 @@ def test_matches_are_those_of_a_clean_play():
 
     def match(filler):
         own = EndsAt(game, filler)
-        found = dice_tf.evaluation.play_match(own, policies, B, (1, 2))
+        found = dice_tf.evaluation.play_match(
+            own, policies, batch_size=B, seed=(1, 2)
+        )
         return found[:4]
 
     assert_same(match("nan"), match(None))

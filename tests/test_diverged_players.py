@@ -47,7 +47,9 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_match_with_a_player_of_nans_has_no_returns(kind):
     policies = pair(*KINDS[kind])
-    match = evaluation.play_match(KINDS[kind][0], policies, 4, (0, 1))
+    match = evaluation.play_match(
+        KINDS[kind][0], policies, batch_size=4, seed=(0, 1)
+    )
     for own in (match.mean, match.standard_error, match.returns):
         assert np.all(np.isnan(own))
     assert np.all(np.isnan(match.cooperation_rates))
@@ -75,11 +77,15 @@ def test_continuous_actions_of_nans_have_no_value_even_if_clipped():
         )
 
     game = Bounded(3)
-    match = evaluation.play_match(game, pair(game, build), 4, (0, 1))
+    match = evaluation.play_match(
+        game, pair(game, build), batch_size=4, seed=(0, 1)
+    )
     assert np.all(np.isnan(match.mean))
     assert np.all(
         np.isfinite(
-            evaluation.play_match(game, pair(game, build, ()), 4, (0, 1)).mean
+            evaluation.play_match(
+                game, pair(game, build, ()), batch_size=4, seed=(0, 1)
+            ).mean
         )
     )
 
@@ -92,7 +98,7 @@ def test_infinite_weights_have_no_returns_either(kind, value):
     policies = pair(game, build, ())
     for variable in policies[1].trainable_variables:
         variable.assign(tf.fill(variable.shape, value))
-    match = evaluation.play_match(game, policies, 4, (0, 1))
+    match = evaluation.play_match(game, policies, batch_size=4, seed=(0, 1))
     assert np.all(np.isnan(match.mean))
 
 
@@ -117,7 +123,9 @@ def test_only_the_episodes_with_nans_are_lost():
         return keras.Model(inputs, Gap()(inputs))
 
     game = Plain(dice_tf.games.iterated_prisoners_dilemma(3))
-    match = evaluation.play_match(game, pair(game, build, ()), 64, (0, 1))
+    match = evaluation.play_match(
+        game, pair(game, build, ()), batch_size=64, seed=(0, 1)
+    )
     first, second = (own[:-1] for own in match.actions)
     lost = np.any((first == 1) & (second == 1), axis=0)
     assert 0 < lost.sum() < 64
@@ -168,15 +176,23 @@ def test_a_tournament_ranks_nan_last_and_the_others_without_it(
 def test_exact_figures_of_nans_are_nan_at_any_horizon():
     policies = pair()
     for length in (6, None):
-        match = evaluation.exact_match(GAME, policies, 0.9, length)
+        match = evaluation.exact_match(
+            GAME, policies, discount=0.9, episode_length=length
+        )
         assert np.all(np.isnan(match.mean))
         assert np.all(np.isnan(match.cooperation_rates))
-        visits = evaluation.visit_frequencies(GAME, policies, 0, 0.9, length)
+        visits = evaluation.visit_frequencies(
+            GAME, policies, 0, discount=0.9, episode_length=length
+        )
         assert np.all(np.isnan(visits))
-        gaps = evaluation.exploitability(GAME, policies, 0.9, length)
+        gaps = evaluation.exploitability(
+            GAME, policies, discount=0.9, episode_length=length
+        )
         assert np.all(np.isnan(gaps.values)) and np.isnan(gaps.nash_conv)
         # Against the other, who is fine, player 1 has a best response.
-        best = evaluation.best_response(GAME, policies, 1, 0.9, length)
+        best = evaluation.best_response(
+            GAME, policies, 1, discount=0.9, episode_length=length
+        )
         np.testing.assert_array_equal(
             gaps.best_response_values, [np.nan, best.value]
         )
@@ -468,7 +484,7 @@ def test_sums_that_overflow_are_no_returns_of_matches():
     policies = tabular_policies(game)
     with np.errstate(all="ignore"):
         for match in (
-            evaluation.play_match(game, policies, 4, (0, 1)),
+            evaluation.play_match(game, policies, batch_size=4, seed=(0, 1)),
             evaluation.exact_match(game, policies),
         ):
             assert np.all(np.isnan(match.mean))

@@ -42,7 +42,10 @@ PAYOFFS = np.where(np.arange(8).reshape(2, 2, 2) == 5, -1e39, 1.0)
         ),
         (
             lambda: games.FiniteGame(
-                1e39 * GAME.rewards, GAME.transitions, GAME.initial, 3
+                1e39 * GAME.rewards,
+                GAME.transitions,
+                GAME.initial,
+                episode_length=3,
             ),
             "`rewards` must be finite in float32",
         ),
@@ -51,7 +54,7 @@ PAYOFFS = np.where(np.arange(8).reshape(2, 2, 2) == 5, -1e39, 1.0)
                 GAME.rewards,
                 GAME.transitions,
                 GAME.initial,
-                3,
+                episode_length=3,
                 observations=[np.eye(5), 1e39 * np.eye(5)],
             ),
             r"`observations\[1\]` must be finite in float32",
@@ -61,7 +64,7 @@ PAYOFFS = np.where(np.arange(8).reshape(2, 2, 2) == 5, -1e39, 1.0)
                 GAME.rewards,
                 GAME.transitions,
                 GAME.initial,
-                3,
+                episode_length=3,
                 observations=[np.eye(5) * np.nan, np.eye(5)],
             ),
             r"`observations\[0\]` must be finite\. Received NaN",

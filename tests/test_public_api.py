@@ -4,12 +4,15 @@ What users can import is a promise: whoever adds or removes a name says so
 here, and in CHANGELOG.md.
 """
 
+import fnmatch
 import importlib
 import inspect
+import itertools
 import operator
 import pkgutil
+import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,7 +42,9 @@ PUBLIC_NAMES = {
         "magic_box",
         "objectives",
         "opponent_models",
+        "play",
         "policies",
+        "seeds",
     },
     "dice_tf.bridges": {
         "PythonGame",
@@ -65,8 +70,15 @@ PUBLIC_NAMES = {
         "shaping_share",
     },
     "dice_tf.estimators": {
+        "discount_weights",
+        "discounted_rewards",
         "first_order_baseline_objective",
+        "generalized_advantages",
+        "lambda_returns",
         "loaded_dice_objective",
+        "mean_return",
+        "returns_to_go",
+        "running_steps",
         "surrogate_objective",
     },
     "dice_tf.evaluation": {
@@ -158,6 +170,13 @@ PUBLIC_NAMES = {
         "TaskFamily",
     },
     "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
+    "dice_tf.play": {
+        "Actor",
+        "Trajectory",
+        "player_entropies",
+        "player_log_probs",
+        "sample_trajectory",
+    },
     "dice_tf.policies": {
         "always_cooperate",
         "always_defect",
@@ -177,6 +196,12 @@ PUBLIC_NAMES = {
         "tit_for_tat",
         "win_stay_lose_shift",
         "with_head",
+    },
+    "dice_tf.seeds": {
+        "Seed",
+        "private_seed",
+        "split_seed",
+        "uniform",
     },
 }
 
@@ -217,6 +242,39 @@ PINNED_SIGNATURES = {
     "policies.tabular": "game, player_id",
 }
 
+# The order that the docstring of the package gives.
+ORDER = (
+    *("learner", "objective", "params"),
+    *("game", "policies", "policy", "player_id"),
+    *("discount", "episode_length", "batch_size", "seed"),
+)
+
+# Callables whose arguments stand in another order, and why.
+OTHER_ORDERS = {
+    "dice_tf.*.reset": "pinned as (seed, batch_size)",
+    "dice_tf.bridges.*.step": "pinned as (state, actions, seed)",
+    "dice_tf.games.*.reward": "the state of a game comes first, as in `step`",
+    "dice_tf.games.*.step": "pinned as (state, actions, seed)",
+    "dice_tf.learners.*Rates.*": "what is remembered comes first",
+    "dice_tf.diagnostics.*": "`shaping_share` is pinned without `params`",
+}
+
+# Callables of more than three positional arguments, and why.
+LONG_SIGNATURES = {
+    "dice_tf.diagnostics.*.step": "as of all learners",
+    "dice_tf.diagnostics.shaping_share": "the first three are pinned",
+    "dice_tf.inner_optimizers.*.step": "one signature of all inner optimizers",
+    "dice_tf.learners.*.adapt*": "begins as `Learner.step`",
+    "dice_tf.learners.*.gradient": "pinned",
+    "dice_tf.learners.*.look_ahead": "begins as `Learner.step`",
+    "dice_tf.learners.*.move": "begins as `Learner.step`",
+    "dice_tf.learners.*.step": "pinned",
+    "dice_tf.objectives.*.divergences": "as a call, with two of its params",
+    "dice_tf.objectives.*Objective": "pinned",
+    "dice_tf.opponent_models.*.step": "as of all learners",
+    "dice_tf.play.player_*": "an actor and its weights are one policy",
+}
+
 
 def _public_modules(module: types.ModuleType) -> Iterator[types.ModuleType]:
     """Yields a module, and those among its public names, to any depth."""
@@ -246,9 +304,9 @@ def _undocumented(name: str, value: Any) -> list[str]:
     """
     if not inspect.isclass(value):
         return [] if inspect.getdoc(value) else [name]
-    own = vars(value).get("__doc__") or ""
-    is_generated = own.startswith(f"{value.__name__}(")
-    missing = [] if own and not is_generated else [name]
+    docstring = vars(value).get("__doc__") or ""
+    is_generated = docstring.startswith(f"{value.__name__}(")
+    missing = [] if docstring and not is_generated else [name]
     fields = getattr(value, "_fields", ())
     for key in vars(value).keys() - set(fields):
         member = getattr(value, key)
@@ -287,6 +345,57 @@ def _signature_faults(actual: inspect.Signature, pinned: str) -> list[str]:
     return faults
 
 
+def _public_callables() -> Iterator[tuple[str, list[inspect.Parameter]]]:
+    """Yields public functions, classes and methods with their parameters.
+
+    Each method stands for the class that defines it. The fields of a
+    NamedTuple are not arguments: the library makes it.
+    """
+    for name, value in _public_objects().items():
+        if isinstance(value, types.ModuleType) or hasattr(value, "_fields"):
+            continue
+        yield name, _parameters(value)
+        methods = vars(value) if inspect.isclass(value) else {}
+        for key, member in methods.items():
+            is_method = inspect.isroutine(member) or isinstance(
+                member, (classmethod, staticmethod)
+            )
+            if is_method and (key == "__call__" or not key.startswith("_")):
+                parameters = _parameters(getattr(value, key))
+                if inspect.isfunction(member):
+                    parameters = parameters[1:]
+                yield f"{name}.{key}", parameters
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _is_positional(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (
+        parameter.POSITIONAL_ONLY,
+        parameter.POSITIONAL_OR_KEYWORD,
+    )
+
+
+def _order_faults(orders: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Returns pairs of names that stand in both orders, and an example each.
+
+    Args:
+      orders: by callable the names of its positional parameters, or of its
+        keyword-only ones: those always follow, whatever their names.
+    """
+    first_with = {}
+    for name, order in orders.items():
+        for pair in itertools.combinations(order, 2):
+            first_with.setdefault(pair, name)
+    return {
+        f"{one}, {another}": f"{name}; but {first_with[another, one]}"
+        for (one, another), name in first_with.items()
+        if one < another and (another, one) in first_with
+    }
+
+
 def test_public_modules_are_those_listed_here() -> None:
     found = {module.__name__ for module in _public_modules(dice_tf)}
     assert found == set(PUBLIC_NAMES)
@@ -310,6 +419,44 @@ def test_folders_that_are_not_public_declare_no_names() -> None:
 def test_pinned_signatures_stay(name: str) -> None:
     actual = inspect.signature(operator.attrgetter(name)(dice_tf))
     assert _signature_faults(actual, PINNED_SIGNATURES[name]) == []
+
+
+def test_arguments_that_mean_the_same_stand_in_one_order() -> None:
+    found = {}
+    for name, parameters in _public_callables():
+        positional = filter(_is_positional, parameters)
+        found[name] = [parameter.name for parameter in positional]
+        others = itertools.filterfalse(_is_positional, parameters)
+        found[f"{name}, by keyword"] = [parameter.name for parameter in others]
+    excepted = {
+        pattern: set(fnmatch.filter(found, pattern)) for pattern in OTHER_ORDERS
+    }
+    names = found.keys() - set().union(*excepted.values())
+    orders = {name: found[name] for name in sorted(names)}
+    orders["the docstring of the package"] = ORDER
+    assert _order_faults(orders) == {}
+    for pattern, names in excepted.items():
+        others = {name: found[name] for name in names}
+        assert _order_faults(orders | others), f"{pattern} is no exception"
+
+
+def test_the_package_says_in_which_order_arguments_stand() -> None:
+    written = re.sub(r"[(),]|\bor\b", " ", dice_tf.__doc__).split()
+    assert " ".join(ORDER) in " ".join(written)
+
+
+def test_at_most_three_arguments_are_positional() -> None:
+    long = {
+        name
+        for name, parameters in _public_callables()
+        if sum(map(_is_positional, parameters)) > 3
+    }
+    listed = {
+        pattern: set(fnmatch.filter(long, pattern))
+        for pattern in LONG_SIGNATURES
+    }
+    assert long == set().union(*listed.values())
+    assert all(listed.values()), "what is not long is not to be listed"
 
 
 def test_every_public_name_has_a_docstring() -> None:

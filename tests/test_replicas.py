@@ -31,15 +31,15 @@ def _objective(kind="finite", **options):
 
 
 def _tensors(params):
-    return [[tf.constant(x) for x in own] for own in params]
+    return [[tf.constant(x) for x in player_params] for player_params in params]
 
 
 def _assert_replicas_agree(function, rtol=1e-10):
     """Compares a function of nothing on one and on each of two replicas."""
     alone = tf.nest.flatten(function())
     for nest in on_replicas(function):
-        for own, expected in zip(tf.nest.flatten(nest), alone, strict=True):
-            np.testing.assert_allclose(own, expected, rtol=rtol, atol=1e-12)
+        for found, expected in zip(tf.nest.flatten(nest), alone, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-12)
     return alone
 
 
@@ -69,8 +69,10 @@ def test_the_jacobian_of_the_game_is_that_of_the_whole_batch():
             rest = tf.concat([params[0][0], table[2:]], axis=0)
             return objective([[tf.constant(table)], [rest]], seed)[1:]
 
-    own = [[table[:2]]]
-    _assert_replicas_agree(lambda: game_jacobian(OfTwoLogits(), own, [0], SEED))
+    params = [[table[:2]]]
+    _assert_replicas_agree(
+        lambda: game_jacobian(OfTwoLogits(), params, [0], SEED)
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,11 +146,11 @@ def test_critics_losses_and_their_gradients_agree():
 
     def compute():
         play = objective.play(_tensors(params), SEED)
-        own = _tensors(values)
+        critic_params = _tensors(values)
         with tf.GradientTape() as tape:
-            tape.watch(own)
-            losses = objective.critic_losses(own, play)
-        return [losses, tape.gradient(losses[0], own[0])]
+            tape.watch(critic_params)
+            losses = objective.critic_losses(critic_params, play)
+        return [losses, tape.gradient(losses[0], critic_params[0])]
 
     _assert_replicas_agree(compute)
 
@@ -184,8 +186,8 @@ def test_derivatives_of_any_order_cross_the_replicas():
 
     def value(x):
         (x,) = replicas.to_replicas([x])
-        own = tf.reduce_mean(tf.exp(replicas.own_share(data) @ x[:, None]))
-        return replicas.mean_over_replicas([own])[0]
+        mean = tf.reduce_mean(tf.exp(replicas.own_share(data) @ x[:, None]))
+        return replicas.mean_over_replicas([mean])[0]
 
     def third_order():
         with tf.GradientTape() as outer:

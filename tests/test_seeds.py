@@ -51,7 +51,9 @@ def test_descendants_of_seeds_are_distinct_and_not_negative():
         children.append(private_seed(seed))
         found.extend(tuple(child.numpy()) for child in children)
         for child in children[:2]:
-            found.extend(tuple(own.numpy()) for own in split_seed(child, 3))
+            found.extend(
+                tuple(grandchild.numpy()) for grandchild in split_seed(child, 3)
+            )
     assert len(set(found)) == len(found)
     assert np.min(found) >= 0
 
@@ -120,8 +122,8 @@ def test_hoisted_seeds_draw_what_plain_ones_draw(num_runs):
     for run in range(num_runs):
         plain = split_and_draw(keys[run])
         for one, all_runs in zip(plain, results, strict=True):
-            own = all_runs if num_runs == 1 else all_runs[run]
-            np.testing.assert_array_equal(one, own)
+            of_run = all_runs if num_runs == 1 else all_runs[run]
+            np.testing.assert_array_equal(one, of_run)
 
 
 def test_hoisted_seeds_draw_outside_of_the_xla_computation():
@@ -173,8 +175,8 @@ def test_child_seeds_of_a_map_are_those_of_a_split():
 
     np.testing.assert_array_equal(mapped(), expected)
     seed_of = child_seeds(seed, 3)
-    for child, own in enumerate(expected):
-        np.testing.assert_array_equal(uniform(seed_of(child), [4]), own)
+    for child, draw in enumerate(expected):
+        np.testing.assert_array_equal(uniform(seed_of(child), [4]), draw)
 
 
 def test_child_seeds_of_hoisted_seeds_are_those_of_each_run():
@@ -198,6 +200,6 @@ def test_child_seeds_of_hoisted_seeds_are_those_of_each_run():
 
     found = outer(keys)
     for run in range(2):
-        expected = [uniform(own, [4]) for own in split_seed(keys[run], 3)]
+        expected = [uniform(child, [4]) for child in split_seed(keys[run], 3)]
         np.testing.assert_array_equal(found[run], expected)
     assert num_runs_of(keys[0]) == 1

@@ -112,7 +112,7 @@ def _load(text: str) -> Any:
     try:
         return pyspiel.load_game(text)
     except Exception as error:
-        # Further lines would list all games that there are.
+        # The lines after the first list all games of OpenSpiel.
         reason = str(error).split("\n")[0]
         raise ValueError(
             "`game` must name a game of OpenSpiel, with the parameters that "
@@ -224,7 +224,7 @@ class _Episode:
         before = np.array(self._state.returns())
         joint = []
         for player_id, action in zip(self._players, actions, strict=True):
-            # Who has nothing to choose has no legal action.
+            # OpenSpiel gives no legal action to a player that has no choice.
             legal = self._state.legal_actions(player_id) or [0]
             is_legal = action in legal
             joint.append(
@@ -251,7 +251,7 @@ class _Episode:
 
     def _observations(self) -> tuple[np.ndarray, ...]:
         shape = self.observation_shapes[0]
-        # Not all games show their end, and nobody acts on it.
+        # Some games have no observation of their end, on which no player acts.
         if self._state.is_terminal():
             return (np.zeros(shape),) * len(self._players)
         read = getattr(self._state, self._tensor)

@@ -44,7 +44,8 @@ def as_number(what: str, value: Any) -> float:
       ValueError: if it is not one, but several or none; or not finite.
     """
     if isinstance(value, float) and math.isfinite(value):
-        # What most environments return; an array would take ten times longer.
+        # Most environments return this type; an array would take ten times
+        # longer.
         return value
     array = _real_numbers(what, value)
     if array.size != 1:
@@ -135,7 +136,7 @@ def _real_numbers(what: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
-        # A ragged list.
+        # NumPy refuses a ragged list.
         array = np.array(None)
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -153,7 +154,7 @@ def _as_batch(
     dtype: np.dtype,
 ) -> np.ndarray:
     array = as_array(what, value, (len(counts), *shape), must_be_finite=False)
-    # What is too large becomes infinite, which is looked for next.
+    # Numbers that overflow become infinite, which the next check finds.
     with np.errstate(over="ignore"):
         array = array.astype(dtype)
     is_finite = np.isfinite(array)

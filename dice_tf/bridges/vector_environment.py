@@ -148,7 +148,7 @@ class Episodes(VectorEnvironment):
         shape = [len(self.num_actions), len(self._playing)]
         rewards, truncations = np.zeros(shape), np.zeros(shape, bool)
         for b, episode in enumerate(self._playing):
-            # What has ended stays as it was.
+            # An episode that has ended stays as it was.
             if self._continues[b]:
                 after = episode.step(tuple(action[b] for action in actions))
                 self._observations[b] = after.observations

@@ -87,7 +87,7 @@ class WorkerEnvironment(VectorEnvironment):
         for connection, argument in zip(
             self._connections, arguments, strict=True
         ):
-            # With more processes than episodes some have nothing to do.
+            # With more processes than episodes, some have no episode.
             share = argument if method == "reset" else argument[0]
             if len(share):
                 connection.send((method, argument))

@@ -65,7 +65,7 @@ class GameEnvironment(ParallelEnv):
         self._step = tf.function(self.game.step)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A compiled function can be made anew, but not copied.
+        # A compiled function cannot be copied: the copy makes its own.
         return {
             name: value
             for name, value in self.__dict__.items()
@@ -86,7 +86,7 @@ class GameEnvironment(ParallelEnv):
         self, seed: int | None = None, options: dict | None = None
     ) -> tuple[dict, dict]:
         del options
-        # Without a seed what was random before goes on.
+        # Without a seed, the generator goes on.
         if seed is not None:
             self._random = np.random.default_rng(seed)
         self._state, first = self._reset(self._draw_seed())
@@ -136,18 +136,18 @@ class GameEnvironment(ParallelEnv):
 
     def _observations(self, time_step: TimeStep) -> dict[str, np.ndarray]:
         return self._by_agent(
-            [own[0].numpy() for own in time_step.observations]
+            [seen[0].numpy() for seen in time_step.observations]
         )
 
     def _infos(self, time_step: TimeStep) -> dict[str, dict]:
         infos: dict[str, dict] = {agent: {} for agent in self.possible_agents}
-        for player_id, (own, seen) in enumerate(
+        for player_id, (info, seen) in enumerate(
             zip(infos.values(), time_step.observations, strict=True)
         ):
             legal = self.game.legal_actions(seen, player_id)
             if legal is not None:
-                # As gymnasium's Discrete.sample takes it.
-                own["action_mask"] = legal[0].numpy().astype(np.int8)
+                # The dtype that gymnasium's Discrete.sample takes.
+                info["action_mask"] = legal[0].numpy().astype(np.int8)
         return infos
 
     def _by_agent(self, values: list) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from pettingzoo import ParallelEnv
 from dice_tf.bridges.received import as_array, as_flag, as_number
 from dice_tf.bridges.vector_environment import EpisodeStep
 
-# The most joint actions that a policy with one output for each is given.
+# A policy has one output for each joint action.
 MAX_JOINT_ACTIONS = 1024
 
 
@@ -118,7 +118,7 @@ class ZooEpisode:
         self._playing = listed - self._out
         cut_off: set[str] = set()
         if not self._playing:
-            # Without a last observation nobody could say what was cut off.
+            # A critic needs the last observation to value what was cut off.
             cut_off = truncated - terminated
             cut_off = {a for a in cut_off if observations.get(a) is not None}
         return EpisodeStep(
@@ -197,7 +197,7 @@ class ZooEpisode:
                 f"`{name}` must have agents as its keys, {self._agents}. "
                 f"Received {when} also: {unknown}."
             )
-        # Who has left needs no further entry.
+        # Agents that have left need no entry.
         for agent in self._agents:
             if agent not in values and agent in acted & listed:
                 raise ValueError(

@@ -12,7 +12,7 @@ from dice_tf.diagnostics.repetitions import (
     params_of,
     repeat,
 )
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import acts_by_state
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
@@ -92,8 +92,9 @@ def derivative_statistics(
       TypeError, ValueError: if an argument is out of its range.
 
     Example:
+      >>> objective = dice_tf.objectives.DiCEObjective(game, policies)
       >>> gradient, hessian = dice_tf.diagnostics.derivative_statistics(
-      ...     objective, player_id=0, num_repetitions=100
+      ...     objective, player_id=0, num_repetitions=10
       ... )
       >>> gradient.correlations.mean(), hessian.signal_to_noise
     """
@@ -181,7 +182,7 @@ def _derivative(
 
 
 def _exact_objective(objective: Objective) -> ExactObjective | None:
-    if isinstance(objective.game, FiniteGame) and not objective.has_memory:
+    if acts_by_state(objective.game, [objective.has_memory]):
         return ExactObjective(
             objective.game, objective.policies, objective.discount
         )

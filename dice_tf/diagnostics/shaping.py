@@ -98,7 +98,9 @@ def shaping_share(
       TypeError, ValueError: if an argument is out of its range.
 
     Example:
-      >>> dice_tf.diagnostics.shaping_share(learner, objective, 0).share
+      >>> found = dice_tf.diagnostics.shaping_share(learner, objective, 0)
+      >>> bool(found.share > 0.0)
+      True
     """
     if not isinstance(learner, Learner):
         raise TypeError(

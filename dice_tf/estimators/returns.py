@@ -15,7 +15,7 @@ from dice_tf.kernels.row_sums import mean_by_rows
 from dice_tf.kernels.sums_over_time import cumulative_sum, decaying_sum
 
 
-def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
+def discount_weights(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns what a reward at each step is worth at the start.
 
     A scalar discount gives `discount**t`. One per step gives the product of
@@ -23,14 +23,20 @@ def discount_weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
     silences all that follows it, and not that step itself.
 
     Args:
-      discount: scalar in [0, 1], or per step, `[T, B]`.
       rewards: `[T, B]`, for the shape and the dtype.
+      discount: scalar in [0, 1], or per step, `[T, B]`.
 
     Returns:
       `[T, 1]` of a scalar discount, else `[T, B]`, held constant.
 
     Raises:
       ValueError: if a scalar is outside [0, 1], or the shape is another.
+
+    Example:
+      >>> rewards = tf.constant([[1.0], [2.0], [4.0]])
+      >>> weights = dice_tf.estimators.discount_weights(rewards, 0.5)
+      >>> weights.numpy().ravel()
+      array([1.  , 0.5 , 0.25], dtype=float32)
     """
     return _weights(*until_end(discount, rewards))
 
@@ -55,6 +61,11 @@ def running_steps(discounts: tf.Tensor) -> tf.Tensor:
 
     Returns:
       bool `[T, B]`.
+
+    Example:
+      >>> discounts = tf.constant([[1.0], [0.0], [1.0]])
+      >>> dice_tf.estimators.running_steps(discounts).numpy().ravel()
+      array([ True,  True, False])
     """
     goes_on = tf.cast(discounts != 0.0, discounts.dtype)
     return tf.math.cumprod(goes_on, axis=0, exclusive=True) > 0.0
@@ -94,13 +105,47 @@ def until_end(
 
 
 def discounted_rewards(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
-    """Returns each reward as it is worth at the start, `[T, B]`."""
+    """Returns what each reward is worth at the start of its episode.
+
+    That is `d_t r_t`, with `d_t` the `discount_weights`.
+
+    Args:
+      rewards: `[T, B]`.
+      discount: scalar in [0, 1], or per step, `[T, B]`, held constant.
+
+    Returns:
+      `[T, B]`, linear in the rewards.
+
+    Raises:
+      ValueError: as of `discount_weights`.
+
+    Example:
+      >>> rewards = tf.constant([[1.0], [2.0], [4.0]])
+      >>> dice_tf.estimators.discounted_rewards(rewards, 0.5).numpy().ravel()
+      array([1., 1., 1.], dtype=float32)
+    """
     discount, rewards = until_end(discount, rewards)
     return _weights(discount, rewards) * rewards
 
 
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
-    """Returns the mean over episodes of their discounted returns, a scalar."""
+    """Returns the mean over episodes of their discounted returns.
+
+    Args:
+      rewards: `[T, B]`.
+      discount: scalar in [0, 1], or per step, `[T, B]`, held constant.
+
+    Returns:
+      A scalar, linear in the rewards.
+
+    Raises:
+      ValueError: as of `discount_weights`.
+
+    Example:
+      >>> rewards = tf.constant([[1.0, 3.0], [2.0, 2.0]])
+      >>> float(dice_tf.estimators.mean_return(rewards, 0.5))
+      3.0
+    """
     length = tf.cast(tf.shape(rewards)[0], rewards.dtype)
     return length * mean_by_rows(discounted_rewards(rewards, discount))
 
@@ -142,6 +187,14 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
 
     Returns:
       `[T, B]`, linear in the rewards.
+
+    Raises:
+      ValueError: as of `discount_weights`.
+
+    Example:
+      >>> rewards = tf.constant([[1.0], [2.0], [4.0]])
+      >>> dice_tf.estimators.returns_to_go(rewards, 0.5).numpy().ravel()
+      array([3., 4., 4.], dtype=float32)
     """
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
@@ -179,6 +232,17 @@ def generalized_advantages(
 
     Returns:
       `[T, B]`, linear in rewards and values.
+
+    Raises:
+      ValueError: if a shape is another, or the discount is out of its range.
+
+    Example:
+      >>> rewards = tf.constant([[1.0], [2.0], [4.0]])
+      >>> values = tf.constant([[0.0], [8.0], [2.0]])
+      >>> dice_tf.estimators.generalized_advantages(
+      ...     rewards, values, discount=0.5, tau=0.0
+      ... ).numpy().ravel()
+      array([ 5., -5.,  2.], dtype=float32)
 
     References:
       Schulman et al. 2016 (High-Dimensional Continuous Control Using
@@ -226,6 +290,18 @@ def lambda_returns(
 
     Returns:
       `[T, B]`, linear in rewards and values.
+
+    Raises:
+      ValueError: if a shape is another, or `lambda_` or the discount is out
+        of its range.
+
+    Example:
+      >>> rewards = tf.constant([[1.0], [2.0], [4.0]])
+      >>> values = tf.constant([[0.0], [8.0], [2.0]])
+      >>> dice_tf.estimators.lambda_returns(
+      ...     rewards, values, discount=0.5, lambda_=0.0
+      ... ).numpy().ravel()
+      array([5., 3., 4.], dtype=float32)
 
     References:
       Sutton, Barto 2018 (Reinforcement Learning: An Introduction), section

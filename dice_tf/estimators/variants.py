@@ -88,7 +88,7 @@ def surrogate_objective(
     rewards = held_constant("rewards", rewards, log_probs)
     tau = check_number("tau", tau, 0.0, 1.0)
     discount, rewards, log_probs = until_end(discount, rewards, log_probs)
-    weights = discount_weights(discount, rewards)
+    weights = discount_weights(rewards, discount)
     discounted = weights * rewards
     if is_leave_one_out(baseline):
         centred = discounted - mean_of_others(baseline, discounted)
@@ -146,7 +146,7 @@ def first_order_baseline_objective(
     discount, rewards, log_probs, values = until_end(
         discount, rewards, log_probs, values
     )
-    weights = discount_weights(discount, rewards)
+    weights = discount_weights(rewards, discount)
     boxes = magic_box(cumulative_sum(log_probs))
     return tf.reduce_sum(
         weights * (boxes * rewards + (1.0 - magic_box(log_probs)) * values),
@@ -207,7 +207,7 @@ def loaded_dice_objective(
     discount, rewards, log_probs, values = until_end(
         discount, rewards, log_probs, values
     )
-    weights = discount_weights(discount, rewards)
+    weights = discount_weights(rewards, discount)
     advantages = generalized_advantages(
         rewards, values, discount=discount, tau=tau
     )

@@ -21,7 +21,12 @@ from dice_tf.evaluation.tables import (
 )
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.actors import Actor
-from dice_tf.play.exact_values import OF_THE_GAME, Horizon, check_horizon
+from dice_tf.play.exact_values import (
+    OF_THE_GAME,
+    EpisodeLength,
+    Horizon,
+    check_horizon,
+)
 
 # Relative to the largest value: below it actions are equally good.
 _TOLERANCE = 1e-11
@@ -63,8 +68,9 @@ def best_response(
     game: FiniteGame,
     policies: Sequence[keras.Model | None],
     player_id: int,
+    *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> BestResponse:
     """Returns a best response of a player to the policies of the others.
 
@@ -85,15 +91,19 @@ def best_response(
       A `BestResponse`. No policy of any memory gets more.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, a number is outside of
         its range, observations are not one-hot, or probabilities of the others
         are not finite.
 
     Example:
+      >>> opponent = dice_tf.policies.tit_for_tat(game, 1)
       >>> response = dice_tf.evaluation.best_response(
       ...     game, [None, opponent], 0, discount=0.96, episode_length=None
       ... )
+      >>> response.actions
+      array([0, 0, 0, 0, 0])
       >>> policy = dice_tf.policies.fixed_policy(
       ...     game, 0, np.eye(game.num_actions[0])[response.actions]
       ... )
@@ -108,7 +118,7 @@ def best_response(
     probabilities = [
         None
         if seat == player_id
-        else np.exp(log_prob_table(Actor(policy, game, seat)).numpy())
+        else np.exp(log_prob_table(Actor(game, policy, seat)).numpy())
         for seat, policy in enumerate(policies)
     ]
     for seat, table in enumerate(probabilities):
@@ -148,7 +158,7 @@ def decision_process(
     """Averages a game's tables over what the other players do."""
 
     def average(table: np.ndarray) -> np.ndarray:
-        # From the last seat on, so that those before keep their axes.
+        # Start at the last seat, so that earlier seats keep their axes.
         for seat in reversed(range(game.num_players)):
             if seat != player_id:
                 table = np.einsum(
@@ -189,7 +199,8 @@ def iterate_policies(
         )
         worth = process.rewards + discount * process.transitions @ values
         best, good = _best(worth, process.legal)
-        # An action as good as the best one stays, or rounding makes a circle.
+        # Keep an action that is as good as the best one: otherwise rounding
+        # could make the iteration cycle.
         if np.all(good[states, actions]):
             return values, best
         actions = np.where(good[states, actions], actions, best)

@@ -10,7 +10,7 @@ from dice_tf.evaluation.best_responses import respond
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.tables import check_finite_game, log_prob_tables
 from dice_tf.games.finite import FiniteGame
-from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
 
 
 class Exploitability(NamedTuple):
@@ -23,8 +23,8 @@ class Exploitability(NamedTuple):
       values: `[num_players]`, with the policies as they are.
       best_response_values: `[num_players]`, of each player's best response to
         the others, as they are; NaN where their probabilities are.
-      gains: `[num_players]`, `best_response_values - values`, not negative
-        but for rounding. Of two players, entry i tells how much a best
+      gains: `[num_players]`, `best_response_values - values`, negative only
+        by rounding. Of two players, entry i tells how much a best
         responder in seat i takes out of the *other* player's policy, beyond
         what the actual partner gets.
       nash_conv: the sum of the gains, 0 in a Nash equilibrium.
@@ -39,8 +39,9 @@ class Exploitability(NamedTuple):
 def exploitability(
     game: FiniteGame,
     policies: Sequence[keras.Model],
+    *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> Exploitability:
     """Measures what each player could gain by a best response to the others.
 
@@ -57,7 +58,8 @@ def exploitability(
       An `Exploitability`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, a number is outside of
         its range, or observations are not one-hot.
 

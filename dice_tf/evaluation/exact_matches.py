@@ -18,6 +18,7 @@ from dice_tf.evaluation.tables import (
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.exact_values import (
     OF_THE_GAME,
+    EpisodeLength,
     Horizon,
     check_horizon,
     initial_values,
@@ -28,8 +29,9 @@ from dice_tf.play.exact_values import (
 def exact_match(
     game: FiniteGame,
     policies: Sequence[keras.Model],
+    *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> MatchResult:
     """Returns what a match of infinitely many episodes would show.
 
@@ -46,7 +48,8 @@ def exact_match(
       A `MatchResult` without `returns` and `actions`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if a policy does not fit its seat, or a number is outside
         of its range.
 
@@ -54,7 +57,8 @@ def exact_match(
       >>> match = dice_tf.evaluation.exact_match(
       ...     game, policies, discount=0.96, episode_length=None
       ... )
-      >>> match.mean, match.cooperation_rates
+      >>> match.mean.shape, match.cooperation_rates.shape
+      ((2,), (2,))
     """
     check_finite_game(game)
     horizon = check_horizon(game, discount, episode_length)
@@ -74,7 +78,7 @@ def match_tables(
     values, rates = _compiled(game, horizon)(list(tables))
     mean = horizon.return_scale * values.numpy()
     mean = np.where(np.isfinite(mean), mean, np.nan)
-    rates = tuple(own.numpy() for own in rates)
+    rates = tuple(shares.numpy() for shares in rates)
     errors = np.where(np.isnan(mean), np.nan, 0.0)
     return MatchResult(mean, errors, rates, None, None)
 
@@ -83,8 +87,9 @@ def visit_frequencies(
     game: FiniteGame,
     policies: Sequence[keras.Model],
     player_id: int,
+    *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> np.ndarray:
     """Returns how often a player makes each observation, exactly.
 

@@ -11,12 +11,12 @@ import tensorflow as tf
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.estimators.returns import discounted_rewards, running_steps
 from dice_tf.evaluation.tables import log_prob_table, seat_actors
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.policies.sampling import nan_where
-from dice_tf.seeds import as_seed
+from dice_tf.seeds import Seed, as_seed
 
 # Compiled matches that are kept, with their games and policies.
 _MOST_COMPILED = 16
@@ -50,40 +50,44 @@ class MatchResult(NamedTuple):
 
     @property
     def cooperation_rates(self) -> np.ndarray:
-        """`[num_players]`, shares of action 0, NaN where there is none."""
+        """Shares of action 0, `[num_players]`; NaN without finite actions."""
         return np.array(
-            [np.nan if own is None else own[0] for own in self.action_rates]
+            [
+                np.nan if rates is None else rates[0]
+                for rates in self.action_rates
+            ]
         )
 
 
 def play_match(
     game: Game,
     policies: Sequence[keras.Model],
-    batch_size: int,
-    seed: Any,
+    *,
     discount: float = 0.96,
+    batch_size: int,
+    seed: Seed,
 ) -> MatchResult:
     """Plays `batch_size` episodes and measures every player.
 
-    It is compiled on the first call, in a `FiniteGame` for all policies without
-    memory, else for the given ones, and not again for other seeds, discounts
-    or weights. The last 16 such programs are kept, with their games and
-    policies. A head that is attached to a policy later goes unseen, but in a
-    `FiniteGame` without memory.
+    The first call compiles a program, which serves all seeds, discounts and
+    weights. In a `FiniteGame` it serves all policies without memory too;
+    elsewhere it belongs to the given ones, and does not see a head that is
+    attached to one of them later. The last 16 programs are kept, with their
+    games and policies.
 
     Args:
       game: any game, hashable as objects are unless they say otherwise.
       policies: one `keras.Model` per player.
+      discount: in [0, 1].
       batch_size: B.
       seed: int32 `[2]`. The same seed gives the same play.
-      discount: in [0, 1].
 
     Returns:
       A `MatchResult`, of the episodes played.
 
     Raises:
-      TypeError: if the game or a policy is none, or a number of the wrong
-        type.
+      TypeError: if the game is not a `Game`, a policy is not a `keras.Model`,
+        or a number has the wrong type.
       ValueError: if a policy does not fit its seat, or a number is outside
         of its range.
 
@@ -93,18 +97,21 @@ def play_match(
       ...     dice_tf.policies.tit_for_tat(game, 0),
       ...     dice_tf.policies.random(game, 1),
       ... ]
-      >>> match = dice_tf.evaluation.play_match(game, policies, 256, (0, 1))
-      >>> match.mean, match.standard_error, match.cooperation_rates
+      >>> match = dice_tf.evaluation.play_match(
+      ...     game, policies, batch_size=256, seed=(0, 1)
+      ... )
+      >>> match.returns.shape, match.standard_error.shape
+      ((256, 2), (2,))
     """
     actors = seat_actors(game, policies)
     batch_size = check_whole_number("batch_size", batch_size, 1)
     discount = check_number("discount", discount, 0.0, 1.0)
-    # What is remembered is no state of the game.
-    by_state = not any(actor.has_memory for actor in actors)
-    if isinstance(game, FiniteGame) and by_state:
+    if acts_by_state(game, (actor.has_memory for actor in actors)):
         tables = [log_prob_table(actor) for actor in actors]
-        return play_tables(game, tables, batch_size, seed, discount)
-    play = compiled_play(game, batch_size, tuple(policies))
+        return play_tables(
+            game, tables, batch_size=batch_size, seed=seed, discount=discount
+        )
+    play = compiled_play(game, tuple(policies), batch_size)
     weights = [actor.model.weights() for actor in actors]
     return _measure(game, play, weights, seed, discount)
 
@@ -112,20 +119,21 @@ def play_match(
 def play_tables(
     game: FiniteGame,
     tables: Sequence[tf.Tensor],
-    batch_size: int,
-    seed: Any,
+    *,
     discount: float,
+    batch_size: int,
+    seed: Seed,
 ) -> MatchResult:
     """Plays a match of policies that are given as log-probabilities.
 
     Args:
       game: the game.
       tables: one per player, float64 `[S, num_actions]`, by state.
+      discount: as of `play_match`.
       batch_size: as of `play_match`.
       seed: as of `play_match`.
-      discount: as of `play_match`.
     """
-    play = compiled_play(game, batch_size, None)
+    play = compiled_play(game, None, batch_size)
     weights = [Weights([table], []) for table in tables]
     return _measure(game, play, weights, seed, discount)
 
@@ -141,14 +149,14 @@ class _TableActor:
 
 @functools.lru_cache(maxsize=_MOST_COMPILED)
 def compiled_play(
-    game: Game, batch_size: int, policies: tuple[keras.Model, ...] | None
+    game: Game, policies: tuple[keras.Model, ...] | None, batch_size: int
 ) -> Any:
     """Returns a compiled function that plays.
 
     Args:
       game: the game.
-      batch_size: B.
       policies: one per player; `None` for any, given as tables.
+      batch_size: B.
 
     Returns:
       A function of weights, seed and discount (float64) to discounted
@@ -162,18 +170,20 @@ def compiled_play(
 
     @tf.function(autograph=False)
     def play(weights: Any, seed: tf.Tensor, discount: tf.Tensor) -> Any:
-        trajectory = sample_trajectory(game, actors, weights, batch_size, seed)
+        trajectory = sample_trajectory(
+            game, actors, weights, batch_size=batch_size, seed=seed
+        )
         running = tf.cast(trajectory.discounts, tf.float64)
         returns = []
-        for own in trajectory.rewards:
-            worth = discounted_rewards(
-                tf.cast(own, tf.float64), discount * running
+        for rewards in trajectory.rewards:
+            discounted = discounted_rewards(
+                tf.cast(rewards, tf.float64), discount * running
             )
-            returns.append(tf.reduce_sum(worth, axis=0))
+            returns.append(tf.reduce_sum(discounted, axis=0))
         returns = tf.stack(returns, axis=1)
         if policies is None:
             # A table of NaNs plays the first action.
-            tables = [tf.reduce_sum(own.params[0]) for own in weights]
+            tables = [tf.reduce_sum(table.params[0]) for table in weights]
             returns = nan_where(tf.math.is_nan(tf.add_n(tables)), returns)
         return returns, running_steps(running), trajectory.actions
 
@@ -181,7 +191,7 @@ def compiled_play(
 
 
 def _measure(
-    game: Game, play: Any, weights: Any, seed: Any, discount: float
+    game: Game, play: Any, weights: Any, seed: Seed, discount: float
 ) -> MatchResult:
     seed = as_seed(seed)
     returns, is_played, actions = tf.nest.map_structure(
@@ -196,11 +206,12 @@ def _measure(
     rates = tuple(
         None
         if count is None
-        else np.bincount(own[is_played], minlength=count) / is_played.sum()
-        for own, count in zip(actions, game.num_actions, strict=True)
+        else np.bincount(played[is_played], minlength=count) / is_played.sum()
+        for played, count in zip(actions, game.num_actions, strict=True)
     )
     if np.any(np.isnan(returns)):
         rates = tuple(
-            None if own is None else np.full_like(own, np.nan) for own in rates
+            None if shares is None else np.full_like(shares, np.nan)
+            for shares in rates
         )
     return MatchResult(returns.mean(axis=0), error, rates, returns, actions)

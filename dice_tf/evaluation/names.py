@@ -18,7 +18,7 @@ EXTORTION = "zero_determinant_extortion"
 GENEROUS = "zero_determinant_generous"
 UNNAMED = "unnamed"
 
-# A fair share, such as that of tit for tat, is no extortion.
+# A fair share, such as that of tit for tat, is not extortion.
 _LEAST_FACTOR = 1.0 + 1e-6
 
 
@@ -90,16 +90,21 @@ def name_policy(
       A `StrategyName`.
 
     Raises:
-      TypeError: if the game is no `FiniteGame`, or the policy no
+      TypeError: if the game is not a `FiniteGame`, or the policy is not a
         `keras.Model`.
       ValueError: if the game is another, a number is out of its range, or the
         policy's probabilities are not finite.
 
     Example:
+      >>> policy = dice_tf.policies.tit_for_tat(game, 0)
       >>> visits = dice_tf.evaluation.visit_frequencies(
       ...     game, [policy, policy], 0
       ... )
-      >>> dice_tf.evaluation.name_policy(game, policy, 0, weights=visits).name
+      >>> found = dice_tf.evaluation.name_policy(
+      ...     game, policy, 0, weights=visits
+      ... )
+      >>> found.name
+      'tit_for_tat'
     """
     tolerance = check_number("tolerance", tolerance, 0.0, 1.0)
     table = action_probabilities(game, policy, player_id)
@@ -110,9 +115,9 @@ def name_policy(
             "have a name. Its weights may be those of a training that has "
             "diverged."
         )
-    # Rounding must not leave [0, 1].
+    # Rounding may have left [0, 1].
     cooperation = np.clip(table[:, 0], 0.0, 1.0)
-    distances = strategy_distances(cooperation, weights)
+    distances = strategy_distances(cooperation, weights=weights)
     near = [
         name
         for name in strategy_distances(cooperation)
@@ -140,7 +145,7 @@ def name_policy(
 
 
 def _seen_payoffs(game: FiniteGame, player_id: int) -> np.ndarray:
-    """Returns own and the other's payoffs after CC, CD, DC, DD, `[2, 4]`."""
+    """Returns the player's and the other's payoffs, `[2, 4]`."""
     is_constant = np.all(game.rewards == game.rewards[:, :1])
     if game.num_actions != (2, 2) or game.num_states != 5 or not is_constant:
         raise ValueError(
@@ -164,7 +169,9 @@ def _shares(
     if not np.all(reward > punishment):
         return None, None
     return tuple(
-        extortion_fit(cooperation, *payoffs, tuple(baselines), discount)
+        extortion_fit(
+            cooperation, *payoffs, baselines=tuple(baselines), discount=discount
+        )
         for baselines in (punishment, reward)
     )
 

@@ -11,14 +11,14 @@ from dice_tf.checks import check_number, check_whole_number
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
 from dice_tf.evaluation.tables import log_prob_table
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
-from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
-from dice_tf.seeds import as_seed, split_seed
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
+from dice_tf.seeds import Seed, as_seed, split_seed
 
-# Of each pair, where values are not exact and the user names no size.
+# Episodes of each pair, if values are not exact and no size is given.
 _BATCH_SIZE = 1024
 
 # The policies of seat 0, and those of seat 1.
@@ -26,7 +26,7 @@ Seats = tuple[Sequence[keras.Model], Sequence[keras.Model]]
 
 
 def check_two_players(game: Any) -> Game:
-    """Returns the game, or raises if it is none of two players."""
+    """Returns the game, or raises if it does not have two players."""
     if not isinstance(game, Game):
         raise TypeError(
             f"`game` must be a dice_tf.games.Game. Received: {game!r}."
@@ -42,10 +42,11 @@ def check_two_players(game: Any) -> Game:
 def play_pairs(
     game: Game,
     policies: Seats,
+    *,
     discount: float,
-    episode_length: Any,
+    episode_length: EpisodeLength,
     batch_size: int | None,
-    seed: Any,
+    seed: Seed,
 ) -> list[MatchResult]:
     """Plays every policy of seat 0 against every policy of seat 1.
 
@@ -61,9 +62,7 @@ def play_pairs(
       One match per pair, row-major.
     """
     pairs = list(itertools.product(*policies))
-    is_finite = isinstance(game, FiniteGame) and not any(
-        has_memory(policy) for own in policies for policy in own
-    )
+    is_finite = acts_by_state(game, map(has_memory, itertools.chain(*policies)))
     if is_finite:
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))
@@ -82,13 +81,13 @@ def play_pairs(
     play = play_tables if is_finite else play_match
     seeds = split_seed(as_seed(seed), len(pairs))
     return [
-        play(game, pair, size, own, discount)
-        for pair, own in zip(pairs, seeds, strict=True)
+        play(game, pair, discount=discount, batch_size=size, seed=pair_seed)
+        for pair, pair_seed in zip(pairs, seeds, strict=True)
     ]
 
 
 def _tables(game: FiniteGame, policies: Seats) -> list[list[tf.Tensor]]:
     return [
-        [log_prob_table(Actor(policy, game, seat)) for policy in own]
-        for seat, own in enumerate(policies)
+        [log_prob_table(Actor(game, policy, seat)) for policy in seat_policies]
+        for seat, seat_policies in enumerate(policies)
     ]

@@ -9,7 +9,8 @@ import numpy as np
 
 from dice_tf.evaluation.pairings import check_two_players, play_pairs
 from dice_tf.games.game import Game
-from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
+from dice_tf.seeds import Seed
 
 Groups = Mapping[str, Sequence[keras.Model]]
 
@@ -70,9 +71,9 @@ def cross_play(
     columns: Groups,
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
     batch_size: int | None = None,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
 ) -> CrossPlay:
     """Plays every row policy in seat 0 against every column policy in seat 1.
 
@@ -92,10 +93,10 @@ def cross_play(
       A `CrossPlay` of R rows and C columns, group by group.
 
     Raises:
-      TypeError: if the game is none, the groups are no mappings of lists, or
-        a policy is no `keras.Model`.
-      ValueError: if the game has not two players, there are no policies, one
-        does not fit its seat, or a number is outside of its range.
+      TypeError: if the game is not a `Game`, the groups are not mappings of
+        lists, or a policy is not a `keras.Model`.
+      ValueError: if the game does not have two players, there are no policies,
+        one does not fit its seat, or a number is outside of its range.
 
     Example:
       A trainer loads one run at a time, so that each is kept as a table.
@@ -112,10 +113,17 @@ def cross_play(
       ...         )
       >>> result = dice_tf.evaluation.cross_play(
       ...     game,
-      ...     {"lola_dice": seats[0], "naive": naive_0},
-      ...     {"lola_dice": seats[1], "naive": naive_1},
+      ...     {
+      ...         "learned": seats[0],
+      ...         "tit_for_tat": [dice_tf.policies.tit_for_tat(game, 0)],
+      ...     },
+      ...     {
+      ...         "learned": seats[1],
+      ...         "tit_for_tat": [dice_tf.policies.tit_for_tat(game, 1)],
+      ...     },
       ... )
-      >>> result.group_means(without_partners=True)
+      >>> result.group_means(without_partners=True).shape
+      (2, 2, 2)
 
     References:
       Hu et al. 2020 ("Other-Play" for Zero-Shot Coordination), for cross-play
@@ -128,10 +136,10 @@ def cross_play(
     matches = play_pairs(
         game,
         (row_policies, column_policies),
-        discount,
-        episode_length,
-        batch_size,
-        seed,
+        discount=discount,
+        episode_length=episode_length,
+        batch_size=batch_size,
+        seed=seed,
     )
 
     def stack(field: str) -> np.ndarray:
@@ -152,7 +160,7 @@ def _flatten(
 ) -> tuple[tuple[tuple[str, int], ...], list[keras.Model]]:
     """Returns the labels and the policies of all groups."""
     if not isinstance(groups, Mapping) or not all(
-        isinstance(own, (list, tuple)) for own in groups.values()
+        isinstance(group, (list, tuple)) for group in groups.values()
     ):
         raise TypeError(
             f"`{name}` must be a mapping from names to lists of policies. "
@@ -160,8 +168,8 @@ def _flatten(
         )
     labels = tuple(
         (group, number)
-        for group, own in groups.items()
-        for number in range(len(own))
+        for group, policies in groups.items()
+        for number in range(len(policies))
     )
     if not labels:
         raise ValueError(f"`{name}` must hold a policy. Received: {groups!r}.")

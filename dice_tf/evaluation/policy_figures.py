@@ -73,8 +73,8 @@ def policy_figure(
         if player_labels is not None:
             name += f"\n{player_labels[player_id]}"
         if num_actions[player_id] > 2:
-            own = action if action_labels is None else action_labels[action]
-            name += f", action {own}"
+            label = action if action_labels is None else action_labels[action]
+            name += f", action {label}"
         axes.set_title(name, fontsize="medium")
     if run_labels is None:
         run_labels = [f"{run + 1}" for run in range(num_runs)]
@@ -89,9 +89,11 @@ def policy_figure(
 
 
 def memory_one_labels(num_actions: Sequence[int], player_id: int) -> list[str]:
-    """Returns the joint actions of the last round, own first, and `start`."""
+    """Returns the last joint actions, the player's first, and `start`."""
     seats = [*num_actions[player_id:], *num_actions[:player_id]]
-    return ["".join(map(str, own)) for own in np.ndindex(*seats)] + ["start"]
+    return ["".join(map(str, joint)) for joint in np.ndindex(*seats)] + [
+        "start"
+    ]
 
 
 def require_matplotlib() -> None:
@@ -117,7 +119,7 @@ def _draw_panel(axes: Any, probabilities: np.ndarray) -> Any:
                 ha="center",
                 va="center",
                 fontsize="small",
-                # On nothing, as NaN is drawn, white would not be seen.
+                # The cell of a NaN stays blank, where white would be invisible.
                 color="white" if value <= 0.5 else "black",
             )
     axes.tick_params(length=0)

@@ -17,7 +17,7 @@ CLASSICAL = {
 
 
 def strategy_distances(
-    cooperation: Any, weights: Any = None
+    cooperation: Any, *, weights: Any = None
 ) -> dict[str, float]:
     """Returns the distance of a strategy to each classical one.
 
@@ -39,14 +39,14 @@ def strategy_distances(
       random.
 
     Raises:
-      ValueError: if a shape is another, or the entries are no probabilities
+      ValueError: if a shape is another, or the entries are not probabilities
         or weights.
     """
     cooperation = check_cooperation(cooperation)
     weights = _check_weights(weights)
     distances = {
-        name: float(np.sqrt(weights @ np.square(cooperation - other)))
-        for name, other in CLASSICAL.items()
+        name: float(np.sqrt(weights @ np.square(cooperation - classical)))
+        for name, classical in CLASSICAL.items()
     }
     return dict(sorted(distances.items(), key=lambda item: item[1]))
 

@@ -30,7 +30,7 @@ def action_probabilities(
       first, with two players of two actions.
 
     Raises:
-      TypeError: if the game is no `FiniteGame`, or the policy no
+      TypeError: if the game is not a `FiniteGame`, or the policy is not a
         `keras.Model`.
       ValueError: if the policy does not fit the seat, or observations are
         not one-hot.
@@ -38,10 +38,12 @@ def action_probabilities(
     Example:
       >>> table = dice_tf.evaluation.action_probabilities(game, policy, 0)
       >>> cooperation = table[:, 0]
+      >>> cooperation.shape
+      (5,)
     """
     check_finite_game(game)
     player_id = check_player_id(player_id, game.num_players)
-    actor = Actor(policy, game, player_id)
+    actor = Actor(game, policy, player_id)
     by_state = np.exp(log_prob_table(actor).numpy())
     by_observation = np.empty_like(by_state)
     by_observation[observation_of_state(game, player_id)] = by_state
@@ -70,7 +72,7 @@ def seat_actors(game: Game, policies: Any) -> tuple[Actor, ...]:
         )
     policies = check_per_player("policies", policies, game.num_players)
     return tuple(
-        Actor(policy, game, player_id)
+        Actor(game, policy, player_id)
         for player_id, policy in enumerate(policies)
     )
 

@@ -9,7 +9,8 @@ import numpy as np
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
 from dice_tf.games.game import Game
-from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
+from dice_tf.seeds import Seed
 
 # One policy for both seats, one per seat, or a builder of (game, player_id).
 Entrant = (
@@ -31,7 +32,7 @@ class TournamentResult(NamedTuple):
       ranking: the names, the best score first; after a draw in given order.
         Who has no score comes last.
       scores: `[n]`, the mean of an entrant's `pair_scores`. Pairs that have
-        none count for nobody, and who has none at all has no score: NaN.
+        none are left out; an entrant without any has the score NaN.
       standard_errors: `[n]`, of the scores: zeros where they are exact.
       cooperation_rates: `[n]`, share of action 0, averaged like the scores.
       pair_scores: `[n, n]`, what the row gets against the column, the mean
@@ -54,9 +55,9 @@ def tournament(
     entrants: Mapping[str, Entrant],
     *,
     discount: float = 0.96,
-    episode_length: int | None | str = OF_THE_GAME,
+    episode_length: EpisodeLength = OF_THE_GAME,
     batch_size: int | None = None,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     with_itself: bool = True,
 ) -> TournamentResult:
     """Lets every entrant meet every other, once in each seat.
@@ -79,7 +80,7 @@ def tournament(
       A `TournamentResult`.
 
     Raises:
-      TypeError: if an entrant is none of these, or as of `cross_play`.
+      TypeError: if an entrant is something else, or as of `cross_play`.
       ValueError: if there are too few entrants, or as of `cross_play`.
 
     Example:
@@ -88,10 +89,11 @@ def tournament(
       ...     {
       ...         "tit_for_tat": dice_tf.policies.tit_for_tat,
       ...         "random": dice_tf.policies.random,
-      ...         "learned": [policy_0, policy_1],
+      ...         "learned": policies,
       ...     },
       ... )
-      >>> result.ranking[0]
+      >>> len(result.ranking)
+      3
       >>> text = dice_tf.evaluation.tournament_table(result)
 
     References:
@@ -101,8 +103,8 @@ def tournament(
     seats = _seats(game, entrants, 1 if with_itself else 2)
     matches = cross_play(
         game,
-        {name: [own[0]] for name, own in seats.items()},
-        {name: [own[1]] for name, own in seats.items()},
+        {name: [first] for name, (first, _) in seats.items()},
+        {name: [second] for name, (_, second) in seats.items()},
         discount=discount,
         episode_length=episode_length,
         batch_size=batch_size,
@@ -167,7 +169,9 @@ def _seats(
             f"`entrants` must hold at least {fewest}. Received: "
             f"{len(entrants)}."
         )
-    return {name: _seat(game, name, own) for name, own in entrants.items()}
+    return {
+        name: _seat(game, name, entrant) for name, entrant in entrants.items()
+    }
 
 
 def _seat(game: Game, name: str, entrant: Any) -> list[keras.Model]:

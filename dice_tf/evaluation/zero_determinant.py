@@ -59,6 +59,7 @@ def zero_determinant_fit(
     cooperation: Any,
     own_payoffs: Any,
     other_payoffs: Any,
+    *,
     discount: float = 1.0,
 ) -> ZeroDeterminant:
     """Fits the linear relation that a memory-one strategy enforces.
@@ -79,8 +80,8 @@ def zero_determinant_fit(
       A `ZeroDeterminant`.
 
     Raises:
-      ValueError: if a shape is another, probabilities are none, or the
-        discount is out of range.
+      ValueError: if a shape is another, an entry of `cooperation` is not a
+        probability, or the discount is out of range.
 
     References:
       Press, Dyson 2012 (Iterated Prisoner's Dilemma contains strategies that
@@ -88,9 +89,14 @@ def zero_determinant_fit(
       Sigmund 2015 (Partners or rivals?), for the discounted game.
     """
     target = _target(cooperation, discount)
-    own = _payoffs("own_payoffs", own_payoffs)
-    other = _payoffs("other_payoffs", other_payoffs)
-    columns = np.stack([own, other, np.ones(4)], axis=1)
+    columns = np.stack(
+        [
+            _payoffs("own_payoffs", own_payoffs),
+            _payoffs("other_payoffs", other_payoffs),
+            np.ones(4),
+        ],
+        axis=1,
+    )
     weights, distance = _least_squares(columns, target)
     return ZeroDeterminant(*weights, distance)
 
@@ -99,6 +105,7 @@ def extortion_fit(
     cooperation: Any,
     own_payoffs: Any,
     other_payoffs: Any,
+    *,
     baselines: tuple[float, float],
     discount: float = 1.0,
 ) -> Extortion:
@@ -128,11 +135,11 @@ def extortion_fit(
       Dilemma), for generous strategies.
     """
     target = _target(cooperation, discount)
-    own = _payoffs("own_payoffs", own_payoffs) - baselines[0]
-    other = _payoffs("other_payoffs", other_payoffs) - baselines[1]
-    columns = np.stack([own, other], axis=1)
+    own_surplus = _payoffs("own_payoffs", own_payoffs) - baselines[0]
+    other_surplus = _payoffs("other_payoffs", other_payoffs) - baselines[1]
+    columns = np.stack([own_surplus, other_surplus], axis=1)
     (phi, minus_phi_chi), distance = _least_squares(columns, target)
-    is_flat = abs(phi) * np.abs(own).max() < 1e-9
+    is_flat = abs(phi) * np.abs(own_surplus).max() < 1e-9
     chi = float("nan") if is_flat else -minus_phi_chi / phi
     return Extortion(phi, chi, distance)
 

@@ -77,7 +77,8 @@ def write_folder(
 ) -> None:
     """Lets `write` fill a folder beside `path`, and moves it there."""
     with _folder_beside(path) as folder:
-        # Inside of it, since the temporary folder is closed to other users.
+        # Write to a folder inside, since other users cannot read the temporary
+        # folder itself.
         written, earlier = folder / "written", folder / "earlier"
         write(str(written))
         if not (overwrite and path.exists()):

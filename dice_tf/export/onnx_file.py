@@ -35,7 +35,7 @@ def export_onnx(
       path: file to write, `*.onnx`. Folders above it are made.
       signature: `"act"`, `"act_greedy"`, `"probabilities"` or `"log_prob"`;
         an ONNX file holds one function.
-      num_actions: as of `export_policy`, but for `None`.
+      num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
       overwrite: whether to replace a file at `path`.
 
@@ -45,9 +45,14 @@ def export_onnx(
         operation for what the policy does.
 
     Example:
+      >>> import onnxruntime
       >>> dice_tf.export.export_onnx(policy, "policy.onnx")
       >>> session = onnxruntime.InferenceSession("policy.onnx")
-      >>> session.run(["action"], {"observation": observations, "noise": noise})
+      >>> observation = np.eye(5, dtype=np.float32)
+      >>> noise = np.random.default_rng(0).random(5, dtype=np.float32)
+      >>> (action,) = session.run(
+      ...     ["action"], {"observation": observation, "noise": noise}
+      ... )
     """
     tf2onnx, onnx = _converters()
     path = check_file(path, ".onnx", overwrite)
@@ -59,7 +64,8 @@ def export_onnx(
         model, _ = tf2onnx.convert.from_function(
             tf.function(function), input_signature=inputs
         )
-        # The converter copies what ONNX does not know, and only logs it.
+        # The converter copies operations that ONNX does not have, and only logs
+        # that.
         onnx.checker.check_model(model)
     except Exception as error:
         raise ValueError(

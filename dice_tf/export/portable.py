@@ -2,11 +2,15 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    logits_of,
+)
 from dice_tf.export.readings import Reading
-from dice_tf.policies.action_sets import finite_actions, is_masked
-from dice_tf.policies.heads import logits_of
+from dice_tf.policies.action_sets import finite_actions
 from dice_tf.policies.signatures import (
     Signature,
     choose,
@@ -29,7 +33,7 @@ def portable_signatures(
       file_format: for errors.
 
     Raises:
-      ValueError: if actions are no finite set.
+      ValueError: if actions are not a finite set.
     """
     distribution, observation = reading
     num_actions = finite_actions(distribution, observation, num_actions)
@@ -40,28 +44,24 @@ def portable_signatures(
             "dice_tf.export.export_policy."
         )
 
-    masked = is_masked(distribution, observation)
-
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
         return _log_probs(distribution(observation), num_actions)
 
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
-        return choose(log_probs, tf.cast(noise, log_probs.dtype), masked)
+        return choose(log_probs, tf.cast(noise, log_probs.dtype))
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, observation, masked),
+        **finite_signatures(log_probs_of, observation),
         "act": Signature(act, [observation, noise]),
     }
 
 
-def _log_probs(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> tf.Tensor:
+def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
     logits = logits_of(distribution, num_actions)
-    known = tfp.distributions.Categorical, tfp.distributions.Bernoulli
+    known = Categorical, Bernoulli
     if isinstance(distribution, known):
-        # The same as tfp's own, without operations that other runtimes lack.
+        # TFP computes the same with operations that other runtimes lack.
         return tf.nn.log_softmax(logits)
     return logits

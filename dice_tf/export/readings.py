@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
+from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.models.seat_models import (
     SeatModel,
@@ -59,9 +59,9 @@ def read_policy(
     head = head_of(policy, model.num_outputs, seat_actions)
     read = masked_head(head, carried_mask(policy))
 
-    def distribution(observation: tf.Tensor) -> tfp.distributions.Distribution:
+    def distribution(observation: tf.Tensor) -> Distribution:
         outputs = policy(observation)
-        # In half precision no uniform noise is fine enough.
+        # Uniform noise in half precision is too coarse to choose actions.
         if outputs.dtype.size < 4:
             outputs = tf.cast(outputs, tf.float32)
         return read(outputs, observation)

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from dice_tf.checks import check_whole_number
+from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import RecurrentSeatModel
 from dice_tf.models.seat_models import check_finite_weights, observation_spec
 from dice_tf.policies.action_masks import carried_mask, masked_head
@@ -62,23 +62,24 @@ def read_recurrent_policy(
 
     def step(
         observed: tf.Tensor, before: tf.Tensor
-    ) -> tuple[tfp.distributions.Distribution, tf.Tensor]:
-        # Serving binds no shapes: a wrong one would be broadcast.
+    ) -> tuple[Distribution, tf.Tensor]:
+        # A served function does not check shapes: a wrong one would be
+        # broadcast.
         observed = tf.ensure_shape(observed, observation.shape)
         before = tf.split(tf.ensure_shape(before, state.shape), sizes, axis=1)
         outputs, after = model.current_step(
             observed,
             [
-                tf.reshape(own, [-1, *spec.shape[1:]])
-                for own, spec in zip(before, model.state_specs, strict=True)
+                tf.reshape(flat, [-1, *spec.shape[1:]])
+                for flat, spec in zip(before, model.state_specs, strict=True)
             ],
         )
-        # In half precision no uniform noise is fine enough.
+        # Uniform noise in half precision is too coarse to choose actions.
         if outputs.dtype.size < 4:
             outputs = tf.cast(outputs, tf.float32)
         flat = [
-            tf.reshape(own, [-1, size])
-            for own, size in zip(after, sizes, strict=True)
+            tf.reshape(state, [-1, size])
+            for state, size in zip(after, sizes, strict=True)
         ]
         return read(outputs, observed), tf.concat(flat, axis=1)
 

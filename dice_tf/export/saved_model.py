@@ -1,13 +1,14 @@
 """A policy as a SavedModel that acts with TensorFlow alone."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Distribution
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
@@ -75,8 +76,8 @@ def export_policy(
       overwrite: whether to replace a SavedModel at `path`.
 
     Raises:
-      TypeError: if `policy` is no `keras.Model`, its head gives no tfp
-        distribution, or another argument is of the wrong type.
+      TypeError: if `policy` is not a `keras.Model`, its head does not return a
+        tfp distribution, or another argument has the wrong type.
       ValueError: if something is in the way at `path`, the policy, its head,
         `num_actions` and `observation_shape` do not fit each other, or its
         weights or probabilities are not finite.
@@ -84,14 +85,17 @@ def export_policy(
     Example:
       >>> dice_tf.export.export_policy(policy, "tit_for_tat")
       >>> loaded = tf.saved_model.load("tit_for_tat")
-      >>> loaded.act(observation=observations, seed=tf.constant([0, 1]))
+      >>> played = loaded.act(observation=tf.eye(5), seed=tf.constant([0, 1]))
+      >>> played["action"].shape
+      TensorShape([5])
     """
     path = check_folder(path, overwrite)
     read = _recurrent_signatures if has_memory(policy) else _signatures
     signatures = read(policy, num_actions, observation_shape)
-    archive = archive_of(policy, signatures)
     write_folder(
-        path, lambda folder: archive.write_out(folder, verbose=False), overwrite
+        path,
+        lambda folder: write_archive(policy, signatures, folder),
+        overwrite,
     )
 
 
@@ -100,9 +104,9 @@ def _signatures(
 ) -> dict[str, Signature]:
     reading = read_policy(policy, num_actions, observation_shape)
 
-    def checked(observation: tf.Tensor) -> tfp.distributions.Distribution:
-        # Serving binds no shapes: a wrong one would fail deep in the graph,
-        # or be broadcast.
+    def checked(observation: tf.Tensor) -> Distribution:
+        # A served function does not check shapes: a wrong one would fail deep
+        # in the graph, or be broadcast.
         shape = reading.observation.shape
         return reading.distribution(tf.ensure_shape(observation, shape))
 
@@ -116,12 +120,35 @@ def _recurrent_signatures(
     return recurrent_signatures(*reading, num_actions)
 
 
-def archive_of(
-    policy: keras.Model, signatures: dict[str, Signature]
-) -> keras.export.ExportArchive:
-    """Returns what writes a SavedModel; the first signature is the default."""
+def write_archive(
+    policy: keras.Model, signatures: dict[str, Signature], folder: str
+) -> None:
+    """Writes a SavedModel, whose default is the first signature.
+
+    Args:
+      policy: what the signatures read.
+      signatures: by name.
+      folder: where to write.
+    """
     archive = keras.export.ExportArchive()
     archive.track(policy)
-    for name, (function, inputs) in signatures.items():
-        archive.add_endpoint(name, function, input_signature=inputs)
-    return archive
+    with _inlined_functions():
+        for name, (function, inputs) in signatures.items():
+            archive.add_endpoint(name, function, input_signature=inputs)
+        archive.write_out(folder, verbose=False)
+
+
+@contextlib.contextmanager
+def _inlined_functions() -> Iterator[None]:
+    """Lets traces take in the operations of the functions that they call.
+
+    `tf.vectorized_map` cannot convert a call of a function in a function that
+    was loaded, so that a policy which calls a `tf.function` could not be
+    brought back for many runs.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
 from dice_tf.export.readings import read_policy
-from dice_tf.export.saved_model import archive_of
+from dice_tf.export.saved_model import write_archive
 from dice_tf.policies.action_sets import INFERRED
 
 
@@ -33,7 +33,7 @@ def export_tflite(
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.
       path: file to write, `*.tflite`. Folders above it are made.
-      num_actions: as of `export_policy`, but for `None`.
+      num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
       overwrite: whether to replace a file at `path`.
 
@@ -45,15 +45,18 @@ def export_tflite(
       >>> dice_tf.export.export_tflite(policy, "policy.tflite")
       >>> from ai_edge_litert.interpreter import Interpreter
       >>> act = Interpreter("policy.tflite").get_signature_runner("act")
-      >>> act(observation=observations, noise=noise)["action"]
+      >>> observation = np.eye(5, dtype=np.float32)
+      >>> noise = np.random.default_rng(0).random(5, dtype=np.float32)
+      >>> action = act(observation=observation, noise=noise)["action"]
     """
     path = check_file(path, ".tflite", overwrite)
     reading = read_policy(policy, num_actions, observation_shape)
     signatures = portable_signatures(policy, reading, num_actions, "TFLite")
     with tempfile.TemporaryDirectory() as folder:
-        # Of a tf.Module that holds a Keras model, weights become garbage.
+        # The converter writes wrong weights for a tf.Module that holds a Keras
+        # model, and right ones for what Keras exports.
         saved = str(pathlib.Path(folder, "saved_model"))
-        archive_of(policy, signatures).write_out(saved, verbose=False)
+        write_archive(policy, signatures, saved)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             saved, signature_keys=list(signatures)
         )

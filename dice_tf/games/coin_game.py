@@ -7,7 +7,7 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_float_dtype, check_whole_number
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
-from dice_tf.seeds import uniform
+from dice_tf.seeds import Seed, uniform
 
 _NO_CELL = -1
 _PLAYERS = range(2)
@@ -53,7 +53,7 @@ class CoinGame(Game):
     what was picked up appears anew. Coins appear on any cell without a player
     with the same probability. The first of a single coin is either's.
 
-    An observation has four channels, each zero but for a one: the player
+    An observation has four channels, each zero except for a one: the player
     itself, the other, its own coin, the other's. The game is thus the same
     from both seats.
 
@@ -112,9 +112,9 @@ class CoinGame(Game):
         shape.insert(0 if data_format == _CHANNELS_FIRST else 2, 4)
         self.observation_shapes = (tuple(shape),) * 2
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[CoinState, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[CoinState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
-        # The first three place the players and choose the first coin's owner.
+        # The first three rows place the players and choose the coin's owner.
         noise = uniform(seed, [3 + self.num_coins, batch_size])
         players = tuple(random_cell(noise[i], self.num_cells) for i in _PLAYERS)
         cells = [self._free_cell(players, row) for row in tf.unstack(noise[3:])]
@@ -134,22 +134,22 @@ class CoinGame(Game):
         return state, self._time_step(state, (nothing, nothing))
 
     def step(
-        self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[CoinState, TimeStep]:
         players = tuple(
             self._move(cell, action)
             for cell, action in zip(state.players, actions, strict=True)
         )
-        own = [players[i] == state.coins[i] for i in _PLAYERS]
+        is_own = [players[i] == state.coins[i] for i in _PLAYERS]
         foreign = [players[i] == state.coins[1 - i] for i in _PLAYERS]
         rewards = tuple(
-            tf.cast(to_int(own[i]) + to_int(foreign[i]), self.dtype)
+            tf.cast(to_int(is_own[i]) + to_int(foreign[i]), self.dtype)
             - 2.0 * tf.cast(foreign[1 - i], self.dtype)
             for i in _PLAYERS
         )
         noise = uniform(seed, [self.num_coins, players[0].shape[0]])
         cells = [self._free_cell(players, row) for row in tf.unstack(noise)]
-        taken = [own[i] | foreign[1 - i] for i in _PLAYERS]
+        taken = [is_own[i] | foreign[1 - i] for i in _PLAYERS]
         if self.num_coins == 2:
             coins = tuple(
                 tf.where(taken[i], cells[i], state.coins[i]) for i in _PLAYERS
@@ -184,12 +184,12 @@ class CoinGame(Game):
         ]
         shares, rates = [], []
         for i in _PLAYERS:
-            own, foreign = (
+            own_rate, foreign = (
                 tf.reduce_mean(tf.cast(players[i] == coins, self.dtype))
                 for coins in (state.coins[i], state.coins[1 - i])
             )
-            shares.append(own / (own + foreign))
-            rates.append(own + foreign)
+            shares.append(own_rate / (own_rate + foreign))
+            rates.append(own_rate + foreign)
         return CoinStatistics(tuple(shares), tuple(rates))
 
     def state_of(self, observations: tf.Tensor) -> CoinState:

@@ -60,13 +60,13 @@ class TabularCoinGame(FiniteGame):
         # The rules of the Coin Game are tensors; here they make arrays.
         with tf.init_scope():
             self.pick_ups, transitions = self._tables()
-        own, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
+        own_pick_ups, foreign = self.pick_ups[:, 0], self.pick_ups[:, 1]
         other, coin, owner, *memories = states.T
         beginning = (memories[0] == 0) & (memories[1] == 0)
-        # Anywhere, and the coin on any of the cells that are left.
+        # Players start anywhere, and the coin on any of the free cells.
         initial = beginning / (2 * grid_size**2)
         initial /= grid_size**2 - 1 - (other != 0)
-        # From the seat of player 1, all is the other way round.
+        # Player 1 sees the other's place, coin and memory as its own.
         seen = number[
             seen_from(other, 0, grid_size),
             seen_from(other, coin, grid_size),
@@ -76,10 +76,10 @@ class TabularCoinGame(FiniteGame):
         ]
         views = np.eye(len(states))
         super().__init__(
-            own + foreign - 2.0 * foreign[::-1],
+            own_pick_ups + foreign - 2.0 * foreign[::-1],
             transitions,
             initial,
-            episode_length,
+            episode_length=episode_length,
             observations=[views, views[seen]],
             dtype=dtype,
         )
@@ -96,7 +96,7 @@ class TabularCoinGame(FiniteGame):
         index = trajectory.states * _NUM_ACTIONS**2 + self.joint_action(
             trajectory.actions
         )
-        own, foreign = (
+        own_rates, foreign = (
             tf.reduce_mean(
                 tf.gather(
                     tf.constant(
@@ -110,8 +110,8 @@ class TabularCoinGame(FiniteGame):
             for kind in range(2)
         )
         return CoinStatistics(
-            tuple(tf.unstack(own / (own + foreign))),
-            tuple(tf.unstack(own + foreign)),
+            tuple(tf.unstack(own_rates / (own_rates + foreign))),
+            tuple(tf.unstack(own_rates + foreign)),
         )
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,7 @@ class TabularCoinGame(FiniteGame):
                 pick_ups[player, 1, :, *actions] = taken & is_foreign
                 following.append(np.where(taken, is_foreign, memories[player]))
             for chance, after in self._outcomes(players, following):
-                # Where there is no chance, there may be no such state.
+                # An outcome of chance 0 may have no state: its number is -1.
                 transitions[every, *actions, after] += chance
         return pick_ups, transitions
 

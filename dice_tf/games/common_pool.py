@@ -67,7 +67,7 @@ class CommonPool(FiniteGame):
         self.max_harvest = check_whole_number("max_harvest", max_harvest, 1)
         self.growth_factor = check_number("growth_factor", growth_factor, 1.0)
         stocks = np.arange(self.capacity + 1)
-        # Less than a unit that rounding took away is given back.
+        # Give back what rounding took away, which is much less than a unit.
         grown = np.floor(self.growth_factor * stocks + 1e-9)
         self.growth = np.minimum(self.capacity, grown).astype(int)
         share = np.minimum(self.max_harvest, stocks // num_players)
@@ -83,12 +83,12 @@ class CommonPool(FiniteGame):
             harvests,
             np.eye(self.capacity + 1)[self.growth[left]],
             np.eye(self.capacity + 1)[-1],
-            episode_length,
+            episode_length=episode_length,
             action_masks=[legal] * num_players,
             dtype=dtype,
         )
 
-    # What the tables say, without large ones.
+    # These compute the entries of the tables, without large constants.
 
     def reward(
         self, state: tf.Tensor, joint: tf.Tensor, player_id: int

@@ -1,6 +1,7 @@
 """Markov games with finitely many states and actions."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,20 @@ from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.kernels.table_lookups import select
-from dice_tf.seeds import uniform
+from dice_tf.seeds import Seed, uniform
+
+
+def acts_by_state(game: Game, memories: Iterable[bool]) -> bool:
+    """Returns whether the state of a game tells what its players do.
+
+    That is so in a `FiniteGame` if no player has a memory. Each policy is then
+    a table, with one row of probabilities per state.
+
+    Args:
+      game: the game.
+      memories: for each player whether it has a memory.
+    """
+    return isinstance(game, FiniteGame) and not any(memories)
 
 
 class FiniteGame(Game):
@@ -49,8 +63,8 @@ class FiniteGame(Game):
         rewards: Any,
         transitions: Any,
         initial: Any,
-        episode_length: int,
         *,
+        episode_length: int,
         observations: Any = None,
         action_masks: Any = None,
         dtype: str = "float32",
@@ -80,7 +94,7 @@ class FiniteGame(Game):
         check_probabilities("initial", self.initial, (self.num_states,))
         self._start = as_chances(self.initial[np.newaxis])
         rows = self.transitions.reshape(self.num_states, -1, self.num_states)
-        # Often what follows is the same in every state.
+        # In many games the next state depends on the actions alone.
         self._ends_alike = bool(np.all(rows == rows[0]))
         rows = rows[:1] if self._ends_alike else rows
         self._following = as_chances(rows.reshape(-1, self.num_states))
@@ -108,7 +122,7 @@ class FiniteGame(Game):
             check_finite(f"observations[{player_id}]", table, self.dtype)
         return tables
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
         noise = None
         if self.has_random_start:
@@ -118,7 +132,7 @@ class FiniteGame(Game):
         return state, self._time_step(state, rewards)
 
     def step(
-        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         joint = self.joint_action(actions)
         noise = None

@@ -56,7 +56,7 @@ def as_chances(probabilities: np.ndarray) -> Chances:
     width = int(np.max(np.count_nonzero(probabilities, axis=1)))
     order = np.argsort(probabilities == 0, axis=1, kind="stable")[:, :width]
     chances = np.take_along_axis(probabilities, order, axis=1)
-    # What cannot happen any more is not reached by rounding either.
+    # Rounding must not reach a state of probability 0.
     rest = np.cumsum(chances[:, ::-1], axis=1)[:, -2::-1]
     sums = np.cumsum(chances, axis=1)[:, :-1]
     return Chances(order, np.where(rest > 0, sums, 1.0))
@@ -65,7 +65,7 @@ def as_chances(probabilities: np.ndarray) -> Chances:
 def check_probabilities(
     name: str, table: np.ndarray, shape: tuple[int, ...]
 ) -> None:
-    """Refuses what is no table of probabilities over the last axis.
+    """Raises if an array does not hold probabilities over its last axis.
 
     Raises:
       ValueError: if the shape is another, or rows do not sum to 1.

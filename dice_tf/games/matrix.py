@@ -76,7 +76,7 @@ def iterated_matrix_game(
         rewards,
         transitions,
         np.eye(num_states)[-1],
-        episode_length,
+        episode_length=episode_length,
         observations=_memory_one_observations(num_actions),
         dtype=dtype,
     )
@@ -93,7 +93,7 @@ def _memory_one_observations(num_actions: tuple[int, ...]) -> list[np.ndarray]:
         for state, joint in enumerate(
             itertools.product(*(range(count) for count in num_actions))
         ):
-            own = np.ravel_multi_index([joint[seat] for seat in seats], seen)
-            table[state] = np.eye(len(table))[own]
+            view = np.ravel_multi_index([joint[seat] for seat in seats], seen)
+            table[state] = np.eye(len(table))[view]
         tables.append(table)
     return tables

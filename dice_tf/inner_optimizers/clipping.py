@@ -31,7 +31,9 @@ class ClipByGlobalNorm(InnerOptimizer):
       TypeError, ValueError: if an argument is out of its range.
 
     Example:
-      >>> optimizer = ClipByGlobalNorm(1.0, Adam())
+      >>> optimizer = dice_tf.inner_optimizers.ClipByGlobalNorm(
+      ...     1.0, dice_tf.inner_optimizers.Adam()
+      ... )
     """
 
     def __init__(

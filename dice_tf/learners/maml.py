@@ -61,9 +61,11 @@ class MAML(Learner):
       TypeError, ValueError: if an argument is out of its range.
 
     Example:
-      >>> family = dice_tf.objectives.FiniteTasks(objectives)
+      >>> family = dice_tf.objectives.FiniteTasks([objective])
       >>> learner = dice_tf.learners.MAML(1, inner_learning_rate=0.1)
-      >>> trainer = dice_tf.Trainer(family, [learner], initial_params=start)
+      >>> trainer = dice_tf.Trainer(
+      ...     family, [learner, None], initial_params=[params]
+      ... )
 
     References:
       Finn et al. 2017 (Model-Agnostic Meta-Learning for Fast Adaptation of

@@ -80,10 +80,10 @@ class POLA(Learner):
         num_outer_steps: int = 100,
         outer_learning_rate: float = 0.1,
         outer_penalty: float = 1.0,
+        *,
         num_lookaheads: int = 1,
         inner_learning_rate: float | Sequence[float] = 1.0,
         inner_penalty: float = 0.0,
-        *,
         outer_optimizer: InnerOptimizer | None = None,
         inner_optimizer: InnerOptimizer | None = None,
     ):

@@ -60,6 +60,7 @@ class SOS(TaylorLearner):
     def __init__(
         self,
         inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
+        *,
         a: float = 0.5,
         b: float = 0.1,
         p: float | None = None,
@@ -69,7 +70,7 @@ class SOS(TaylorLearner):
         self.b = check_number("b", b, 0.0, 1.0)
         self.p = None if p is None else check_number("p", p, 0.0, 1.0)
 
-    def terms_of(self, player_id: int, params: Params) -> list[int]:
+    def terms_of(self, params: Params, player_id: int) -> list[int]:
         if self.p is not None:
             return [player_id]
         return sorted({player_id, *players_with_params(params)})

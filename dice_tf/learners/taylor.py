@@ -117,11 +117,11 @@ class TaylorLearner(AssumedRatesLearner):
         rates: Sequence[Any],
     ) -> Move:
         terms, gradients = taylor_terms(
-            objective, params, self.terms_of(player_id, params), seed, rates
+            objective, params, self.terms_of(params, player_id), seed, rates
         )
         return Move(self.combine(terms, player_id), gradients)
 
-    def terms_of(self, player_id: int, params: Params) -> list[int]:
+    def terms_of(self, params: Params, player_id: int) -> list[int]:
         """Returns the players whose terms `combine` needs."""
         del params
         return [player_id]

@@ -71,10 +71,12 @@ class RecurrentSeatModel(SeatModel):
         dtype: tf.DType,
     ):
         self.state_specs = [
-            tf.TensorSpec(own.shape, own.dtype) for own in model.inputs[1:]
+            tf.TensorSpec(state.shape, state.dtype)
+            for state in model.inputs[1:]
         ]
         found = [
-            tf.TensorSpec(own.shape, own.dtype) for own in model.outputs[1:]
+            tf.TensorSpec(state.shape, state.dtype)
+            for state in model.outputs[1:]
         ]
         is_free = all(
             spec.shape.rank and spec.shape[1:].is_fully_defined()
@@ -133,7 +135,8 @@ class RecurrentSeatModel(SeatModel):
                 f"{tuple(observations.shape)}."
             )
         state = self.initial_state(tf.shape(observations)[1])
-        # The first step is outside of the loop, which shows what it carries.
+        # The first step stands outside the loop: its outputs show the loop what
+        # to carry.
         first = self.step(weights, observations[0], state)
         if observations.shape[0] == 1:
             return first[0][tf.newaxis]
@@ -145,7 +148,7 @@ class RecurrentSeatModel(SeatModel):
         return tf.concat([first[0][tf.newaxis], later], axis=0)
 
     def sequence(self, observations: tf.Tensor) -> tf.Tensor:
-        # So that what is remembered has a part in the outputs.
+        # Several steps: outputs then depend on what is remembered.
         return tf.stack([observations, observations[::-1], observations])
 
     def _first_outputs(self, observations: tf.Tensor) -> tf.Tensor:

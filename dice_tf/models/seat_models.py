@@ -161,8 +161,8 @@ class SeatModel:
         """
         if not tf.executing_eagerly():
             return
-        # Noise that is rare shows among many observations alone, and weights
-        # of zeros, as initializers give them, would hide any.
+        # Rare noise shows only among many observations. Weights of zeros, as
+        # initializers give them, would hide any noise.
         observations = _many(observations)
         weights = _moved(self.weights())
         outputs, changed = self._outputs_and_changes(weights, observations)
@@ -181,7 +181,7 @@ class SeatModel:
                 f"observations, as noise does. {_NOT_REPEATABLE}"
             )
         alone, _ = self._outputs_and_changes(weights, observations[-1:])
-        if not _are_alike([own[-1:] for own in outputs], alone, 5e-2):
+        if not _are_alike([output[-1:] for output in outputs], alone, 5e-2):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) gives an observation "
                 "other outputs beside other observations, as batch "
@@ -203,7 +203,7 @@ class SeatModel:
         paths = {id(variable): repr(variable.path) for variable in variables}
         masks = _mask_generators(model)
         changed = {
-            # Such as the state of Keras' own generator.
+            # For example the state of Keras' global generator.
             paths.get(key, "a variable outside of the model")
             for key, value in scope.state_mapping.items()
             if key not in masks
@@ -278,6 +278,15 @@ class SeatModel:
         return tf.reshape(
             outputs, tf.concat([leading, [self.num_outputs]], axis=0)
         )
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns a model and its layers, at any depth.
+
+    `keras.Model.layers` is public and has only those of the first level. A
+    layer that holds layers and is not a model has no such attribute.
+    """
+    return list(model._flatten_layers())
 
 
 def check_finite_weights(name: str, model: keras.Model) -> None:
@@ -360,7 +369,7 @@ def observation_spec(
       argument: what the user would give to tell it, for errors.
 
     Raises:
-      TypeError: if `policy` is no `keras.Model`, or `shape` no shape.
+      TypeError: if `policy` is not a `keras.Model`, or `shape` is not a list.
       ValueError: if the shape is not given and not known.
     """
     if not isinstance(policy, keras.Model):
@@ -409,7 +418,7 @@ def check_no_penalties(name: str, model: keras.Model) -> None:
                 _refuse_penalty(
                     name, model, f"{variable.path!r} has a {what}, {rule!r}"
                 )
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if layer.activity_regularizer is not None:
             _refuse_penalty(
                 name,
@@ -430,7 +439,8 @@ def _adds_losses(model: keras.Model) -> bool:
             return bool(model.losses)
         inputs = [tf.TensorSpec(built, model.variable_dtype)]
     zeros = [
-        tf.zeros([size or 1 for size in own.shape], own.dtype) for own in inputs
+        tf.zeros([size or 1 for size in spec.shape], spec.dtype)
+        for spec in inputs
     ]
     *_, losses = model.stateless_call(
         [variable.value for variable in model.trainable_variables],
@@ -456,9 +466,9 @@ def _moved(weights: Weights) -> Weights:
     """Returns weights with others for the trainable variables."""
     moved = []
     for param in weights.params:
-        # Not one constant for all: layers may be blind to a common shift.
+        # A common shift would not do: some layers ignore it.
         move = tf.cast(tf.reshape(_waves(param), param.shape), param.dtype)
-        # Rounding hides a move of what is huge or infinite.
+        # Adding to a huge or infinite number changes nothing.
         is_moderate = tf.abs(param) < 1e4
         moved.append(tf.where(is_moderate, param, tf.zeros_like(param)) + move)
     return weights._replace(params=moved)
@@ -472,7 +482,7 @@ def _mask_generators(model: keras.Model) -> set[int]:
     """
     return {
         id(variable)
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.RNN)
         for variable in layer.non_trainable_variables
         if variable.name == "seed_generator_state"
@@ -531,11 +541,11 @@ def weights_to_replicas(weights: list[Weights]) -> list[Weights]:
 
     The play is not of it: what was played is found again by its weights.
     """
-    params = [own.params for own in weights]
+    params = [model_weights.params for model_weights in weights]
     flat = to_replicas(tf.nest.flatten(params))
     return [
-        own._replace(params=shared)
-        for own, shared in zip(
+        model_weights._replace(params=shared)
+        for model_weights, shared in zip(
             weights, tf.nest.pack_sequence_as(params, flat), strict=True
         )
     ]

@@ -97,7 +97,7 @@ def leave_one_out_state_values(
       `[T, B]`, constant.
     """
     states = tf.convert_to_tensor(states, tf.int32)
-    weights = discount_weights(discount, rewards)
+    weights = discount_weights(rewards, discount)
     returns = returns_to_go(rewards, discount)
     number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
     visited = tf.cast(states[tf.newaxis] == number, rewards.dtype)

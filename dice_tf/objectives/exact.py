@@ -11,6 +11,7 @@ from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
 from dice_tf.play.exact_values import (
     OF_THE_GAME,
+    EpisodeLength,
     check_horizon,
     initial_values,
     state_visits,
@@ -35,7 +36,8 @@ class ExactObjective(GameObjective):
         Default: that of the game.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+        `keras.Model`.
       ValueError: if the policies do not fit the game, or the discount is
         outside [0, 1], or 1 with an infinite horizon.
 
@@ -51,7 +53,7 @@ class ExactObjective(GameObjective):
         game: FiniteGame,
         policies: Sequence[keras.Model],
         discount: float = 0.96,
-        episode_length: int | None | str = OF_THE_GAME,
+        episode_length: EpisodeLength = OF_THE_GAME,
     ):
         super().__init__(game, policies, discount)
         if not isinstance(game, FiniteGame):

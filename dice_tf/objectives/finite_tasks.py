@@ -29,10 +29,14 @@ class FiniteTasks(TaskFamily):
         critics: they would have to know the task.
 
     Example:
+      >>> games = [
+      ...     dice_tf.games.iterated_stag_hunt(),
+      ...     dice_tf.games.iterated_chicken(),
+      ... ]
       >>> family = dice_tf.objectives.FiniteTasks(
       ...     [
-      ...         dice_tf.objectives.ExactObjective(game, policies)
-      ...         for game in games
+      ...         dice_tf.objectives.ExactObjective(task, policies)
+      ...         for task in games
       ...     ]
       ... )
     """

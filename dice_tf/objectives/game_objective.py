@@ -123,6 +123,6 @@ def _seat_actors(
     policies: Sequence[keras.Model], game: Game
 ) -> tuple[Actor, ...]:
     return tuple(
-        Actor(policy, game, player_id)
+        Actor(game, policy, player_id)
         for player_id, policy in enumerate(policies)
     )

@@ -270,7 +270,11 @@ class SampledObjective(GameObjective):
 
     def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
         return sample_trajectory(
-            self.game, self.actors, weights, self.batch_size, seed
+            self.game,
+            self.actors,
+            weights,
+            batch_size=self.batch_size,
+            seed=seed,
         )
 
     def _discounts(self, trajectory: Trajectory) -> Any:

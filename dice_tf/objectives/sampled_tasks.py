@@ -45,6 +45,14 @@ class SampledTasks(TaskFamily):
         cannot sample over runs and tasks at once there. Train one run.
 
     Example:
+      >>> def head(outputs):
+      ...     return tfp.distributions.MultivariateNormalDiag(
+      ...         outputs, [0.1, 0.1]
+      ...     )
+      >>> policy = dice_tf.policies.with_head(
+      ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]),
+      ...     head,
+      ... )
       >>> def build_objective(goal):
       ...     game = dice_tf.games.PointNavigation(goal)
       ...     return dice_tf.objectives.DiCEObjective(

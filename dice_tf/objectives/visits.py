@@ -30,7 +30,7 @@ def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
       `[T, 1]` where no episode ends early, else `[T, B]`; constant.
     """
     discounts = step_discounts(trajectory, discount)
-    weights = discount_weights(discounts, trajectory.rewards[0])
+    weights = discount_weights(trajectory.rewards[0], discounts)
     mean = tf.reduce_mean(weights)
     if tf.is_tensor(discounts):
         # Without ends of episodes it is the same on all replicas.

@@ -2,15 +2,15 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from dice_tf.checks import check_float_dtype
+from dice_tf.distributions import Distribution, all_log_probs
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
-from dice_tf.policies.heads import all_log_probs, attached_head, head_of
+from dice_tf.policies.heads import attached_head, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
 
 
@@ -21,16 +21,15 @@ class Actor:
     policy carries the rule of the first seat that it takes.
 
     Args:
+      game: the game.
       policy: a `keras.Model` from observations to logits; with memory from
         `[observations, *states]` to `[logits, *states]`.
-      game: the game.
       player_id: the seat.
 
     Attributes:
       model: the network, as a `SeatModel`.
       has_memory: whether it carries a state from step to step.
       num_actions: of the seat, `None` where not finite.
-      is_masked: whether some actions may be illegal.
 
     Raises:
       TypeError: if the policy is not a `keras.Model`, or the game's dtype not
@@ -40,9 +39,15 @@ class Actor:
         calls change; if it cannot be differentiated twice, as any learner may
         differentiate any objective; or if the game's dtype is neither float32
         nor float64.
+
+    Example:
+      >>> actor = dice_tf.play.Actor(game, policy, 0)
+      >>> distribution = actor.distribution(actor.model.weights(), tf.eye(5))
+      >>> distribution.batch_shape
+      TensorShape([5])
     """
 
-    def __init__(self, policy: keras.Model, game: Game, player_id: int):
+    def __init__(self, game: Game, policy: keras.Model, player_id: int):
         check_float_dtype("game.dtype", game.dtype)
         self.model = seat_model(
             f"policies[{player_id}]",
@@ -55,7 +60,6 @@ class Actor:
         head = head_of(policy, self.model.num_outputs, self.num_actions)
         mask = seat_mask(game, player_id)
         carrying(policy, mask)
-        self.is_masked = mask is not None
         self._read = masked_head(head, mask)
         self._states = None
         if isinstance(game, FiniteGame):
@@ -87,7 +91,7 @@ class Actor:
 
     def distribution(
         self, weights: Weights, observations: tf.Tensor
-    ) -> tfp.distributions.Distribution:
+    ) -> Distribution:
         """Returns the distribution over actions for each observation.
 
         Args:
@@ -103,7 +107,7 @@ class Actor:
 
     def step(
         self, weights: Weights, observations: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tfp.distributions.Distribution, list[tf.Tensor]]:
+    ) -> tuple[Distribution, list[tf.Tensor]]:
         """Returns the distribution over actions at one step of episodes.
 
         Args:

@@ -1,7 +1,8 @@
 """Closed-form values of policies in a finite game."""
 
+import enum
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,23 @@ from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
 from dice_tf.policies.sampling import nan_where
 
-OF_THE_GAME = "of the game"
+
+class GameDefault(enum.Enum):
+    """The type of `OF_THE_GAME`, which stands for the game's own length.
+
+    `None` is not free for that: it stands for an infinite horizon.
+    """
+
+    OF_THE_GAME = "OF_THE_GAME"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+OF_THE_GAME = GameDefault.OF_THE_GAME
+
+# A number of steps, or `None` for an infinite horizon.
+EpisodeLength = int | None | GameDefault
 
 
 class Horizon(NamedTuple):
@@ -29,7 +46,9 @@ class Horizon(NamedTuple):
 
 
 def check_horizon(
-    game: FiniteGame, discount: Any, episode_length: Any = OF_THE_GAME
+    game: FiniteGame,
+    discount: float,
+    episode_length: EpisodeLength = OF_THE_GAME,
 ) -> Horizon:
     """Returns a checked horizon.
 
@@ -39,10 +58,10 @@ def check_horizon(
       episode_length: T, `None` for an infinite horizon, or `OF_THE_GAME`.
 
     Raises:
-      TypeError, ValueError: if one is no such number.
+      TypeError, ValueError: if one of them is not such a number.
     """
     discount = check_number("discount", discount, 0.0, 1.0)
-    if isinstance(episode_length, str) and episode_length == OF_THE_GAME:
+    if episode_length is OF_THE_GAME:
         episode_length = game.episode_length
     if episode_length is not None:
         check_whole_number("episode_length", episode_length, 1)

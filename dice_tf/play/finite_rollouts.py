@@ -42,7 +42,7 @@ def sample_finite(
     tables = [
         [
             tf.cast(row, game.dtype)
-            for row in thresholds(actor.log_prob_table(own), masked=True)
+            for row in thresholds(actor.log_prob_table(own))
         ]
         for actor, own in zip(actors, weights, strict=True)
     ]

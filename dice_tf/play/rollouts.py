@@ -11,13 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.games.finite import FiniteGame
+from dice_tf.distributions import all_log_probs
+from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.play.finite_rollouts import sample_finite, write_row
 from dice_tf.play.trajectories import Trajectory
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
 from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
@@ -27,6 +27,7 @@ def sample_trajectory(
     game: Game,
     actors: Sequence[Actor],
     weights: Sequence[Weights],
+    *,
     batch_size: int,
     seed: Any,
 ) -> Trajectory:
@@ -45,12 +46,26 @@ def sample_trajectory(
 
     Returns:
       A `Trajectory`.
+
+    Raises:
+      TypeError: if `batch_size` is not a whole number.
+      ValueError: if it is below 1, or the replicas cannot share it evenly.
+
+    Example:
+      >>> actors = [
+      ...     dice_tf.play.Actor(game, policy, player_id)
+      ...     for player_id, policy in enumerate(policies)
+      ... ]
+      >>> weights = [actor.model.weights() for actor in actors]
+      >>> trajectory = dice_tf.play.sample_trajectory(
+      ...     game, actors, weights, batch_size=64, seed=(0, 1)
+      ... )
+      >>> trajectory.rewards[0].shape == (game.episode_length, 64)
+      True
     """
     check_whole_number("batch_size", batch_size, 1)
     share_size(batch_size)
-    by_state = isinstance(game, FiniteGame) and not any(
-        actor.has_memory for actor in actors
-    )
+    by_state = acts_by_state(game, (actor.has_memory for actor in actors))
     play = sample_finite if by_state else _sample_general
     # Not even recorded: a loop that a tape has seen cannot be vectorised.
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
@@ -101,8 +116,7 @@ def _sample_general(
             return action, memory, have_nan(action)
         log_probs = all_log_probs(distribution, actor.num_actions)
         noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        # A head may mask actions, too, whatever the rules of the game are.
-        action = sample_actions(log_probs, noise, masked=True)
+        action = sample_actions(log_probs, noise)
         return action, memory, have_nan(log_probs)
 
     def act_all(observations, memories, step: tf.Tensor):

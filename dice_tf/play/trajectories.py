@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.distributions import action_log_probs, all_log_probs
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.returns import running_steps
 from dice_tf.kernels.table_lookups import lookup
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.policies.entropies import divergence, entropy
-from dice_tf.policies.heads import action_log_probs, all_log_probs
 
 
 class Trajectory(NamedTuple):
@@ -119,6 +119,23 @@ def player_log_probs(
     Raises:
       ValueError: if the policy's distribution gives several log-probabilities
         for one action.
+
+    Example:
+      >>> actor = dice_tf.play.Actor(game, policies[0], 0)
+      >>> opponent = dice_tf.play.Actor(game, policies[1], 1)
+      >>> weights = [actor.model.weights(), opponent.model.weights()]
+      >>> trajectory = dice_tf.play.sample_trajectory(
+      ...     game, [actor, opponent], weights, batch_size=64, seed=(0, 1)
+      ... )
+      >>> with tf.GradientTape() as tape:
+      ...     tape.watch(weights[0].params)
+      ...     log_probs = dice_tf.play.player_log_probs(
+      ...         actor, weights[0], trajectory, 0
+      ...     )
+      ...     returns = dice_tf.dice_objective(
+      ...         log_probs, trajectory.rewards[0], discount=0.96
+      ...     )
+      >>> gradients = tape.gradient(returns, weights[0].params)
     """
     if not _has_table(actor, trajectory):
         observations, actions = player_steps(trajectory, player_id)
@@ -155,6 +172,19 @@ def player_entropies(
 
     Returns:
       `[T, B]`.
+
+    Example:
+      >>> actor = dice_tf.play.Actor(game, policies[0], 0)
+      >>> opponent = dice_tf.play.Actor(game, policies[1], 1)
+      >>> weights = [actor.model.weights(), opponent.model.weights()]
+      >>> trajectory = dice_tf.play.sample_trajectory(
+      ...     game, [actor, opponent], weights, batch_size=64, seed=(0, 1)
+      ... )
+      >>> entropies = dice_tf.play.player_entropies(
+      ...     actor, weights[0], trajectory, 0
+      ... )
+      >>> bool(tf.reduce_all(entropies <= np.log(2.0)))
+      True
     """
     if _has_table(actor, trajectory):
         table = actor.log_prob_table(weights)

@@ -18,6 +18,7 @@ log-probabilities are computed again after a play, from these alone.
 The first two hold for critics, too, and all of them for models of opponents.
 """
 
+from dice_tf.distributions import bernoulli, categorical
 from dice_tf.policies.coin_memory import on_the_grid
 from dice_tf.policies.fixed import (
     always_cooperate,
@@ -28,7 +29,7 @@ from dice_tf.policies.fixed import (
     tit_for_tat,
     win_stay_lose_shift,
 )
-from dice_tf.policies.heads import bernoulli, categorical, with_head
+from dice_tf.policies.heads import with_head
 from dice_tf.policies.image_networks import convolutional
 from dice_tf.policies.initial import initial_params
 from dice_tf.policies.networks import mlp, tabular

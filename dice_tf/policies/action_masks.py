@@ -9,28 +9,24 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Categorical, Distribution, logits_of
 from dice_tf.games.game import Game
 from dice_tf.policies.attachments import attach, attached
-from dice_tf.policies.heads import Head, logits_of
+from dice_tf.policies.heads import Head
 
 # From observations `[..., *observation_shape]` to bool `[..., num_actions]`.
 ActionMask = Callable[[tf.Tensor], tf.Tensor]
 
 # From outputs and the observations that they belong to.
-MaskedHead = Callable[[tf.Tensor, tf.Tensor], tfp.distributions.Distribution]
+MaskedHead = Callable[[tf.Tensor, tf.Tensor], Distribution]
 
 # The logit of what is illegal. Its exponential is 0 in every precision, and
 # unlike -inf it has finite products and derivatives.
 ILLEGAL = -1e9
 
-# Set where a policy has taken a seat, and not only a copy of it.
+# Set on a policy that has taken a seat; its copies do not have it.
 _IS_SEATED = "_dice_tf_is_seated"
-
-
-class MaskedCategorical(tfp.distributions.Categorical):
-    """A categorical distribution in which actions may have probability 0."""
 
 
 class SeatMask:
@@ -65,7 +61,7 @@ class SeatMask:
         return legal
 
     def __deepcopy__(self, memo: dict) -> "SeatMask":
-        # A game holds rules, which nothing changes, and sometimes workers.
+        # A game is immutable, and may hold worker processes.
         return self
 
 
@@ -81,7 +77,8 @@ def seat_mask(game: Game, player_id: int) -> SeatMask | None:
         the mask is called.
     """
     shape = game.observation_shapes[player_id]
-    # An array: where there is no mask, a graph is left as it is.
+    # An array and not a tensor: a game without a mask adds no operation to a
+    # graph.
     example = np.zeros([1, *shape], game.dtype.as_numpy_dtype)
     if game.legal_actions(example, player_id) is None:
         return None
@@ -103,8 +100,8 @@ def seated(policy: keras.Model, game: Game, player_id: int) -> keras.Model:
 def carrying(policy: keras.Model, mask: ActionMask | None) -> keras.Model:
     """Returns the policy, which carries the first mask that it is given.
 
-    That tells exports, which know no game, what is legal. As an attached
-    head, it is no part of a `.keras` file. A copy has the mask of the policy
+    That tells exports, which know no game, what is legal. Like an attached
+    head, it is not a part of a `.keras` file. A copy has the mask of the policy
     that it is a copy of, until it takes a seat.
 
     Args:
@@ -138,13 +135,12 @@ def masked_head(head: Head, mask: ActionMask | None) -> MaskedHead:
     if mask is None:
         return lambda outputs, observations: head(outputs)
 
-    def read(
-        outputs: tf.Tensor, observations: tf.Tensor
-    ) -> tfp.distributions.Distribution:
+    def read(outputs: tf.Tensor, observations: tf.Tensor) -> Distribution:
         legal = mask(observations)
         logits = logits_of(head(outputs), legal.shape[-1])
-        # Half precision has no such number.
+        # The number overflows in half precision.
         never = max(ILLEGAL, float(logits.dtype.min) / 2)
-        return MaskedCategorical(logits=tf.where(legal, logits, never))
+        masked = tf.where(legal, logits, never)
+        return Categorical(logits=masked)
 
     return read

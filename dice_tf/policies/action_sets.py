@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from dice_tf.policies.action_masks import MaskedCategorical
-from dice_tf.policies.heads import all_log_probs
+from dice_tf.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    all_log_probs,
+)
 
 # From a batch of observations to the distribution over actions.
-Policy = Callable[[tf.Tensor], tfp.distributions.Distribution]
+Policy = Callable[[tf.Tensor], Distribution]
 
 INFERRED = "inferred"
 
@@ -18,7 +21,7 @@ INFERRED = "inferred"
 def finite_actions(
     policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
 ) -> int | None:
-    """Returns the number of actions, `None` if they are no finite set.
+    """Returns the number of actions, `None` if not a finite set.
 
     Args:
       policy: from observations to a tfp distribution over actions.
@@ -27,8 +30,8 @@ def finite_actions(
         or `"inferred"`, what the distribution tells.
 
     Raises:
-      TypeError: if the policy gives no tfp distribution.
-      ValueError: if it does not fit `num_actions`, or tells none.
+      TypeError: if the policy does not return a tfp distribution.
+      ValueError: if it does not fit `num_actions`, or does not tell it.
     """
     example = example_distribution(policy, observation)
     if num_actions == INFERRED:
@@ -40,11 +43,11 @@ def finite_actions(
 
 def example_distribution(
     policy: Policy, observation: tf.TensorSpec
-) -> tfp.distributions.Distribution:
+) -> Distribution:
     """Returns the distribution of two observations, or raises."""
     shape = [2, *(size or 1 for size in observation.shape[1:])]
     distribution = policy(tf.zeros(shape, observation.dtype))
-    if not isinstance(distribution, tfp.distributions.Distribution):
+    if not isinstance(distribution, Distribution):
         raise TypeError(
             "The policy's head must return a tfp distribution. Received: "
             f"{distribution!r} (of type {type(distribution).__name__})."
@@ -59,18 +62,12 @@ def example_distribution(
     return distribution
 
 
-def is_masked(policy: Policy, observation: tf.TensorSpec) -> bool:
-    """Returns whether a policy knows of illegal actions."""
-    example = example_distribution(policy, observation)
-    return isinstance(example, MaskedCategorical)
-
-
 def _infer_num_actions(
-    distribution: tfp.distributions.Distribution,
+    distribution: Distribution,
 ) -> int | None:
-    if isinstance(distribution, tfp.distributions.Bernoulli):
+    if isinstance(distribution, Bernoulli):
         return 2
-    if isinstance(distribution, tfp.distributions.Categorical):
+    if isinstance(distribution, Categorical):
         return distribution.logits_parameter().shape[-1]
     if distribution.dtype.is_floating:
         return None
@@ -80,9 +77,7 @@ def _infer_num_actions(
     )
 
 
-def _check_num_actions(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> None:
+def _check_num_actions(distribution: Distribution, num_actions: int) -> None:
     try:
         log_probs = all_log_probs(distribution, num_actions)
         total = tf.reduce_sum(tf.exp(log_probs), axis=-1)

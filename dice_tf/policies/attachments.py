@@ -49,7 +49,7 @@ def attach(policy: keras.Model, **changes: Any) -> None:
     carried = attached(policy)._replace(**changes)
     _hold(policy, {_ATTACHED: carried, "__reduce__": _reduce})
     if _is_sequential(policy):
-        # `clone_model` keeps the class of its layers alone.
+        # `clone_model` keeps the classes of a model's layers, and not its own.
         _hold(policy.layers[-1], {_OF_SEQUENTIAL: carried})
 
 
@@ -84,12 +84,12 @@ def _hold(part: keras.layers.Layer, attributes: dict[str, Any]) -> None:
     )
     registered = keras.saving.get_registered_name(kind)
     if ">" in registered:
-        # Files are to name both alike, and to bring back the plain class.
+        # Register both: files name them alike, and bring back the plain class.
         for named in (subclass, kind):
             keras.saving.register_keras_serializable(*registered.split(">", 1))(
                 named
             )
-    # Keras would take an assignment for one of a part of the model.
+    # Keras would track what is assigned as a part of the model.
     object.__setattr__(part, "__class__", subclass)
 
 
@@ -104,7 +104,7 @@ def _public_module(kind: type) -> str:
 def _reduce(policy: keras.Model) -> tuple:
     """Returns what `copy` and `pickle` make a copy of, see `__reduce__`."""
     kind = type(policy)
-    # Nobody else knows the subclass.
+    # The subclass has no name by which pickle could import it.
     object.__setattr__(policy, "__class__", plain_class(policy))
     try:
         made = policy.__reduce__()

@@ -49,16 +49,16 @@ class CoinMemory(keras.layers.Layer):
         grids = tf.reshape(observation, [-1, 4, num_cells])
         cells = tf.argmax(grids, axis=-1, output_type=tf.int32)
         is_there = tf.cast(tf.reduce_max(grids, axis=-1) > 0.5, tf.int32)
-        own, other, *coins = tf.unstack(cells, axis=1)
+        cell, other, *coins = tf.unstack(cells, axis=1)
         is_own = is_there[:, 2]
         before = tf.cast(memory, tf.int32)
         lay_own, lay_foreign = before[:, 0] - 1, before[:, 1] - 1
-        took = _last(own, lay_own, lay_foreign, before[:, 2])
+        took = _last(cell, lay_own, lay_foreign, before[:, 2])
         other_took = _last(other, lay_foreign, lay_own, before[:, 3])
         coin = tf.where(is_own > 0, *coins)
         index = [
-            seen_from(own, other, self.grid_size),
-            seen_from(own, coin, self.grid_size),
+            seen_from(cell, other, self.grid_size),
+            seen_from(cell, coin, self.grid_size),
             1 - is_own,
             took,
             other_took,
@@ -70,14 +70,14 @@ class CoinMemory(keras.layers.Layer):
         remembered = tf.concat(
             [lie, tf.stack([took, other_took], axis=1)], axis=1
         )
-        # What cannot be seen in play counts as the first state.
+        # An observation that no play shows counts as the first state.
         number = tf.maximum(number, 0)
         view = tf.one_hot(number, self._num_states, dtype=memory.dtype)
         return view, tf.cast(remembered, memory.dtype)
 
 
 def on_the_grid(
-    policy: keras.Model, game: CoinGame, player_id: int
+    game: CoinGame, policy: keras.Model, player_id: int
 ) -> keras.Model:
     """Returns a policy of `TabularCoinGame` as one of `CoinGame`.
 
@@ -89,17 +89,19 @@ def on_the_grid(
     acts as the table does, and shares its weights and attached head.
 
     Args:
-      policy: of `TabularCoinGame`, in either seat; they see alike.
-      game: the Coin Game, of the same size, with one coin, four actions and
-        channels first.
+      game: the Coin Game, with one coin, four actions and channels first.
+      policy: of a `TabularCoinGame` of the same size, in either seat; they
+        see alike.
       player_id: the seat.
 
     Raises:
       ValueError: if the game or the policy has another form.
 
     Example:
+      >>> table = dice_tf.games.TabularCoinGame(episode_length=32)
+      >>> policy = dice_tf.policies.tabular(table, 0)
       >>> game = dice_tf.games.CoinGame(episode_length=32)
-      >>> player = dice_tf.policies.on_the_grid(policy, game, 0)
+      >>> player = dice_tf.policies.on_the_grid(game, policy, 0)
     """
     observation, num_outputs = seat_input(game, player_id)
     num_states = len(numbered_states(game.grid_size)[0])
@@ -131,8 +133,8 @@ def on_the_grid(
 
 
 def _last(
-    cell: tf.Tensor, own: tf.Tensor, foreign: tf.Tensor, before: tf.Tensor
+    cell: tf.Tensor, own_coin: tf.Tensor, foreign: tf.Tensor, before: tf.Tensor
 ) -> tf.Tensor:
     """Returns whether the last coin that was taken was foreign."""
-    stays = tf.where(cell == own, tf.zeros_like(before), before)
+    stays = tf.where(cell == own_coin, tf.zeros_like(before), before)
     return tf.where(cell == foreign, tf.ones_like(before), stays)

@@ -44,6 +44,7 @@ def _expected_terms(log_probs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """Returns `p(a) x(a)`, and 0 where `p(a)` is 0, whatever `x(a)` is."""
     is_never = tf.exp(log_probs) == 0.0
     nothing = tf.zeros_like(x)
-    # Before the product, too: it would pass on NaN as its derivative.
-    log_probs, x = (tf.where(is_never, nothing, own) for own in (log_probs, x))
+    # Select before the product too: its derivative would be NaN otherwise.
+    log_probs = tf.where(is_never, nothing, log_probs)
+    x = tf.where(is_never, nothing, x)
     return tf.where(is_never, nothing, tf.exp(log_probs) * x)

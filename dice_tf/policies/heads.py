@@ -10,139 +10,11 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Distribution, bernoulli, categorical
 from dice_tf.policies.attachments import attach, attached
 
-Head = Callable[[tf.Tensor], tfp.distributions.Distribution]
-
-
-def categorical(outputs: tf.Tensor) -> tfp.distributions.Categorical:
-    """Reads the outputs as one logit per action.
-
-    Args:
-      outputs: `[..., num_actions]`.
-
-    Returns:
-      A `tfp.distributions.Categorical` over `num_actions` actions.
-    """
-    return tfp.distributions.Categorical(logits=outputs)
-
-
-def bernoulli(outputs: tf.Tensor) -> tfp.distributions.Bernoulli:
-    """Reads the output as the log-odds of action 0, of two actions.
-
-    In our matrix games action 0 is to cooperate, so `sigmoid(outputs)` is the
-    probability of cooperation, the field's usual parameter.
-
-    Args:
-      outputs: `[..., 1]`.
-
-    Returns:
-      A `tfp.distributions.Bernoulli` over the actions 0 and 1.
-    """
-    return tfp.distributions.Bernoulli(logits=-tf.squeeze(outputs, -1))
-
-
-def all_log_probs(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> tf.Tensor:
-    """Returns the log-probability of every action, `[..., num_actions]`.
-
-    That of an action of probability 0 is minus infinity. Derivatives are
-    finite where those of the other actions are.
-    """
-    by_probs = _log_probs_of_probs(distribution, num_actions)
-    if by_probs is not None:
-        return by_probs
-    if type(distribution) is tfp.distributions.Bernoulli and num_actions == 2:
-        log_odds = distribution.logits
-        # As in most matrix games: a tenth of the operations.
-        pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
-        return tf.stack(pair, axis=-1)
-    rank = distribution.batch_shape.rank
-    actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
-    log_probs = distribution.log_prob(actions)
-    return tf.transpose(log_probs, [*range(1, rank + 1), 0])
-
-
-def action_log_probs(
-    distribution: tfp.distributions.Distribution,
-    actions: tf.Tensor,
-    num_actions: int | None,
-) -> tf.Tensor:
-    """Returns the log-probability of one action each.
-
-    Args:
-      distribution: over the leading axes.
-      actions: `[...]`, a tensor, or a nest where actions are not a finite set.
-      num_actions: number of actions, `None` if not finite.
-
-    Returns:
-      A tensor of the batch shape, with finite derivatives where the action
-      has a probability above 0.
-    """
-    log_probs = None
-    if num_actions is not None:
-        log_probs = _log_probs_of_probs(distribution, num_actions)
-    if log_probs is None:
-        return distribution.log_prob(actions)
-    # Not a product with a one-hot row, in which 0 times infinity is NaN.
-    is_taken = actions[..., tf.newaxis] == tf.range(num_actions)
-    nothing = tf.zeros_like(log_probs)
-    return tf.reduce_sum(tf.where(is_taken, log_probs, nothing), axis=-1)
-
-
-def _log_probs_of_probs(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> tf.Tensor | None:
-    """Returns log-probabilities of what is given by probabilities, else None.
-
-    TensorFlow Probability differentiates the logarithm of each of them, also
-    of a 0, which makes every derivative NaN.
-    """
-    kind = type(distribution)
-    known = (tfp.distributions.Bernoulli, tfp.distributions.Categorical)
-    if kind not in known or distribution.logits is not None:
-        return None
-    probs = distribution.probs
-    if kind is tfp.distributions.Bernoulli and num_actions == 2:
-        # log1p keeps the digits of small probabilities.
-        pair = [_log(tf.math.log1p, -probs), _log(tf.math.log, probs)]
-        return tf.stack(pair, axis=-1)
-    if kind is tfp.distributions.Categorical and probs.shape[-1] == num_actions:
-        # They need not sum to 1.
-        total = tf.reduce_sum(probs, axis=-1, keepdims=True)
-        return _log(tf.math.log, probs) - tf.math.log(total)
-    return None
-
-
-def _log(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """Returns a logarithm, whose derivative is 0 where it is -infinity."""
-    logs = tf.stop_gradient(function(x))
-    is_never = tf.math.is_inf(logs)
-    # Any number with a finite logarithm would do.
-    finite = function(tf.where(is_never, tf.ones_like(x), x))
-    return tf.where(is_never, logs, finite)
-
-
-def logits_of(
-    distribution: tfp.distributions.Distribution, num_actions: int
-) -> tf.Tensor:
-    """Returns logits of every action, `[..., num_actions]`.
-
-    Those that the distribution holds where it holds some, else its
-    log-probabilities.
-    """
-    by_probs = _log_probs_of_probs(distribution, num_actions)
-    if by_probs is not None:
-        return by_probs
-    if isinstance(distribution, tfp.distributions.Categorical):
-        return distribution.logits_parameter()
-    if isinstance(distribution, tfp.distributions.Bernoulli):
-        log_odds = distribution.logits_parameter()
-        return tf.stack([tf.zeros_like(log_odds), log_odds], axis=-1)
-    return all_log_probs(distribution, num_actions)
+Head = Callable[[tf.Tensor], Distribution]
 
 
 def with_head(policy: keras.Model, head: Head) -> keras.Model:
@@ -167,7 +39,8 @@ def with_head(policy: keras.Model, head: Head) -> keras.Model:
 
     Example:
       >>> def cautious(outputs):
-      ...     return tfp.distributions.Categorical(logits=outputs / 2.0)
+      ...     return tfp.distributions.Bernoulli(logits=-outputs[..., 0] / 2.0)
+      >>> policy = dice_tf.policies.mlp(game, 0)
       >>> policy = dice_tf.policies.with_head(policy, cautious)
     """
     if not isinstance(policy, keras.Model):
@@ -204,9 +77,9 @@ def head_of(
     Raises:
       ValueError: if no head fits and none is attached.
     """
-    attached = attached_head(policy)
-    if attached is not None:
-        return attached
+    head = attached_head(policy)
+    if head is not None:
+        return head
     if num_actions == 2 and num_outputs == 1:
         return bernoulli
     if num_actions is not None and num_outputs == num_actions:

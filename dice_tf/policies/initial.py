@@ -30,7 +30,7 @@ def initial_params(
     entropy = np.random.SeedSequence(seed).generate_state(1)
     generator = random.Random(int(entropy[0]))
     global_state = random.getstate()
-    # Initializers without a seed of their own draw one from here.
+    # Initializers without a seed draw one from Python's generator.
     random.setstate(generator.getstate())
     try:
         config = _reseed(policy.get_config(), generator)

@@ -33,7 +33,7 @@ def gru(
       actions, else one logit per action.
 
     Raises:
-      TypeError: if `units` is no whole number.
+      TypeError: if `units` is not a whole number.
       ValueError: if the seat does not exist or has no finite set of actions.
 
     References:
@@ -68,7 +68,7 @@ def lstm(
       actions, else one logit per action.
 
     Raises:
-      TypeError: if `units` is no whole number.
+      TypeError: if `units` is not a whole number.
       ValueError: if the seat does not exist or has no finite set of actions.
 
     References:

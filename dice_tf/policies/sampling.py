@@ -11,26 +11,26 @@ from typing import Any
 import tensorflow as tf
 
 
-def thresholds(log_probs: tf.Tensor, masked: bool = False) -> list[tf.Tensor]:
+def thresholds(log_probs: tf.Tensor) -> list[tf.Tensor]:
     """Returns the cumulative probabilities of all actions but the last.
+
+    No noise below 1 chooses an action of probability 0.
 
     Args:
       log_probs: `[..., num_actions]`.
-      masked: whether some have probability 0, which no noise may choose.
 
     Returns:
       `num_actions - 1` tensors `[...]`.
     """
     probabilities = tf.unstack(tf.exp(log_probs), axis=-1)
-    # Sums are made in turn, so that probability 0 adds nothing to them.
-    cumulative = list(itertools.accumulate(probabilities[:-1]))
-    if not masked:
-        return cumulative
+    # Add one probability after the other: a probability of 0 then leaves the
+    # sum exactly as it is.
+    cumulative = itertools.accumulate(probabilities[:-1])
     later = list(itertools.accumulate(reversed(probabilities[1:])))[::-1]
-    # Rounded, they may stay below 1 after the last action that is possible.
+    # Rounding may leave the sum below 1 after the last possible action.
     return [
-        tf.where(rest > 0.0, own, tf.ones_like(own))
-        for own, rest in zip(cumulative, later, strict=True)
+        tf.where(rest > 0.0, threshold, tf.ones_like(threshold))
+        for threshold, rest in zip(cumulative, later, strict=True)
     ]
 
 
@@ -50,20 +50,17 @@ def invert(cumulative: Sequence[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
     return action
 
 
-def sample_actions(
-    log_probs: tf.Tensor, noise: tf.Tensor, masked: bool = False
-) -> tf.Tensor:
+def sample_actions(log_probs: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """Samples one action per distribution.
 
     Args:
       log_probs: `[..., num_actions]`.
       noise: `[...]`, uniform on [0, 1).
-      masked: as of `thresholds`.
 
     Returns:
       int32 `[...]`.
     """
-    return invert(thresholds(log_probs, masked), noise)
+    return invert(thresholds(log_probs), noise)
 
 
 def have_nan(values: Any) -> tf.Tensor:

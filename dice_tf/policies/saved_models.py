@@ -7,11 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Not in TensorFlow's public API, but the way that its guides show.
-from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
-)
-
 from dice_tf.policies.signatures import PROBABILITIES
 
 _OBSERVATION = "observation"
@@ -35,23 +30,23 @@ class SavedPolicy(keras.layers.Layer):
       observation_spec: `tf.TensorSpec` of the observations, `[None, ...]`.
 
     Raises:
-      TypeError: if `path` is no path.
+      TypeError: if `path` is not a path.
       ValueError: if there is no exported policy, or its probabilities are not
         finite.
     """
 
     def __init__(self, path: str | os.PathLike, **kwargs: Any):
-        # The dtype of the policy counts, not that of the layer.
+        # Inputs are cast to the policy's dtype in `call`.
         super().__init__(**{**kwargs, "trainable": False, "autocast": False})
         self.folder = _check_path(path)
-        self._function = _load_probabilities(self.folder)
-        (observation,) = self._function.inputs
-        self.observation_spec = tf.TensorSpec.from_tensor(observation)
-        shape = [size or 1 for size in observation.shape]
-        self._check_numbers(tf.zeros(shape, observation.dtype))
+        self._graph = _load_probabilities(self.folder)
+        self.observation_spec = spec = self._graph.observation
+        # Called eagerly, a graph must be a function.
+        self._function = tf.compat.v1.wrap_function(self._graph, [spec])
+        self._check_numbers(tf.zeros([n or 1 for n in spec.shape], spec.dtype))
 
     def _check_numbers(self, observation: tf.Tensor) -> None:
-        (probabilities,) = tf.nest.flatten(self._function(observation))
+        probabilities = self._function(observation)
         if not np.all(np.isfinite(probabilities)):
             raise ValueError(
                 f"The SavedModel at `path` ({self.folder!r}) must give finite "
@@ -61,11 +56,84 @@ class SavedPolicy(keras.layers.Layer):
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         observation = tf.cast(observation, self.observation_spec.dtype)
-        (probabilities,) = tf.nest.flatten(self._function(observation))
+        # In a graph its operations are put in place, and not called: functions
+        # in functions cannot be vectorised once they are exported again.
+        is_eager = tf.executing_eagerly()
+        evaluate = self._function if is_eager else self._graph
+        probabilities = evaluate(observation)
         return tf.math.log(tf.maximum(probabilities, _SMALLEST))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "path": self.folder}
+
+
+class FrozenGraph:
+    """The operations of a loaded function, with constants for variables.
+
+    Variables that are read inside a loop stay variables.
+
+    Args:
+      loaded: what was loaded, which holds the variables.
+      function: a concrete function of one observation and of variables.
+
+    Attributes:
+      observation: `tf.TensorSpec`, `[None, ...]`.
+    """
+
+    def __init__(self, loaded: Any, function: Any):
+        observation, *placeholders = function.inputs
+        self.observation = tf.TensorSpec.from_tensor(observation)
+        self._input, self._output = observation.name, function.outputs[0].name
+        self._definition = function.graph.as_graph_def()
+        resources = {
+            placeholder.op.name: resource
+            for placeholder, resource in zip(
+                placeholders, function.captured_inputs, strict=True
+            )
+        }
+        for node in self._definition.node:
+            if node.op == "ReadVariableOp" and node.input[0] in resources:
+                _freeze(node, resources[node.input[0]])
+        # XLA would compile placeholders as well, and cannot.
+        kept = [
+            node for node in self._definition.node if node.op != "Placeholder"
+        ]
+        inputs = {name for node in kept for name in node.input}
+        self._resources = {
+            f"{name}:0": resource
+            for name, resource in resources.items()
+            if name in inputs
+        }
+        self._loaded = loaded if self._resources else None
+        del self._definition.node[:]
+        self._definition.node.extend(kept)
+
+    def __call__(self, observation: tf.Tensor) -> tf.Tensor:
+        """Adds the operations to the graph that is being built."""
+        # Importing takes tensors of this graph only.
+        resources = {
+            name: tf.identity(resource)
+            for name, resource in self._resources.items()
+        }
+        (result,) = tf.graph_util.import_graph_def(
+            self._definition,
+            input_map={self._input: observation, **resources},
+            return_elements=[self._output],
+            name="saved_policy",
+        )
+        return result
+
+
+def _freeze(node: Any, resource: tf.Tensor) -> None:
+    """Makes a constant of the node that reads a variable."""
+    dtype = tf.as_dtype(node.attr["dtype"].type)
+    value = tf.raw_ops.ReadVariableOp(resource=resource, dtype=dtype)
+    proto = tf.make_tensor_proto(value.numpy(), dtype)
+    node.op = "Const"
+    del node.input[:]
+    node.attr.clear()
+    node.attr["dtype"].type = dtype.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(proto)
 
 
 def from_saved_model(
@@ -81,15 +149,18 @@ def from_saved_model(
     Returns:
       A `keras.Model` from observations to logits, which are the exported
       policy's log-probabilities (not below -87.3, to stay finite). It has no
-      variables, and needs the folder no more; but a `.keras` file of it
-      names the folder, and comes back only where that is.
+      variables and no longer needs the folder. A `.keras` file of it names
+      the folder, and can be loaded only where the folder is.
 
     Raises:
-      TypeError: if `path` is no path.
+      TypeError: if `path` is not a path.
       ValueError: if there is no SavedModel, or it is not such a policy, or its
         probabilities are not finite.
 
     Example:
+      >>> dice_tf.export.export_policy(
+      ...     dice_tf.policies.tit_for_tat(game, 1), "tit_for_tat"
+      ... )
       >>> opponent = dice_tf.policies.from_saved_model("tit_for_tat")
       >>> objective = dice_tf.objectives.DiCEObjective(
       ...     game, [policy, opponent]
@@ -127,12 +198,8 @@ def _check_path(path: Any) -> str:
     return path
 
 
-def _load_probabilities(path: str) -> Any:
-    """Returns the probabilities of an exported policy as one pure function.
-
-    A loaded function cannot be vectorised over runs where it calls others, as
-    that of a policy exported twice does. Freezing makes it a single one.
-    """
+def _load_probabilities(path: str) -> FrozenGraph:
+    """Returns the probabilities of an exported policy as operations."""
     try:
         loaded = tf.saved_model.load(path)
         signatures = getattr(loaded, "signatures", {})
@@ -143,10 +210,8 @@ def _load_probabilities(path: str) -> Any:
             and list(function.structured_outputs) == [PROBABILITIES]
         )
         if is_policy:
-            # Assertions need not keep their place: all are inlined.
-            return convert_variables_to_constants_v2(
-                function, lower_control_flow=False, aggressive_inlining=True
-            )
+            (function,) = getattr(loaded, PROBABILITIES).concrete_functions
+            return FrozenGraph(loaded, function)
     except Exception as error:
         raise ValueError(
             f"The SavedModel at `path` ({path!r}) cannot be loaded: {error}"

@@ -50,7 +50,7 @@ def hessian_error(
     if not np.linalg.norm(gradient - again) <= 1e-4 * size < np.inf:
         return None
     product = _flat(_hessian_product(function, params, vector))
-    # A function that is linear has no curvature to be relative to.
+    # A linear function has no curvature that the error could be relative to.
     least = max(1e-2 * size, float(np.finfo(np.float64).tiny))
     enough = 1e-2 * min(TOLERANCES[param.dtype] for param in params)
     smallest = np.inf

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.distributions import all_log_probs
 from dice_tf.policies.action_sets import (
     Policy,
     example_distribution,
     finite_actions,
-    is_masked,
 )
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from dice_tf.seeds import uniform
 
@@ -44,8 +43,8 @@ def policy_signatures(
         or `"inferred"`, what the distribution tells.
 
     Raises:
-      TypeError: if the policy gives no tfp distribution.
-      ValueError: if it does not fit `num_actions`, or tells none, or lacks
+      TypeError: if the policy does not return a tfp distribution.
+      ValueError: if it does not fit `num_actions`, does not tell it, or lacks
         what a signature needs.
     """
     return signature_builder(policy, observation, num_actions)(policy)
@@ -60,11 +59,9 @@ def signature_builder(
     """
     num_actions = finite_actions(policy, observation, num_actions)
     if num_actions is not None:
-        masked = is_masked(policy, observation)
-        return lambda own: finite_signatures(
-            lambda observed: all_log_probs(own(observed), num_actions),
+        return lambda other: finite_signatures(
+            lambda observed: all_log_probs(other(observed), num_actions),
             observation,
-            masked,
         )
     example = example_distribution(policy, observation)
     try:
@@ -77,30 +74,26 @@ def signature_builder(
     action = tf.TensorSpec(
         [None, *example.event_shape], example.dtype, "action"
     )
-    return lambda own: general_signatures(own, observation, action)
+    return lambda other: general_signatures(other, observation, action)
 
 
-def choose(
-    log_probs: tf.Tensor, noise: tf.Tensor, masked: bool
-) -> dict[str, tf.Tensor]:
+def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the actions that uniform noise chooses.
 
     Args:
       log_probs: `[B, A]`.
       noise: `[B]`, uniform on [0, 1).
-      masked: whether some actions may be illegal.
 
     Returns:
       `action`, int32 `[B]`, and its `log_prob`, `[B]`.
     """
-    action = sample_actions(log_probs, noise, masked)
+    action = sample_actions(log_probs, noise)
     return {"action": action, "log_prob": _entry(log_probs, action)}
 
 
 def finite_signatures(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
     observation: tf.TensorSpec,
-    masked: bool,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
@@ -110,7 +103,6 @@ def finite_signatures(
       log_probs_of: from observations to the log-probability of each action,
         `[B, A]`.
       observation: `[None, ...]`, named.
-      masked: whether some actions may be illegal.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -122,7 +114,7 @@ def finite_signatures(
         # Negative seeds give other bits under XLA than in graph mode.
         seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
         noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
-        return choose(log_probs, noise, masked)
+        return choose(log_probs, noise)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
@@ -148,7 +140,7 @@ def finite_signatures(
 def general_signatures(
     policy: Policy, observation: tf.TensorSpec, action: tf.TensorSpec
 ) -> dict[str, Signature]:
-    """Returns the signatures of a policy whose actions are no finite set.
+    """Returns the signatures of a policy without a finite set of actions.
 
     They are those of `finite_signatures` but for `probabilities`.
 

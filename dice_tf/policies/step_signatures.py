@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import Distribution
 from dice_tf.policies.signatures import (
     PROBABILITIES,
     SEED,
@@ -15,7 +15,7 @@ from dice_tf.policies.signatures import (
 # From observations and states to distributions over actions, and the states
 # that follow.
 RecurrentPolicy = Callable[
-    [tf.Tensor, tf.Tensor], tuple[tfp.distributions.Distribution, tf.Tensor]
+    [tf.Tensor, tf.Tensor], tuple[Distribution, tf.Tensor]
 ]
 
 
@@ -40,15 +40,15 @@ def recurrent_signatures(
       `act_greedy` and `probabilities`, one with memory does in steps.
 
     Raises:
-      TypeError: if the policy gives no tfp distribution.
-      ValueError: if it does not fit `num_actions`, or tells none, or lacks
+      TypeError: if the policy does not return a tfp distribution.
+      ValueError: if it does not fit `num_actions`, does not tell it, or lacks
         what a signature needs.
     """
 
     def initial_state(batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"state": tf.zeros([batch_size, state.shape[1]], state.dtype)}
 
-    def first(observed: tf.Tensor) -> tfp.distributions.Distribution:
+    def first(observed: tf.Tensor) -> Distribution:
         start = initial_state(tf.shape(observed)[0])
         return policy(observed, start["state"])[0]
 

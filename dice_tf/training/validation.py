@@ -9,7 +9,7 @@ import numpy as np
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.exact_matches import exact_match
 from dice_tf.evaluation.matches import play_match
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import acts_by_state
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
@@ -110,14 +110,15 @@ def _returns(
     seed: tuple[int, int],
 ) -> np.ndarray:
     game, discount = objective.game, objective.discount
-    is_exact = isinstance(game, FiniteGame) and not any(
-        map(has_memory, policies)
-    )
-    if batch_size is None and is_exact:
+    if batch_size is None and acts_by_state(game, map(has_memory, policies)):
         length = getattr(objective, "episode_length", game.episode_length)
-        return exact_match(game, policies, discount, length).mean
+        return exact_match(
+            game, policies, discount=discount, episode_length=length
+        ).mean
     size = batch_size or _BATCH_SIZE
-    return play_match(game, policies, size, seed, discount).mean
+    return play_match(
+        game, policies, batch_size=size, seed=seed, discount=discount
+    ).mean
 
 
 def seat_opponents(objective: Objective, opponents: Any) -> Opponents:

@@ -142,9 +142,9 @@ def build_learner(settings: Settings) -> dice_tf.learners.Learner:
             settings.num_outer_steps,
             settings.learning_rate,
             settings.outer_penalty,
-            settings.num_lookaheads,
-            settings.inner_learning_rate,
-            settings.inner_penalty,
+            num_lookaheads=settings.num_lookaheads,
+            inner_learning_rate=settings.inner_learning_rate,
+            inner_penalty=settings.inner_penalty,
         )
     return dice_tf.learners.LOLADiCE(1, settings.inner_learning_rate)
 
@@ -213,7 +213,7 @@ def _measured(
         return objective
     game = dice_tf.games.CoinGame(settings.episode_length)
     on_the_grid = [
-        dice_tf.policies.on_the_grid(policy, game, i)
+        dice_tf.policies.on_the_grid(game, policy, i)
         for i, policy in enumerate(objective.policies)
     ]
     return played_objective(settings, game, on_the_grid)

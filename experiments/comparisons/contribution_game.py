@@ -35,7 +35,7 @@ def contribution_game() -> dice_tf.games.FiniteGame:
         game.rewards,
         game.transitions,
         game.initial,
-        _SOME_LENGTH,
+        episode_length=_SOME_LENGTH,
         # As many rows as a player tells states apart, in the order of each.
         observations=[seen @ observations() for seen in game.observations],
     )

@@ -114,8 +114,8 @@ def _learner(settings: Settings) -> dice_tf.learners.Learner:
         settings.num_outer_steps,
         settings.outer_learning_rate,
         settings.outer_penalty,
-        1,
-        settings.inner_learning_rate,
+        num_lookaheads=1,
+        inner_learning_rate=settings.inner_learning_rate,
     )
 
 
@@ -130,6 +130,8 @@ def _finals(trainer: dice_tf.Trainer) -> Finals:
             for policy in policies
         ]
         cooperation.append(1.0 / (1.0 + np.exp(-np.array(log_odds))))
-        match = dice_tf.evaluation.exact_match(game, policies, DISCOUNT, None)
+        match = dice_tf.evaluation.exact_match(
+            game, policies, discount=DISCOUNT, episode_length=None
+        )
         returns.append(np.mean(match.mean))
     return Finals(np.array(cooperation), np.array(returns))

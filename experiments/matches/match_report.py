@@ -42,11 +42,11 @@ def play(settings: Settings) -> PlayedMatch:
         evaluation.play_match(
             game,
             policies,
-            settings.batch_size,
-            (0, settings.seed),
-            settings.discount,
+            batch_size=settings.batch_size,
+            seed=(0, settings.seed),
+            discount=settings.discount,
         ),
-        evaluation.exact_match(game, policies, settings.discount),
+        evaluation.exact_match(game, policies, discount=settings.discount),
     )
 
 

@@ -85,7 +85,10 @@ def _portraits(
 ) -> list[Portrait]:
     """Returns a portrait of each of an entrant's two policies."""
     gaps = evaluation.exploitability(
-        game, policies, settings.discount, settings.episode_length
+        game,
+        policies,
+        discount=settings.discount,
+        episode_length=settings.episode_length,
     )
     portraits = []
     for player_id, policy in enumerate(policies):
@@ -95,8 +98,8 @@ def _portraits(
                 game,
                 policies,
                 player_id,
-                settings.discount,
-                settings.episode_length,
+                discount=settings.discount,
+                episode_length=settings.episode_length,
             )
             names = [
                 evaluation.name_policy(

@@ -26,7 +26,7 @@ def random_task(seed: int, length: int) -> dice_tf.games.FiniteGame:
         generator.normal(1.0, 1.0, size=(1, *shape)),
         generator.dirichlet(np.ones(_NUM_STATES), size=shape),
         np.full(_NUM_STATES, 1.0 / _NUM_STATES),
-        length,
+        episode_length=length,
         dtype="float64",
     )
 

@@ -89,11 +89,11 @@ def test_a_game_of_open_spiel_trains_in_the_trainer():
     objective = dice_tf.objectives.DiCEObjective(game, policies, 1.0, 8, None)
     trainer = dice_tf.Trainer(objective, [dice_tf.learners.Naive()] * 2)
     trainer.compile("sgd")
-    before = [own.trainable_variables[0].numpy() for own in policies]
+    before = [policy.trainable_variables[0].numpy() for policy in policies]
     trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)
     assert np.all(np.isfinite(trainer.curves))
-    for own, policy in zip(before, policies, strict=True):
-        assert not np.array_equal(own, policy.trainable_variables[0])
+    for table, policy in zip(before, policies, strict=True):
+        assert not np.array_equal(table, policy.trainable_variables[0])
 
 
 def test_games_of_turns_are_refused():

@@ -25,7 +25,7 @@ OURS = {
         np.arange(6.0).reshape(1, 2, 3),
         np.full([2, 3, 2], 0.5),
         [0.3, 0.7],
-        LENGTH,
+        episode_length=LENGTH,
     ),
     "battle_of_the_sexes": lambda: games.iterated_battle_of_the_sexes(LENGTH),
     "chicken": lambda: games.iterated_chicken(LENGTH),
@@ -118,7 +118,12 @@ def test_all_kinds_of_spaces_and_endings_are_understood():
     assert made[1].received[0]["real"] == [1.0]
     # One leaves after two steps, the others after three.
     assert "early" not in made[0].received[2]
-    rewards = np.array([[own[0] for own in after.rewards] for after in steps])
+    rewards = np.array(
+        [
+            [player_rewards[0] for player_rewards in after.rewards]
+            for after in steps
+        ]
+    )
     np.testing.assert_array_equal(
         rewards, [[1, 1, 1], [2, 2, 2], [0, 3, 3], [0, 0, 0]]
     )
@@ -139,12 +144,12 @@ def test_an_environment_that_we_did_not_write_trains_in_the_trainer():
         objective, [dice_tf.learners.LOLADiCE(1, 0.1), dice_tf.learners.Naive()]
     )
     trainer.compile("sgd")
-    before = [own.trainable_variables[0].numpy() for own in policies]
+    before = [policy.trainable_variables[0].numpy() for policy in policies]
     trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)
     assert trainer.curves.shape == (2, 1, 2)
     assert np.all(np.isfinite(trainer.curves)) and np.all(trainer.curves)
-    for own, policy in zip(before, policies, strict=True):
-        assert not np.array_equal(own, policy.trainable_variables[0])
+    for table, policy in zip(before, policies, strict=True):
+        assert not np.array_equal(table, policy.trainable_variables[0])
 
 
 class Listed(Walks):

@@ -24,13 +24,15 @@ def players(game):
     policies = [
         dice_tf.policies.mlp(game, i, hidden_units=[]) for i in range(2)
     ]
-    actors = [Actor(own, game, i) for i, own in enumerate(policies)]
-    weights = [own.model.weights() for own in actors]
+    actors = [Actor(game, policy, i) for i, policy in enumerate(policies)]
+    weights = [actor.model.weights() for actor in actors]
     return actors, tf.nest.map_structure(tf.zeros_like, weights)
 
 
 def play(game, seed=SEED, batch_size=5):
-    return sample_trajectory(game, *players(game), batch_size, seed)
+    return sample_trajectory(
+        game, *players(game), batch_size=batch_size, seed=seed
+    )
 
 
 def assert_same(first, second):
@@ -74,7 +76,9 @@ def test_play_follows_the_seed_eagerly_and_in_graphs(game):
     first = play(game)
     actors, weights = players(game)
     in_graph = tf.function(
-        lambda seed: sample_trajectory(game, actors, weights, 5, seed)
+        lambda seed: sample_trajectory(
+            game, actors, weights, batch_size=5, seed=seed
+        )
     )
     for _ in range(2):
         assert_same(in_graph(SEED), first)

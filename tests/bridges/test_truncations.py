@@ -71,7 +71,10 @@ def objective_of(make, kind, baseline="critic", length=LENGTH, **arguments):
 def values_and_derivatives(objective):
     """Returns values, gradients, and the second derivatives of player 0."""
     params = [list(x.trainable_variables) for x in objective.policies]
-    params = [[tf.convert_to_tensor(x) for x in own] for own in params]
+    params = [
+        [tf.convert_to_tensor(x) for x in player_params]
+        for player_params in params
+    ]
     flat = tf.nest.flatten(params)
     with tf.GradientTape() as outer:
         outer.watch(flat)

@@ -129,7 +129,7 @@ def test_runs_meet_each_other(trainer):
         for column in range(3):
             trainer.load_run(column)
             match = dice_tf.evaluation.exact_match(
-                game, [first, policies[1]], 0.9
+                game, [first, policies[1]], discount=0.9
             )
             payoffs[:, row, column] = match.mean
     for i in range(2):

@@ -1,5 +1,7 @@
 """Sums over time."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,7 +85,7 @@ def test_the_derivative_of_a_cumulative_sum_is_the_reverse_one(length):
 
 @pytest.mark.parametrize("discount", [0, 0.0, 0.3, 1, tf.constant(0.9)])
 def test_a_scalar_discount_weighs_step_t_by_its_power(discount):
-    weights = discount_weights(discount, tf.zeros([4, 2], tf.float32))
+    weights = discount_weights(tf.zeros([4, 2], tf.float32), discount)
     # For all episodes: one for each would be a constant as large as a play.
     expected = [[float(discount) ** t] for t in range(4)]
     assert weights.shape == [4, 1]
@@ -94,7 +96,7 @@ def test_a_scalar_discount_weighs_step_t_by_its_power(discount):
 def test_discounts_per_step_weigh_by_the_product_of_those_before():
     discounts = random_discounts(6, 20)
     np.testing.assert_allclose(
-        discount_weights(discounts, tf.zeros([6, 20], tf.float64)),
+        discount_weights(tf.zeros([6, 20], tf.float64), discounts),
         oracles.discount_weights(discounts),
         atol=1e-15,
     )
@@ -102,7 +104,7 @@ def test_discounts_per_step_weigh_by_the_product_of_those_before():
 
 def test_a_discount_of_0_silences_what_follows_it_and_not_its_own_step():
     discounts = np.array([[1.0], [0.0], [1.0], [1.0]])
-    weights = discount_weights(discounts, tf.zeros([4, 1], tf.float64))
+    weights = discount_weights(tf.zeros([4, 1], tf.float64), discounts)
     assert weights.numpy()[:, 0].tolist() == [1.0, 1.0, 0.0, 0.0]
 
 
@@ -113,7 +115,7 @@ def test_no_gradient_flows_into_a_discount(shape):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(discount)
         results = [
-            discount_weights(discount, rewards),
+            discount_weights(rewards, discount),
             returns_to_go(rewards, discount),
             generalized_advantages(rewards, rewards, discount=discount),
         ]
@@ -185,12 +187,9 @@ def test_values_of_another_shape_are_refused():
         generalized_advantages(tf.zeros([3, 2]), tf.zeros([2, 3]), discount=0.9)
 
 
-@pytest.mark.parametrize("function", [discount_weights, None])
+@pytest.mark.parametrize("function", [discount_weights, returns_to_go])
 def test_wrong_discounts_are_refused(function):
-    def call(discount):
-        if function is None:
-            return returns_to_go(tf.zeros([3, 2]), discount)
-        return function(discount, tf.zeros([3, 2]))
+    call = functools.partial(function, tf.zeros([3, 2]))
 
     with pytest.raises(ValueError, match=r"`discount` must be finite and in"):
         call(1.5)

@@ -56,7 +56,11 @@ def best_of_all_histories(payoffs, tables, player_id, discount, length):
 def test_no_deterministic_policy_gets_more(payoffs, seed, player_id):
     game, tables = game_of(payoffs), random_tables(payoffs, seed)
     response = evaluation.best_response(
-        game, policies_of(game, tables), player_id, 0.9, None
+        game,
+        policies_of(game, tables),
+        player_id,
+        discount=0.9,
+        episode_length=None,
     )
     found = {}
     for table in certain_tables(5, 2):
@@ -78,7 +82,7 @@ def test_no_memory_gets_more_in_an_episode(name, player_id, length, discount):
     payoffs = (PAYOFFS | {"dilemma": DILEMMA})[name]
     game, tables = game_of(payoffs, length), random_tables(payoffs, 14)
     response = evaluation.best_response(
-        game, policies_of(game, tables), player_id, discount
+        game, policies_of(game, tables), player_id, discount=discount
     )
     expected = best_of_all_histories(
         payoffs, tables, player_id, discount, length
@@ -92,7 +96,7 @@ def test_no_memory_gets_more_in_an_episode(name, player_id, length, discount):
 def test_the_actions_of_an_episode_get_what_is_promised(player_id):
     game, tables = game_of(DILEMMA, 6), random_tables(DILEMMA, 14)
     response = evaluation.best_response(
-        game, policies_of(game, tables), player_id, 0.9
+        game, policies_of(game, tables), player_id, discount=0.9
     )
     assert len(np.unique(response.actions, axis=0)) > 2
     chances, value = np.array([0, 0, 0, 0, 1.0]), 0.0
@@ -110,7 +114,9 @@ def test_a_long_episode_is_nearly_an_infinite_one(player_id):
     game = game_of(payoffs)
     policies = policies_of(game, random_tables(payoffs, 7))
     endless, long = (
-        evaluation.best_response(game, policies, player_id, 0.8, length)
+        evaluation.best_response(
+            game, policies, player_id, discount=0.8, episode_length=length
+        )
         for length in (None, 150)
     )
     assert endless.value == pytest.approx(long.value, rel=1e-9)
@@ -119,7 +125,9 @@ def test_a_long_episode_is_nearly_an_infinite_one(player_id):
     policies[player_id] = dice_tf.policies.fixed_policy(
         game, player_id, np.eye(game.num_actions[player_id])[endless.actions]
     )
-    match = evaluation.exact_match(game, policies, 0.8, None)
+    match = evaluation.exact_match(
+        game, policies, discount=0.8, episode_length=None
+    )
     assert match.mean[player_id] == pytest.approx(endless.value, rel=1e-9)
 
 
@@ -141,7 +149,7 @@ def test_values_against_the_classical_strategies(opponent, value, player_id):
     other = 1 - player_id
     policies[other] = getattr(dice_tf.policies, opponent)(PRISONERS, other)
     response = evaluation.best_response(
-        PRISONERS, policies, player_id, 0.96, None
+        PRISONERS, policies, player_id, discount=0.96, episode_length=None
     )
     assert response.value == pytest.approx(value, abs=1e-12)
 
@@ -150,7 +158,7 @@ def test_a_short_sighted_player_defects_against_tit_for_tat():
     policies = [None, dice_tf.policies.tit_for_tat(PRISONERS, 1)]
     for discount, action in [(0.4, 1), (0.6, 0)]:
         response = evaluation.best_response(
-            PRISONERS, policies, 0, discount, None
+            PRISONERS, policies, 0, discount=discount, episode_length=None
         )
         assert response.actions[-1] == action
 
@@ -159,7 +167,9 @@ def test_of_equally_good_actions_the_first_is_taken():
     game = game_of(np.ones((2, 3, 3)), 4)
     policies = [None, dice_tf.policies.random(game, 1)]
     for length in (None, 4):
-        response = evaluation.best_response(game, policies, 0, 0.9, length)
+        response = evaluation.best_response(
+            game, policies, 0, discount=0.9, episode_length=length
+        )
         assert not np.any(response.actions)
 
 
@@ -169,10 +179,18 @@ def test_swapping_the_seats_swaps_the_responses():
     swapped = game_of(swap_seats(DILEMMA, (1, 0)))
     for seat in (0, 1):
         here = evaluation.best_response(
-            game, policies_of(game, tables), seat, 0.9, None
+            game,
+            policies_of(game, tables),
+            seat,
+            discount=0.9,
+            episode_length=None,
         )
         there = evaluation.best_response(
-            swapped, policies_of(swapped, tables[::-1]), 1 - seat, 0.9, None
+            swapped,
+            policies_of(swapped, tables[::-1]),
+            1 - seat,
+            discount=0.9,
+            episode_length=None,
         )
         assert here.value == pytest.approx(there.value)
         np.testing.assert_array_equal(here.actions, there.actions)

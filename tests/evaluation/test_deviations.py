@@ -30,13 +30,15 @@ def test_gains_are_best_responses_less_values(name, length):
     payoffs = PAYOFFS[name]
     game, tables = game_of(payoffs, 4), random_tables(payoffs, 1)
     policies = policies_of(game, tables)
-    found = evaluation.exploitability(game, policies, 0.9, length)
+    found = evaluation.exploitability(
+        game, policies, discount=0.9, episode_length=length
+    )
     np.testing.assert_allclose(
         found.values, returns(payoffs, tables, 0.9, length), rtol=1e-9
     )
     for player_id in range(len(payoffs)):
         response = evaluation.best_response(
-            game, policies, player_id, 0.9, length
+            game, policies, player_id, discount=0.9, episode_length=length
         )
         gain = response.value - found.values[player_id]
         assert found.gains[player_id] == pytest.approx(gain) and gain > 0.01
@@ -54,7 +56,9 @@ def test_gains_are_best_responses_less_values(name, length):
     ],
 )
 def test_only_equilibria_leave_nothing_to_gain(names):
-    found = evaluation.exploitability(PRISONERS, named(*names), 0.96, None)
+    found = evaluation.exploitability(
+        PRISONERS, named(*names), discount=0.96, episode_length=None
+    )
     # Who always cooperates can be exploited, if by the other alone.
     expected = [0.0, 1.0 if "always_cooperate" in names else 0.0]
     np.testing.assert_allclose(found.gains, expected, atol=1e-12)
@@ -64,7 +68,9 @@ def test_a_fair_coin_is_an_equilibrium_of_matching_pennies():
     game = dice_tf.games.iterated_matching_pennies(10)
     policies = [dice_tf.policies.random(game, i) for i in range(2)]
     for length in (None, 10):
-        found = evaluation.exploitability(game, policies, 0.96, length)
+        found = evaluation.exploitability(
+            game, policies, discount=0.96, episode_length=length
+        )
         assert found.nash_conv == pytest.approx(0.0, abs=1e-12)
 
 

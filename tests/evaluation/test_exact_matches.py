@@ -34,7 +34,10 @@ def test_returns_and_rates_are_expectations(name, discount, length):
     payoffs = PAYOFFS[name]
     game, tables = game_of(payoffs, 5), random_tables(payoffs, 2)
     match = evaluation.exact_match(
-        game, policies_of(game, tables), discount, length
+        game,
+        policies_of(game, tables),
+        discount=discount,
+        episode_length=length,
     )
     expected = returns(payoffs, tables, discount, length)
     np.testing.assert_allclose(match.mean, expected, rtol=1e-9)
@@ -53,15 +56,19 @@ def test_by_default_the_episode_is_that_of_the_game():
     game = game_of(ASYMMETRIC, 7)
     policies = tabular_policies(game)
     np.testing.assert_array_equal(
-        evaluation.exact_match(game, policies, 0.8).mean,
-        evaluation.exact_match(game, policies, 0.8, 7).mean,
+        evaluation.exact_match(game, policies, discount=0.8).mean,
+        evaluation.exact_match(
+            game, policies, discount=0.8, episode_length=7
+        ).mean,
     )
 
 
 def test_a_game_in_float32_is_exact_in_float64():
     game = dice_tf.games.iterated_prisoners_dilemma(3)
     policies = [dice_tf.policies.random(game, i) for i in range(2)]
-    match = evaluation.exact_match(game, policies, 0.96, None)
+    match = evaluation.exact_match(
+        game, policies, discount=0.96, episode_length=None
+    )
     np.testing.assert_allclose(match.mean, -1.5, rtol=1e-13)
 
 
@@ -71,7 +78,11 @@ def test_visits_are_in_the_order_of_the_observer(player_id, discount, length):
     payoffs = PAYOFFS["3"]
     game, tables = game_of(payoffs, 5), random_tables(payoffs, 3)
     found = evaluation.visit_frequencies(
-        game, policies_of(game, tables), player_id, discount, length
+        game,
+        policies_of(game, tables),
+        player_id,
+        discount=discount,
+        episode_length=length,
     )
     shares = visits(payoffs, tables, discount, length)
     joints = [*oracles.joint_actions(game.num_actions), None]
@@ -120,7 +131,7 @@ def aliased_game():
         np.ones((2, 3, 2, 2)),
         np.full((3, 2, 2, 3), 1 / 3),
         [1, 0, 0],
-        4,
+        episode_length=4,
         observations=[np.eye(3)[[0, 0, 2]]] * 2,
     )
 

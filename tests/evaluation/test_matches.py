@@ -47,7 +47,9 @@ def weighted_sums(rewards, discounts):
 @pytest.mark.parametrize("name", PAYOFFS)
 def test_means_are_within_their_standard_errors_of_the_truth(name, discount):
     game, tables, policies = random_policies(name)
-    match = evaluation.play_match(game, policies, 2000, (3, 4), discount)
+    match = evaluation.play_match(
+        game, policies, batch_size=2000, seed=(3, 4), discount=discount
+    )
     expected = returns(PAYOFFS[name], tables, discount, 5)
     assert np.all(match.standard_error > 0)
     assert np.all(match.standard_error < 0.1)
@@ -59,7 +61,9 @@ def test_means_are_within_their_standard_errors_of_the_truth(name, discount):
 @pytest.mark.parametrize("name", PAYOFFS)
 def test_returns_are_those_of_the_actions(name, discount, scale):
     game, _, policies = random_policies(name)
-    match = evaluation.play_match(game, policies, 30, (5, 6), discount)
+    match = evaluation.play_match(
+        game, policies, batch_size=30, seed=(5, 6), discount=discount
+    )
     for player_id, payoffs in enumerate(PAYOFFS[name]):
         sums = weighted_sums(payoffs[match.actions], [discount] * 5)
         np.testing.assert_allclose(
@@ -73,7 +77,7 @@ def test_returns_are_those_of_the_actions(name, discount, scale):
 
 def test_rates_are_shares_of_the_actions_played():
     game, _, policies = random_policies("3")
-    match = evaluation.play_match(game, policies, 40, (7, 8))
+    match = evaluation.play_match(game, policies, batch_size=40, seed=(7, 8))
     for rates, actions, count in zip(
         match.action_rates, match.actions, game.num_actions, strict=True
     ):
@@ -90,7 +94,9 @@ def test_rates_are_shares_of_the_actions_played():
 def test_a_match_of_certain_policies_has_its_closed_form(seat):
     policies = [dice_tf.policies.always_defect(PRISONERS, i) for i in range(2)]
     policies[seat] = dice_tf.policies.tit_for_tat(PRISONERS, seat)
-    match = evaluation.play_match(PRISONERS, policies, 3, (0, 1), 0.5)
+    match = evaluation.play_match(
+        PRISONERS, policies, batch_size=3, seed=(0, 1), discount=0.5
+    )
     later = -2.0 * (1 - 0.5**5) * 0.5
     assert match.mean[seat] == pytest.approx(0.5 * -3 + later)
     assert match.mean[1 - seat] == pytest.approx(later)
@@ -101,7 +107,9 @@ def test_a_match_of_certain_policies_has_its_closed_form(seat):
 
 def test_what_follows_the_end_of_an_episode_does_not_count():
     finite, _, policies = random_policies(length=8)
-    match = evaluation.play_match(EndsEarly(finite), policies, 50, (1, 2), 0.9)
+    match = evaluation.play_match(
+        EndsEarly(finite), policies, batch_size=50, seed=(1, 2), discount=0.9
+    )
     over = np.all(np.stack(match.actions) == 1, axis=0)
     running = np.ones_like(over)
     running[1:] = ~np.logical_or.accumulate(over, axis=0)[:-1]
@@ -117,14 +125,18 @@ def test_what_follows_the_end_of_an_episode_does_not_count():
 
 def test_any_other_game_is_played_by_the_policies_themselves():
     finite, tables, policies = random_policies(length=4)
-    match = evaluation.play_match(Plain(finite), policies, 2000, (9, 9), 0.9)
+    match = evaluation.play_match(
+        Plain(finite), policies, batch_size=2000, seed=(9, 9), discount=0.9
+    )
     expected = returns(ASYMMETRIC, tables, 0.9, 4)
     assert np.max(np.abs(match.mean - expected) / match.standard_error) < FAR
 
 
 def test_actions_that_are_no_finite_set_have_no_rates():
     policies = [normal_policy(0), normal_policy(1)]
-    match = evaluation.play_match(Pursuit(3), policies, 7, (1, 1))
+    match = evaluation.play_match(
+        Pursuit(3), policies, batch_size=7, seed=(1, 1)
+    )
     assert match.action_rates == (None, None)
     assert np.all(np.isnan(match.cooperation_rates))
     assert match.actions[0].shape == (3, 7)
@@ -134,7 +146,7 @@ def test_actions_that_are_no_finite_set_have_no_rates():
 def test_the_seed_decides_the_play():
     game, _, policies = random_policies()
     first, again, other = (
-        evaluation.play_match(game, policies, 20, seed).returns
+        evaluation.play_match(game, policies, batch_size=20, seed=seed).returns
         for seed in [(1, 2), np.array([1, 2]), (1, 3)]
     )
     np.testing.assert_array_equal(first, again)
@@ -146,9 +158,11 @@ def test_a_finite_game_is_compiled_once_for_all_policies():
     compiled_play.cache_clear()
     for seed, discount in [((0, 1), 0.9), ([5, 6], 0.5)]:
         for line_up in (policies, tabular_policies(game)):
-            evaluation.play_match(game, line_up, 8, seed, discount)
+            evaluation.play_match(
+                game, line_up, batch_size=8, seed=seed, discount=discount
+            )
     assert compiled_play.cache_info().misses == 1
-    play = compiled_play(game, 8, None)
+    play = compiled_play(game, None, 8)
     assert play.experimental_get_tracing_count() == 1
 
 
@@ -157,10 +171,18 @@ def test_any_other_game_is_compiled_once_for_its_policies():
     policies = tabular_policies(game)
     matches = []
     for seed in [(0, 1), (0, 2), (0, 1)]:
-        matches.append(evaluation.play_match(game, policies, 8, seed, 0.9))
+        matches.append(
+            evaluation.play_match(
+                game, policies, batch_size=8, seed=seed, discount=0.9
+            )
+        )
     policies[0].set_weights([np.full((5, 1), -100.0)])
-    matches.append(evaluation.play_match(game, policies, 8, (0, 1), 0.9))
-    play = compiled_play(game, 8, tuple(policies))
+    matches.append(
+        evaluation.play_match(
+            game, policies, batch_size=8, seed=(0, 1), discount=0.9
+        )
+    )
+    play = compiled_play(game, tuple(policies), 8)
     assert play.experimental_get_tracing_count() == 1
     np.testing.assert_array_equal(matches[0].returns, matches[2].returns)
     assert 0 < matches[0].cooperation_rates[0] < 1
@@ -168,7 +190,9 @@ def test_any_other_game_is_compiled_once_for_its_policies():
 
 
 def test_one_episode_has_no_standard_error():
-    match = evaluation.play_match(*random_policies()[::2], 1, (0, 0))
+    match = evaluation.play_match(
+        *random_policies()[::2], batch_size=1, seed=(0, 0)
+    )
     assert np.all(np.isnan(match.standard_error))
     assert np.all(np.isfinite(match.mean))
 

@@ -43,7 +43,7 @@ def test_classical_strategies_keep_their_names(name, player_id):
 def test_distances_are_root_mean_squares():
     cooperation = np.array([0.9, 0.2, 0.6, 0.3, 0.7])
     weights = np.array([5.0, 0, 1, 2, 2])
-    found = evaluation.strategy_distances(cooperation, weights)
+    found = evaluation.strategy_distances(cooperation, weights=weights)
     expected = (5 * 0.01 + 0.16 + 2 * 0.09 + 2 * 0.09) / 10
     assert found["tit_for_tat"] == pytest.approx(np.sqrt(expected))
     expected = (5 * 0.16 + 0.01 + 2 * 0.04 + 2 * 0.04) / 10
@@ -93,8 +93,8 @@ def test_what_is_never_visited_need_not_count():
     ],
 )
 def test_unequal_shares_have_names(name, field, baseline, phi, chi, player_id):
-    own, other = np.array([3.0, 0, 5, 1]), np.array([3.0, 5, 0, 1])
-    target = phi * ((own - baseline) - chi * (other - baseline))
+    own_payoffs, other = np.array([3.0, 0, 5, 1]), np.array([3.0, 5, 0, 1])
+    target = phi * ((own_payoffs - baseline) - chi * (other - baseline))
     policy = policy_of(DILEMMA, player_id, [*(target + [1, 1, 0, 0]), 0.4])
     found = evaluation.name_policy(DILEMMA, policy, player_id)
     assert found.name == name and found.also == ()
@@ -194,7 +194,7 @@ def test_bad_arguments_are_refused(changes, error, message):
             np.random.default_rng(0).normal(size=(2, 5, 2, 2)),
             np.full((5, 2, 2, 5), 0.2),
             np.full(5, 0.2),
-            3,
+            episode_length=3,
         ),
     ],
 )

@@ -30,7 +30,9 @@ def test_cells_are_exact_matches(length):
     assert result.column_labels == (*LABELS[:2], ("cat", 0))
     for r, (row, _) in enumerate(RUNS):
         for c, (_, column) in enumerate(RUNS):
-            match = evaluation.exact_match(GAME, [row, column], 0.9, length)
+            match = evaluation.exact_match(
+                GAME, [row, column], discount=0.9, episode_length=length
+            )
             np.testing.assert_allclose(result.payoffs[:, r, c], match.mean)
             np.testing.assert_allclose(
                 result.cooperation_rates[:, r, c], match.cooperation_rates

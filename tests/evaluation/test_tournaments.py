@@ -20,7 +20,7 @@ PRISONERS = dice_tf.games.iterated_prisoners_dilemma(10)
 
 def returns_of(first, second):
     line_up = [ENTRANTS[first][0], ENTRANTS[second][1]]
-    return evaluation.exact_match(GAME, line_up, 0.9).mean
+    return evaluation.exact_match(GAME, line_up, discount=0.9).mean
 
 
 @pytest.mark.parametrize("with_itself", [True, False])
@@ -64,8 +64,8 @@ def test_an_entrant_is_a_model_or_one_per_seat_or_a_builder():
         [policies.tit_for_tat(PRISONERS, i) for i in range(2)],
     )
     results = [
-        evaluation.tournament(PRISONERS, {"a": own, "b": policies.random})
-        for own in entrants
+        evaluation.tournament(PRISONERS, {"a": entrant, "b": policies.random})
+        for entrant in entrants
     ]
     for result in results[1:]:
         np.testing.assert_array_equal(

@@ -76,7 +76,9 @@ def test_pola_finds_reciprocity_in_the_policies_that_it_trains() -> None:
     for run, pair in enumerate(finals.cooperation):
         for table, own in zip(tables, pair, strict=True):
             table.set_weights([np.log(own / (1 - own))[:, np.newaxis]])
-        match = dice_tf.evaluation.exact_match(game, tables, 0.96, None)
+        match = dice_tf.evaluation.exact_match(
+            game, tables, discount=0.96, episode_length=None
+        )
         np.testing.assert_allclose(
             finals.returns[run], np.mean(match.mean), rtol=1e-5
         )

@@ -105,7 +105,7 @@ def test_policies_are_named_and_exploited(learned, tmp_path) -> None:
         dice_tf.policies.from_saved_model(learned / f"saved_model/player_{i}")
         for i in range(2)
     ]
-    gaps = dice_tf.evaluation.exploitability(game, seats, 0.9)
+    gaps = dice_tf.evaluation.exploitability(game, seats, discount=0.9)
     for player_id, entry in enumerate(policies):
         assert entry["player_id"] == player_id
         np.testing.assert_allclose(

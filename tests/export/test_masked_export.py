@@ -25,7 +25,7 @@ def seated(build):
     policy = build(GAME, 0)
     bias = policy.trainable_variables[-1]
     bias.assign(tf.broadcast_to([0.0, 0.5, 1.0, 1.5, 2.0], bias.shape))
-    actor = Actor(policy, GAME, 0)
+    actor = Actor(GAME, policy, 0)
     if actor.has_memory:
         return policy, None
     return policy, np.exp(actor.log_prob_table(actor.model.weights()))
@@ -67,13 +67,13 @@ def test_a_saved_model_knows_what_is_legal(tmp_path, name):
     seed = tf.constant([3, 4])
     check(
         lambda name, **inputs: loaded.signatures[name](
-            **{key: tf.constant(own) for key, own in inputs.items()}
+            **{key: tf.constant(value) for key, value in inputs.items()}
         ),
         table,
         seed=seed,
     )
     again = dice_tf.policies.from_saved_model(tmp_path / "policy")
-    actor = Actor(again, GAME, 0)
+    actor = Actor(GAME, again, 0)
     found = np.exp(actor.log_prob_table(actor.model.weights()))
     np.testing.assert_allclose(found, table, atol=1e-6)
     assert np.all((found > 0.0) == LEGAL)
@@ -98,7 +98,7 @@ def test_an_onnx_file_knows_what_is_legal(tmp_path):
         path = tmp_path / f"{name}.onnx"
         export.export_onnx(policy, path, signature=name)
         session = onnxruntime.InferenceSession(path)
-        names = [own.name for own in session.get_outputs()]
+        names = [spec.name for spec in session.get_outputs()]
         return dict(zip(names, session.run(names, inputs), strict=True))
 
     check(run, table, noise=NOISE)
@@ -126,7 +126,7 @@ def test_a_policy_knows_it_once_it_has_a_seat(tmp_path, is_ours):
     policy = dice_tf.policies.random(GAME, 0)
     if not is_ours:
         policy = keras.Sequential([keras.Input((13,)), keras.layers.Dense(5)])
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)
     export.export_policy(policy, tmp_path / "policy")
     loaded = tf.saved_model.load(tmp_path / "policy")
     found = loaded.probabilities(observation=np.eye(13, dtype=np.float32))

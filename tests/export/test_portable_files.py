@@ -55,8 +55,8 @@ def onnx_runners(policy, folder):
         path = folder / f"{name}.onnx"
         export_onnx(policy, path, signature=name)
         session = onnxruntime.InferenceSession(path)
-        assert {own.name for own in session.get_inputs()} == SIGNATURES[name]
-        names = [own.name for own in session.get_outputs()]
+        assert {spec.name for spec in session.get_inputs()} == SIGNATURES[name]
+        names = [spec.name for spec in session.get_outputs()]
         return lambda **inputs: dict(
             zip(names, session.run(names, inputs), strict=True)
         )

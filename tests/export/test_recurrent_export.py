@@ -21,8 +21,8 @@ def gru_policy():
 
 def lstm_policy():
     policy = dice_tf.policies.lstm(GAME, 1, units=2)
-    (own,) = random_params([policy], 5)
-    policy.set_weights([*own, *policy.get_weights()[len(own) :]])
+    (params,) = random_params([policy], 5)
+    policy.set_weights([*params, *policy.get_weights()[len(params) :]])
     return policy
 
 
@@ -46,7 +46,7 @@ def observations(length=4, batch_size=3):
 
 def test_steps_from_the_initial_state_are_those_of_the_live_policy(exported):
     policy, loaded, size = exported
-    actor = Actor(policy, GAME, 0)
+    actor = Actor(GAME, policy, 0)
     seen = observations()
     live = actor.distribution(actor.model.weights(), seen).logits
     expected = tf.stack([tf.sigmoid(-live), tf.sigmoid(live)], axis=-1)
@@ -69,9 +69,9 @@ def test_steps_from_the_initial_state_are_those_of_the_live_policy(exported):
         np.testing.assert_allclose(
             sampled["log_prob"], np.log(chosen[:, 0]), atol=1e-12
         )
-        states = [own["state"] for own in (shown, sampled, greedy)]
-        for own in states[1:]:
-            np.testing.assert_array_equal(own, states[0])
+        states = [found["state"] for found in (shown, sampled, greedy)]
+        for state in states[1:]:
+            np.testing.assert_array_equal(state, states[0])
     assert np.abs(states[0]).max() > 1e-3
 
 

@@ -117,7 +117,9 @@ def test_the_rules_are_those_of_the_slow_oracle(played):
             if t:
                 rewards, taken = grid.step(actions[t - 1, :, b])
                 num_picked += len(taken)
-                assert [own[t, b] for own in after.rewards] == rewards
+                assert [
+                    player_rewards[t, b] for player_rewards in after.rewards
+                ] == rewards
                 grid.reappear(taken, [cells[t, b] for cells in states.coins])
             for player in range(2):
                 seen = after.observations[player][t, b]
@@ -171,8 +173,8 @@ def chi_square(counts, chances):
 def test_starts_are_uniform_and_the_same_from_both_seats(num_coins):
     game = CoinGame(num_coins=num_coins)
     state, _ = as_numpy(game.reset(SEED, 100_000))
-    own, other = state.players
-    counts = np.bincount(9 * own + other, minlength=81)
+    first, other = state.players
+    counts = np.bincount(9 * first + other, minlength=81)
     assert abs(chi_square(counts, np.full(81, 1 / 81))) < 5
     for i, cells in enumerate(state.coins):
         there = cells >= 0
@@ -180,8 +182,8 @@ def test_starts_are_uniform_and_the_same_from_both_seats(num_coins):
         share, error = there.mean(), 0.5 / np.sqrt(len(cells))
         assert abs(share - num_coins / 2) < 5 * error
         # Seen from its owner: on any of the cells that are free.
-        apart = there & (own != other)
-        assert not np.any((cells == own) & there)
+        apart = there & (first != other)
+        assert not np.any((cells == first) & there)
         offset = (cells - state.players[i]) % 9
         assert not np.any((cells == other) & there)
         counts = np.bincount(offset[apart], minlength=9)[1:]
@@ -260,15 +262,17 @@ def test_statistics_count_what_was_picked_up(num_coins):
     )
     for i in range(2):
         places = states.players[i][1:]
-        own = np.sum(places == states.coins[i][:-1])
+        own_count = np.sum(places == states.coins[i][:-1])
         foreign = np.sum(places == states.coins[1 - i][:-1])
-        assert own > 0 and foreign > 0
+        assert own_count > 0 and foreign > 0
         np.testing.assert_allclose(
-            measured.own_coin_share[i], own / (own + foreign), rtol=1e-6
+            measured.own_coin_share[i],
+            own_count / (own_count + foreign),
+            rtol=1e-6,
         )
         np.testing.assert_allclose(
             measured.pick_ups_per_step[i],
-            (own + foreign) / places.size,
+            (own_count + foreign) / places.size,
             rtol=1e-6,
         )
 
@@ -282,10 +286,10 @@ def test_the_trainer_trains_in_it():
     learner = dice_tf.learners.Naive()
     trainer = dice_tf.Trainer(objective, [learner, learner])
     trainer.compile("sgd", run_eagerly=True)
-    before = [own.numpy() for own in policies[0].trainable_variables]
+    before = [variable.numpy() for variable in policies[0].trainable_variables]
     trainer.fit(steps_per_epoch=2, verbose=0)
     assert np.all(np.isfinite(trainer.curves))
-    after = [own.numpy() for own in policies[0].trainable_variables]
+    after = [variable.numpy() for variable in policies[0].trainable_variables]
     assert not np.array_equal(before[0], after[0])
 
 

@@ -147,20 +147,20 @@ def test_statistics_are_what_was_paid():
     episode = sampled.play(params, tf.constant([7, 8])).trajectory
     owners = table._states[np.array(episode.states)][..., 2]
     rewards = np.array(episode.rewards)
-    own, foreign = np.zeros(2), np.zeros(2)
+    own_counts, foreign = np.zeros(2), np.zeros(2)
     for player in range(2):
         of_other = owners != player
         is_foreign = rewards[player] * of_other
         foreign[player] = is_foreign.sum()
-        own[1 - player] = np.sum(
+        own_counts[1 - player] = np.sum(
             (rewards[1 - player] + 2 * is_foreign) * of_other
         )
     found = table.statistics(episode)
     np.testing.assert_allclose(
-        found.own_coin_share, own / (own + foreign), rtol=1e-6
+        found.own_coin_share, own_counts / (own_counts + foreign), rtol=1e-6
     )
     np.testing.assert_allclose(
-        found.pick_ups_per_step, (own + foreign) / 20 / 32, rtol=1e-6
+        found.pick_ups_per_step, (own_counts + foreign) / 20 / 32, rtol=1e-6
     )
 
 

@@ -71,7 +71,7 @@ def test_its_tables_say_what_its_steps_do(name):
     game = CommonPool(3, **SETTINGS[name], dtype="float64")
     shape = (game.capacity + 1, *game.num_actions)
     state, *actions = (
-        tf.constant(own.ravel(), tf.int32) for own in np.indices(shape)
+        tf.constant(action.ravel(), tf.int32) for action in np.indices(shape)
     )
     following, step = game.step(state, tuple(actions), [0, 1])
     for table, rewards in zip(game.rewards, step.rewards, strict=True):
@@ -120,8 +120,12 @@ RESTRAINED = [0] * 12 + [1]
 
 
 def value(game, *harvests):
-    policies = [policy_of(game, i, own) for i, own in enumerate(harvests)]
-    match = dice_tf.evaluation.exact_match(game, policies, 0.96, None)
+    policies = [
+        policy_of(game, i, harvest) for i, harvest in enumerate(harvests)
+    ]
+    match = dice_tf.evaluation.exact_match(
+        game, policies, discount=0.96, episode_length=None
+    )
     return match.mean
 
 
@@ -158,9 +162,13 @@ def test_two_units_a_step_are_the_most_that_lasts():
 def test_against_a_greedy_player_greed_is_a_best_response():
     game = CommonPool(dtype="float64")
     greedy = [policy_of(game, i, GREEDY) for i in range(2)]
-    gains = dice_tf.evaluation.exploitability(game, greedy, 0.96, None)
+    gains = dice_tf.evaluation.exploitability(
+        game, greedy, discount=0.96, episode_length=None
+    )
     np.testing.assert_allclose(gains.gains, 0.0, atol=1e-12)
-    response = dice_tf.evaluation.best_response(game, greedy, 0, 0.96, None)
+    response = dice_tf.evaluation.best_response(
+        game, greedy, 0, discount=0.96, episode_length=None
+    )
     np.testing.assert_array_equal(response.actions, GREEDY)
 
 

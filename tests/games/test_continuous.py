@@ -66,7 +66,7 @@ def exact_objective(game):
                 [tf.reshape(kernel, [-1]) for kernel, _ in params],
                 [tf.squeeze(bias) for _, bias in params],
                 [tf.constant(SCALE, tf.float64)] * game.num_players,
-                DISCOUNT,
+                discount=DISCOUNT,
             )[player_id]
 
         return value
@@ -136,11 +136,11 @@ def test_the_defaults_make_a_social_dilemma():
     game = RepeatedCournot(dtype="float64")
     state, _ = game.reset([0, 1], 1)
 
-    def profit(own, other):
-        actions = (tf.constant([own]), tf.constant([other]))
+    def profit(quantity, other):
+        actions = (tf.constant([quantity]), tf.constant([other]))
         return float(game.step(state, actions, [0, 1])[1].rewards[0][0])
 
-    deviations = [profit(own, 1.0) for own in np.linspace(0, 2, 41)]
+    deviations = [profit(quantity, 1.0) for quantity in np.linspace(0, 2, 41)]
     assert np.argmax(deviations) == 20
     assert profit(1.0, 1.0) == pytest.approx(1.0)
     assert profit(0.75, 0.75) == pytest.approx(1.125)
@@ -166,10 +166,10 @@ def test_sampled_values_and_derivatives_are_those_of_the_closed_form():
         exact_objective=exact_objective(game),
         repetitions_at_once=1,
     )
-    for own in statistics:
-        assert np.abs(own.exact).max() > 0.1
-        assert np.all(np.abs(own.bias) < 4.5 * own.standard_error)
-        assert own.correlations.mean() > 0.8
+    for order in statistics:
+        assert np.abs(order.exact).max() > 0.1
+        assert np.all(np.abs(order.bias) < 4.5 * order.standard_error)
+        assert order.correlations.mean() > 0.8
 
 
 def test_critics_are_baselines_in_a_game_without_a_table():
@@ -178,9 +178,9 @@ def test_critics_are_baselines_in_a_game_without_a_table():
     for critic in critics:
         # Linear in what is seen, so rough, but of the right size.
         critic.set_weights([np.full((2, 1), 0.6)])
-    for baseline, own in ((None, None), ("critic", critics)):
+    for baseline, critics_of in ((None, None), ("critic", critics)):
         (gradient,) = dice_tf.diagnostics.derivative_statistics(
-            sampled_objective(game, 50, baseline, own),
+            sampled_objective(game, 50, baseline, critics_of),
             0,
             random_params(game),
             orders=(1,),
@@ -233,4 +233,4 @@ def test_actions_that_are_not_scalars_are_refused():
 def test_the_closed_form_needs_the_policies_of_all():
     game = cournot()
     with pytest.raises(ValueError, match="`gains` must have one entry for"):
-        game.linear_gaussian_values([tf.zeros(2)], [0.0], [0.1], 0.9)
+        game.linear_gaussian_values([tf.zeros(2)], [0.0], [0.1], discount=0.9)

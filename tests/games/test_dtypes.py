@@ -11,7 +11,11 @@ from tests.toys import ASYMMETRIC, Plain, tabular_policies
 
 BUILDERS = {
     "FiniteGame": lambda **kwargs: games.FiniteGame(
-        np.zeros((1, 1, 2)), np.ones((1, 2, 1)), np.ones(1), 2, **kwargs
+        np.zeros((1, 1, 2)),
+        np.ones((1, 2, 1)),
+        np.ones(1),
+        episode_length=2,
+        **kwargs,
     ),
     "iterated_matrix_game": lambda **kwargs: games.iterated_matrix_game(
         ASYMMETRIC, **kwargs
@@ -84,7 +88,9 @@ def test_a_game_of_ones_own_has_a_seat_in_no_other_dtype(dtype):
     message = f"`game.dtype` must be.*game.dtype='{dtype.name}'"
     for use in (
         lambda: dice_tf.objectives.DiCEObjective(game, policies),
-        lambda: dice_tf.evaluation.play_match(game, policies, 10, (0, 1)),
+        lambda: dice_tf.evaluation.play_match(
+            game, policies, batch_size=10, seed=(0, 1)
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             use()
@@ -94,6 +100,8 @@ def test_a_game_of_ones_own_has_a_seat_in_no_other_dtype(dtype):
 def test_actions_have_the_rates_of_their_probabilities(dtype):
     game = games.iterated_matrix_game(ASYMMETRIC, 2, dtype=dtype)
     policies = [dice_tf.policies.random(game, seat) for seat in range(2)]
-    found = dice_tf.evaluation.play_match(game, policies, 20_000, (0, 1))
+    found = dice_tf.evaluation.play_match(
+        game, policies, batch_size=20_000, seed=(0, 1)
+    )
     # Four standard errors of 40,000 actions.
     np.testing.assert_allclose(found.action_rates, 0.5, atol=0.01)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.games import FiniteGame
+from dice_tf.games import CoinGame, FiniteGame
+from dice_tf.games.finite import acts_by_state
 
 ACTIONS = (2, 3)
 STATES = 4
@@ -46,7 +47,7 @@ def random_moves(size, seed=0):
     actions = [rng.integers(count, size=size) for count in ACTIONS]
     return (
         tf.constant(state, tf.int32),
-        tuple(tf.constant(own, tf.int32) for own in actions),
+        tuple(tf.constant(action, tf.int32) for action in actions),
     )
 
 
@@ -232,3 +233,10 @@ def test_a_length_that_is_no_whole_number_is_refused():
 def test_a_batch_of_none_is_refused():
     with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
         finite_game().reset([0, 1], 0)
+
+
+def test_the_state_tells_what_players_without_memory_do():
+    game = finite_game()
+    assert acts_by_state(game, [False, False])
+    assert not acts_by_state(game, [False, True])
+    assert not acts_by_state(CoinGame(3), [False, False])

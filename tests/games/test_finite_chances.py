@@ -13,9 +13,9 @@ def uneven_rows(num_rows=6, num_states=7):
     """Rows of 1, 2, ... possibilities, in columns of their own."""
     rng = np.random.default_rng(0)
     rows = np.zeros([num_rows, num_states])
-    for row, own in enumerate(rows):
+    for row, chances in enumerate(rows):
         columns = rng.choice(num_states, row + 1, replace=False)
-        own[columns] = rng.dirichlet(np.ones(row + 1))
+        chances[columns] = rng.dirichlet(np.ones(row + 1))
     return rows
 
 
@@ -24,8 +24,8 @@ def test_what_is_picked_has_the_probabilities_of_its_row():
     noise = np.random.default_rng(1).uniform(size=[len(rows), num_draws])
     index = tf.repeat(tf.range(len(rows))[:, np.newaxis], num_draws, axis=1)
     picked = as_chances(rows).pick(index, tf.constant(noise)).numpy()
-    for own, chances in zip(picked, rows, strict=True):
-        counts = np.bincount(own, minlength=len(chances)) / num_draws
+    for states, chances in zip(picked, rows, strict=True):
+        counts = np.bincount(states, minlength=len(chances)) / num_draws
         error = np.sqrt(chances * (1 - chances) / num_draws)
         assert np.all(np.abs(counts - chances) <= 4.5 * error)
 

@@ -47,7 +47,7 @@ def test_rewards_are_the_payoffs_in_every_state(payoffs):
     game = iterated_matrix_game(payoffs, 3, dtype="float64")
     joints = oracles.joint_actions(payoffs.shape[1:])
     state, _ = game.reset([0, 1], len(joints))
-    actions = tuple(tf.constant(own) for own in np.transpose(joints))
+    actions = tuple(tf.constant(action) for action in np.transpose(joints))
     for _ in range(2):
         state, step = game.step(state, actions, [0, 2])
         for i in range(len(payoffs)):

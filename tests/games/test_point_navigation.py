@@ -42,7 +42,7 @@ def test_goals_fill_a_square_and_follow_the_seed():
     assert abs(goals.var() - 1.0 / 12) < 0.005
     again = PointNavigation.sample_goals(SEED, 2000)
     np.testing.assert_array_equal(goals, again)
-    wide = PointNavigation.sample_goals(SEED, 2000, 2.0)
+    wide = PointNavigation.sample_goals(SEED, 2000, half_width=2.0)
     np.testing.assert_allclose(wide, 4.0 * goals, rtol=1e-6)
 
 

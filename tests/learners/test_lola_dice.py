@@ -276,7 +276,7 @@ def chance_game():
         rng.normal(size=(2, 3, 2, 2)),
         rng.dirichlet(np.ones(3), size=(3, 2, 2)),
         rng.dirichlet(np.ones(3)),
-        3,
+        episode_length=3,
     )
 
 

@@ -36,7 +36,7 @@ def processes():
             rng.normal(size=(1, *SHAPE)),
             rng.dirichlet(np.ones(SHAPE[0]), size=SHAPE),
             rng.dirichlet(np.ones(SHAPE[0])),
-            LENGTH,
+            episode_length=LENGTH,
             dtype="float64",
         )
         for _ in range(2)

@@ -22,8 +22,8 @@ def normal(*shape):
 
 def lstm_model(length=4):
     policy = dice_tf.policies.lstm(recurrent.small_game(length), 0, units=3)
-    (own,) = random_params([policy], 5)
-    policy.set_weights([*own, *policy.get_weights()[len(own) :]])
+    (params,) = random_params([policy], 5)
+    policy.set_weights([*params, *policy.get_weights()[len(params) :]])
     return seat_model("policies[0]", policy, (5,), tf.float64)
 
 
@@ -94,7 +94,7 @@ def test_states_may_be_nested_and_of_any_rank():
         [observed, states], [outputs, [states[0] + 1.0, states[1]]]
     )
     model = seat_model("policies[0]", policy, (5,), tf.float64)
-    shapes = [own.shape for own in model.initial_state(7)]
+    shapes = [state.shape for state in model.initial_state(7)]
     assert shapes == [(7, 2, 3), (7, 4)]
     assert model(model.weights(), normal(3, 7, 5)).shape == (3, 7, 1)
 
@@ -154,7 +154,7 @@ def test_wrong_second_derivatives_of_what_is_remembered_are_refused():
     with pytest.raises(ValueError, match="cannot be differentiated twice"):
         dice_tf.check_policy(policy)
     with pytest.raises(ValueError, match="cannot be differentiated twice"):
-        Actor(policy, recurrent.small_game(), 0)
+        Actor(recurrent.small_game(), policy, 0)
 
 
 @pytest.mark.parametrize("build", ["gru", "lstm"])
@@ -170,4 +170,4 @@ def test_there_is_no_table_of_a_policy_with_memory():
     with pytest.raises(ValueError, match=message):
         dice_tf.objectives.ExactObjective(game, policies, 0.9)
     with pytest.raises(ValueError, match=message):
-        dice_tf.evaluation.exact_match(game, policies, 0.9)
+        dice_tf.evaluation.exact_match(game, policies, discount=0.9)

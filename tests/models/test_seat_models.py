@@ -72,7 +72,9 @@ def test_it_is_differentiable_in_the_weights_twice():
             value = tf.reduce_sum(model(weights, observations) ** 2)
         gradient = inner.gradient(value, weights.params)
     second = outer.gradient(gradient[0], weights.params)
-    assert all(np.abs(own).max() > 0 for own in [*gradient, *second])
+    assert all(
+        np.abs(derivative).max() > 0 for derivative in [*gradient, *second]
+    )
 
 
 def test_non_trainable_variables_are_weights_too():

@@ -149,7 +149,7 @@ def chance_game(episode_length):
         rng.normal(size=(2, 3, 2, 3)),
         rng.dirichlet(np.ones(3), size=(3, 2, 3)),
         rng.dirichlet(np.ones(3)),
-        episode_length,
+        episode_length=episode_length,
         dtype="float64",
     )
 
@@ -184,8 +184,10 @@ def test_values_of_a_large_batch_are_exact_at_every_step(name, discount):
     weights = [
         Weights([tf.constant(own[0])], []) for own in random_params(policies, 1)
     ]
-    actors = [Actor(policy, game, i) for i, policy in enumerate(policies)]
-    trajectory = sample_trajectory(game, actors, weights, 20_000, [1, 2])
+    actors = [Actor(game, policy, i) for i, policy in enumerate(policies)]
+    trajectory = sample_trajectory(
+        game, actors, weights, batch_size=20_000, seed=[1, 2]
+    )
     tables = [
         actor.log_prob_table(own).numpy()
         for actor, own in zip(actors, weights, strict=True)
@@ -212,11 +214,13 @@ def test_values_of_the_chain_vary_less_than_mean_returns():
     weights = [
         Weights([tf.constant(own[0])], []) for own in random_params(policies, 1)
     ]
-    actors = [Actor(policy, game, i) for i, policy in enumerate(policies)]
+    actors = [Actor(game, policy, i) for i, policy in enumerate(policies)]
 
     @tf.function
     def mean_values(seed):
-        trajectory = sample_trajectory(game, actors, weights, 16, seed)
+        trajectory = sample_trajectory(
+            game, actors, weights, batch_size=16, seed=seed
+        )
         visited = tf.cast(trajectory.states == 0, tf.float64)
         return [
             tf.reduce_sum(
@@ -359,9 +363,11 @@ def test_a_critic_values_what_its_player_sees(player_id):
     critic.set_weights([table])
     policies = tabular_policies(game)
     for kind in (game, Plain(game)):
-        actors = [Actor(policy, kind, i) for i, policy in enumerate(policies)]
+        actors = [Actor(kind, policy, i) for i, policy in enumerate(policies)]
         weights = [actor.model.weights() for actor in actors]
-        trajectory = sample_trajectory(kind, actors, weights, 3, [1, 2])
+        trajectory = sample_trajectory(
+            kind, actors, weights, batch_size=3, seed=[1, 2]
+        )
         seat = SeatCritic(critic, kind, player_id)
         values = seat(seat.model.weights(), trajectory)
         expected = trajectory.observations[player_id] @ table

@@ -217,6 +217,8 @@ def test_a_match_takes_one_policy_in_both_seats():
     table = policy.get_weights()[0]
     expected = oracles.values(ASYMMETRIC, [table, table], 1.0, 3) / 3
     policies = [policy, policy]
-    found = dice_tf.evaluation.play_match(GAME, policies, 20_000, (0, 1), 1.0)
+    found = dice_tf.evaluation.play_match(
+        GAME, policies, batch_size=20_000, seed=(0, 1), discount=1.0
+    )
     error = np.asarray(found.standard_error)
     assert np.all(np.abs(found.mean - expected) <= 4.5 * error)

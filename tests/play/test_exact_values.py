@@ -168,7 +168,9 @@ def test_any_markov_game_has_its_value():
     rewards = rng.normal(size=(2, 4, 2, 3))
     transitions = rng.dirichlet(np.ones(4), size=(4, 2, 3))
     initial = rng.dirichlet(np.ones(4))
-    game = FiniteGame(rewards, transitions, initial, 5, dtype="float64")
+    game = FiniteGame(
+        rewards, transitions, initial, episode_length=5, dtype="float64"
+    )
     policies = [rng.dirichlet(np.ones(count), size=4) for count in (2, 3)]
     found = exact.initial_values(
         game, [tf.math.log(pi) for pi in policies], 0.9, 5

@@ -34,7 +34,7 @@ class Unnumbered(Plain):
 
 
 def actors_of(game, policies):
-    return [Actor(policy, game, i) for i, policy in enumerate(policies)]
+    return [Actor(game, policy, i) for i, policy in enumerate(policies)]
 
 
 def recurrent(game):
@@ -59,7 +59,9 @@ def test_nothing_illegal_is_ever_played(wrap, build):
     actors = actors_of(game, build(game))
     weights = [actor.model.weights() for actor in actors]
     play = tf.function(
-        lambda seed: sample_trajectory(game, actors, weights, 2000, seed)
+        lambda seed: sample_trajectory(
+            game, actors, weights, batch_size=2000, seed=seed
+        )
     )
     trajectory = play(tf.constant([1, 2]))
     for player_id, actions in enumerate(trajectory.actions):
@@ -84,7 +86,9 @@ def test_what_is_measured_of_play_is_finite_and_right(wrap):
         ]
         for seed in (1, 2)
     )
-    trajectory = sample_trajectory(game, actors, weights, 30, [3, 4])
+    trajectory = sample_trajectory(
+        game, actors, weights, batch_size=30, seed=[3, 4]
+    )
     for i, actor in enumerate(actors):
         legal = masked_game().action_masks[i]
         p, q = (
@@ -112,7 +116,9 @@ def test_policies_with_memory_have_finite_derivatives():
     game = masked_game(4)
     actors = actors_of(game, recurrent(game))
     weights = [actor.model.weights() for actor in actors]
-    trajectory = sample_trajectory(game, actors, weights, 5, [3, 4])
+    trajectory = sample_trajectory(
+        game, actors, weights, batch_size=5, seed=[3, 4]
+    )
     for i, actor in enumerate(actors):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights[i].params)
@@ -279,11 +285,11 @@ def test_a_compiled_trainer_trains():
         [learners.Naive(), None],
         entropy_coefficient=0.01,
     )
-    before = evaluation.exact_match(game, policies, DISCOUNT).mean[0]
+    before = evaluation.exact_match(game, policies, discount=DISCOUNT).mean[0]
     trainer.compile(keras.optimizers.SGD(1.0), jit_compile=True)
     history = trainer.fit(epochs=2, steps_per_epoch=10, verbose=0).history
     assert np.all(np.isfinite(list(history.values())))
-    after = evaluation.exact_match(game, policies, DISCOUNT).mean[0]
+    after = evaluation.exact_match(game, policies, discount=DISCOUNT).mean[0]
     assert after > before + 0.02
 
 
@@ -315,8 +321,10 @@ def test_divergences_and_models_of_opponents_stay_finite(learner):
 def test_matches_exact_and_played_agree_and_are_legal():
     game = masked_game(6)
     policies = [dice_tf.policies.random(game, i) for i in range(2)]
-    exact = evaluation.exact_match(game, policies, DISCOUNT)
-    played = evaluation.play_match(game, policies, 4000, (1, 2), DISCOUNT)
+    exact = evaluation.exact_match(game, policies, discount=DISCOUNT)
+    played = evaluation.play_match(
+        game, policies, batch_size=4000, seed=(1, 2), discount=DISCOUNT
+    )
     errors = np.abs(played.mean - exact.mean) / played.standard_error
     assert np.max(errors) < 4.0
     table = evaluation.action_probabilities(game, policies[0], 0)
@@ -339,7 +347,11 @@ def test_a_best_response_is_the_best_of_the_legal_ones(
     game = masked_game(3, rewards=rewards)
     policies = tabular_policies(game)
     response = evaluation.best_response(
-        game, policies, player_id, DISCOUNT, episode_length
+        game,
+        policies,
+        player_id,
+        discount=DISCOUNT,
+        episode_length=episode_length,
     )
     legal = game.action_masks[player_id]
     assert np.all(legal[np.arange(3), response.actions])
@@ -350,6 +362,8 @@ def test_a_best_response_is_the_best_of_the_legal_ones(
             policies[player_id] = dice_tf.policies.fixed_policy(
                 game, player_id, np.eye(legal.shape[1])[list(actions)]
             )
-            match = evaluation.exact_match(game, policies, DISCOUNT, None)
+            match = evaluation.exact_match(
+                game, policies, discount=DISCOUNT, episode_length=None
+            )
             found.append(match.mean[player_id])
         assert response.value == pytest.approx(max(found), rel=1e-9)

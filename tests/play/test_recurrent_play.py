@@ -27,13 +27,17 @@ class Table:
     def __init__(self, game, policies):
         self.game = game
         self.actors = [
-            Actor(policy, game, i) for i, policy in enumerate(policies)
+            Actor(game, policy, i) for i, policy in enumerate(policies)
         ]
         self.weights = [actor.model.weights() for actor in self.actors]
 
     def play(self, batch_size, seed=SEED):
         return sample_trajectory(
-            self.game, self.actors, self.weights, batch_size, seed
+            self.game,
+            self.actors,
+            self.weights,
+            batch_size=batch_size,
+            seed=seed,
         )
 
 
@@ -221,7 +225,7 @@ def test_what_is_seen_after_the_end_of_an_episode_does_not_matter():
 def test_entropies_and_divergences_are_those_of_what_is_remembered():
     table = recurrent_table(3)
     trajectory = table.play(6)
-    tabular = Actor(tabular_policies(table.game)[0], table.game, 0)
+    tabular = Actor(table.game, tabular_policies(table.game)[0], 0)
     own = table.actors[0], table.weights[0]
     other = tabular, tabular.model.weights()
     chances = []

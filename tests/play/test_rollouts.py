@@ -34,7 +34,7 @@ def chance_game(episode_length=4):
         rng.normal(size=(2, 3, 2, 3)),
         rng.dirichlet(np.ones(3), size=(3, 2, 3)),
         rng.dirichlet(np.ones(3)),
-        episode_length,
+        episode_length=episode_length,
         dtype="float64",
     )
 
@@ -46,7 +46,7 @@ class Table:
         self.game = game
         policies = tabular_policies(game)
         self.actors = [
-            Actor(policy, game, player_id)
+            Actor(game, policy, player_id)
             for player_id, policy in enumerate(policies)
         ]
         self.thetas = [own[0] for own in random_params(policies, seed)]
@@ -56,7 +56,11 @@ class Table:
 
     def play(self, batch_size, seed, weights=None):
         return sample_trajectory(
-            self.game, self.actors, weights or self.weights, batch_size, seed
+            self.game,
+            self.actors,
+            weights or self.weights,
+            batch_size=batch_size,
+            seed=seed,
         )
 
 
@@ -168,7 +172,7 @@ def test_no_gradient_flows_into_a_rollout(kind):
 
 def continuous_table():
     game = Pursuit()
-    actors = [Actor(normal_policy(i), game, i) for i in range(2)]
+    actors = [Actor(game, normal_policy(i), i) for i in range(2)]
     return game, actors, [actor.model.weights() for actor in actors]
 
 
@@ -179,7 +183,9 @@ def test_no_gradient_flows_through_actions_that_have_one():
         # Actions are shifted and scaled noise, a function of the weights.
         own = actors[0].distribution(weights[0], tf.ones([1, 2], game.dtype))
         direct = own.sample(seed=[1, 2])
-        trajectory = sample_trajectory(game, actors, weights, 5, [3, 4])
+        trajectory = sample_trajectory(
+            game, actors, weights, batch_size=5, seed=[3, 4]
+        )
     assert tape.gradient(direct, weights[0].params)[0] is not None
     assert len(floats_of(trajectory)) == 7
     for x in floats_of(trajectory):
@@ -200,7 +206,9 @@ def test_no_gradient_flows_from_a_game_that_has_one():
     _, actors, weights = continuous_table()
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(game.scale)
-        trajectory = sample_trajectory(game, actors, weights, 5, [3, 4])
+        trajectory = sample_trajectory(
+            game, actors, weights, batch_size=5, seed=[3, 4]
+        )
         actions = (trajectory.actions[0][0], trajectory.actions[1][0])
         _, step = game.step(trajectory.observations[0][0], actions, None)
     assert tape.gradient(step.rewards[0], game.scale) is not None
@@ -210,7 +218,9 @@ def test_no_gradient_flows_from_a_game_that_has_one():
 
 def test_continuous_actions_are_drawn_from_their_policies():
     game, actors, weights = continuous_table()
-    trajectory = sample_trajectory(game, actors, weights, 5000, [3, 4])
+    trajectory = sample_trajectory(
+        game, actors, weights, batch_size=5000, seed=[3, 4]
+    )
     noise = []
     for i in range(2):
         own = actors[i].distribution(weights[i], trajectory.observations[i])

@@ -22,11 +22,11 @@ class Played:
             THREE_PLAYERS, 5, dtype="float64"
         )
         policies = [dice_tf.policies.tabular(game, i) for i in range(3)]
-        self.actors = [Actor(p, game, i) for i, p in enumerate(policies)]
+        self.actors = [Actor(game, p, i) for i, p in enumerate(policies)]
         self.thetas = [own[0] for own in random_params(policies, 0)]
         self.weights = [Weights([tf.constant(x)], []) for x in self.thetas]
         self.trajectory = sample_trajectory(
-            game, self.actors, self.weights, 6, [1, 2]
+            game, self.actors, self.weights, batch_size=6, seed=[1, 2]
         )
 
     def rows(self, player_id):
@@ -93,9 +93,11 @@ def test_gradients_flow_into_the_parameters_of_the_player(function, kind):
 
 def play_pursuit(head, batch_size):
     game = Pursuit(episode_length=1)
-    actors = [Actor(normal_policy(i, head), game, i) for i in range(2)]
+    actors = [Actor(game, normal_policy(i, head), i) for i in range(2)]
     weights = [actor.model.weights() for actor in actors]
-    trajectory = sample_trajectory(game, actors, weights, batch_size, [1, 2])
+    trajectory = sample_trajectory(
+        game, actors, weights, batch_size=batch_size, seed=[1, 2]
+    )
     return actors[0], weights[0], trajectory
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
+from dice_tf.distributions import all_log_probs
 from dice_tf.play.actors import Actor
 from dice_tf.policies import bernoulli, categorical
 from dice_tf.policies.action_masks import (
@@ -15,7 +16,6 @@ from dice_tf.policies.action_masks import (
     seat_mask,
     seated,
 )
-from dice_tf.policies.heads import all_log_probs
 from dice_tf.policies.sampling import sample_actions
 from tests.toys import Plain, Pursuit, masked_game
 
@@ -119,7 +119,7 @@ def softmax_derivatives(logits, other, action):
         )
         return f, df, hessian
 
-    entropy = tuple(-own for own in mean_of(np.log(p)))
+    entropy = tuple(-order for order in mean_of(np.log(p)))
     divergence = mean_of(np.log(p) - np.log(q))
     return (np.log(p[action]), eye[action] - p, -dp), entropy, divergence
 
@@ -152,13 +152,13 @@ def test_derivatives_are_those_of_the_legal_actions_alone(jit_compile):
             with tf.GradientTape() as first:
                 first.watch(x)
                 parts = zip(kinds, tf.split(x, len(kinds)), strict=True)
-                values = tf.concat([kind(own) for kind, own in parts], axis=0)
+                values = tf.concat([kind(part) for kind, part in parts], axis=0)
             gradients = first.gradient(values, x)
         return values, gradients, second.batch_jacobian(gradients, x)
 
     found = [
-        np.split(own, len(kinds))
-        for own in derivatives(tf.tile(outputs, [len(kinds), 1]))
+        np.split(order, len(kinds))
+        for order in derivatives(tf.tile(outputs, [len(kinds), 1]))
     ]
     for row, (places,) in enumerate(map(np.nonzero, legal)):
         expected = softmax_derivatives(
@@ -170,10 +170,10 @@ def test_derivatives_are_those_of_the_legal_actions_alone(jit_compile):
             gradients, hessians = np.zeros(4), np.zeros((4, 4))
             gradients[places] = gradient
             hessians[np.ix_(places, places)] = hessian
-            for own, wanted in zip(
+            for kind, wanted in zip(
                 found, (value, gradients, hessians), strict=True
             ):
-                np.testing.assert_allclose(own[order][row], wanted, atol=1e-12)
+                np.testing.assert_allclose(kind[order][row], wanted, atol=1e-12)
 
 
 # --- Sampling ---------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_no_noise_chooses_what_is_illegal(dtype, jit_compile):
     noises = [np.zeros(5000), np.full(5000, largest), *sums.T[:-1]]
     for noise in noises:
         noise = tf.constant(np.minimum(noise, largest), dtype)
-        actions = sample(table, noise, True)
+        actions = sample(table, noise)
         assert np.all(legal[np.arange(5000), actions])
 
 
@@ -203,7 +203,7 @@ def test_legal_actions_are_chosen_as_often_as_they_should():
     _, outputs, legal = setting("categorical")
     table = masked_log_probs(categorical, legal)(outputs)
     noise = np.random.default_rng(0).uniform(size=(20_000, len(legal)))
-    actions = sample_actions(table, tf.constant(noise), True).numpy()
+    actions = sample_actions(table, tf.constant(noise)).numpy()
     for row, chances in enumerate(np.exp(table)):
         rates = np.bincount(actions[:, row], minlength=4) / 20_000
         errors = np.sqrt(chances * (1 - chances) / 20_000)
@@ -211,7 +211,7 @@ def test_legal_actions_are_chosen_as_often_as_they_should():
 
 
 def test_a_single_action_is_chosen():
-    actions = sample_actions(tf.zeros([5, 1]), tf.fill([5], 0.7), True)
+    actions = sample_actions(tf.zeros([5, 1]), tf.fill([5], 0.7))
     np.testing.assert_array_equal(actions, np.zeros(5))
 
 
@@ -222,7 +222,7 @@ def test_a_single_action_is_chosen():
 def test_a_seat_masks_any_policy_by_state_and_by_observation(player_id):
     game = masked_game()
     policy = dice_tf.policies.mlp(game, player_id, hidden_units=[3])
-    actor = Actor(policy, game, player_id)
+    actor = Actor(game, policy, player_id)
     table = np.exp(actor.log_prob_table(actor.model.weights()))
     legal = game.action_masks[player_id]
     assert np.all((table > 0.0) == legal)
@@ -239,7 +239,7 @@ def test_a_seat_masks_any_policy_by_state_and_by_observation(player_id):
 def test_without_masks_a_graph_is_as_it_would_be_without_them():
     game = dice_tf.games.iterated_prisoners_dilemma(3)
     policy = dice_tf.policies.tabular(game, 0)
-    actor = Actor(policy, game, 0)
+    actor = Actor(game, policy, 0)
     weights = actor.model.weights()
     seen = tf.TensorSpec([4, 5])
 
@@ -256,7 +256,7 @@ def test_without_masks_a_graph_is_as_it_would_be_without_them():
         return actor.distribution(weights, x).log_prob(1)
 
     assert operations(in_a_seat) == operations(plain)
-    assert not actor.is_masked and carried_mask(policy) is None
+    assert carried_mask(policy) is None
 
 
 @pytest.mark.parametrize("is_ours", [True, False])
@@ -266,9 +266,9 @@ def test_a_policy_carries_the_mask_of_its_first_seat(is_ours):
     if is_ours:
         policy = dice_tf.policies.tabular(game, 0)
     else:
-        Actor(policy, masked_game(2, "float32", action_masks=None), 0)
+        Actor(masked_game(2, "float32", action_masks=None), policy, 0)
         assert carried_mask(policy) is None
-        Actor(policy, masked_game(2, "float32"), 0)
+        Actor(masked_game(2, "float32"), policy, 0)
     seen = tf.eye(3, dtype=policy.dtype)
     first = carried_mask(policy)
     np.testing.assert_array_equal(first(seen), game.action_masks[0])
@@ -298,12 +298,12 @@ class Masked(Plain):
 def test_a_mask_of_another_kind_is_refused(mask, message):
     game = Masked(mask)
     with pytest.raises(ValueError, match=message):
-        Actor(dice_tf.policies.tabular(game, 0), game, 0)
+        Actor(game, dice_tf.policies.tabular(game, 0), 0)
 
 
 def test_a_mask_that_does_not_follow_the_leading_axes_is_refused():
     game = Masked(lambda seen: np.ones([1, 3], bool))
-    actor = Actor(dice_tf.policies.tabular(game, 0), game, 0)
+    actor = Actor(game, dice_tf.policies.tabular(game, 0), 0)
     with pytest.raises(ValueError, match=r"shape \(4, 2, 3\) for player 0"):
         actor.distribution(
             actor.model.weights(), tf.zeros([4, 2, 3], tf.float64)

@@ -20,7 +20,7 @@ def test_the_table_holds_log_probabilities_by_state_of_the_game(player_id):
     theta = np.random.default_rng(0).normal(
         size=policy.trainable_variables[0].shape
     )
-    actor = Actor(policy, GAME, player_id)
+    actor = Actor(GAME, policy, player_id)
     table = actor.log_prob_table(Weights([tf.constant(theta)], []))
     pi = oracles.policy(theta)
     for state, joint in enumerate([*oracles.joint_actions((2, 3, 2)), None]):
@@ -29,7 +29,7 @@ def test_the_table_holds_log_probabilities_by_state_of_the_game(player_id):
 
 
 def test_a_distribution_keeps_the_leading_axes():
-    actor = Actor(dice_tf.policies.mlp(GAME, 1), GAME, 1)
+    actor = Actor(GAME, dice_tf.policies.mlp(GAME, 1), 1)
     observations = tf.ones([4, 2, 13], tf.float64)
     distribution = actor.distribution(actor.model.weights(), observations)
     assert distribution.batch_shape == [4, 2]
@@ -47,7 +47,7 @@ def test_all_log_probabilities_are_those_of_each_action():
 
 
 def test_a_seat_without_finite_actions_takes_an_attached_head():
-    actor = Actor(normal_policy(), Pursuit(), 0)
+    actor = Actor(Pursuit(), normal_policy(), 0)
     assert actor.num_actions is None
     observations = tf.ones([3, 2], tf.float64)
     distribution = actor.distribution(actor.model.weights(), observations)
@@ -68,4 +68,4 @@ def test_a_policy_that_ignores_its_weights_is_refused(wrap):
             return self.dense(inputs)
 
     with pytest.raises(ValueError, match="same outputs whatever its weights"):
-        Actor(Decorated(), wrap(game), 0)
+        Actor(wrap(game), Decorated(), 0)

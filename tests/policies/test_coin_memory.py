@@ -23,7 +23,7 @@ def objective(table):
     game = CoinGame(30)
     return dice_tf.objectives.DiCEObjective(
         game,
-        [on_the_grid(own, game, i) for i, own in enumerate(policies)],
+        [on_the_grid(game, policy, i) for i, policy in enumerate(policies)],
         0.9,
         batch_size=64,
     )
@@ -31,7 +31,7 @@ def objective(table):
 
 def test_they_play_as_in_the_table(table, objective):
     """In returns of both seats, which depend on all that they do."""
-    tables = [own.layers[-1] for own in objective.policies]
+    tables = [policy.layers[-1] for policy in objective.policies]
     exact = dice_tf.objectives.ExactObjective(table, tables, 0.9)
     expected = np.array(exact(exact.initial_params()))
     returns = []
@@ -50,16 +50,16 @@ def test_the_view_is_the_state_of_the_table(table, objective):
     episode = objective.play(
         objective.initial_params(), tf.constant([3, 4])
     ).trajectory
-    layers = [own.layers for own in objective.policies]
+    layers = [policy.layers for policy in objective.policies]
     memories = [tf.zeros([64, 4])] * 2
     views = []
     for step in range(30):
         seen = []
         for seat in range(2):
             (layer,) = [
-                own
-                for own in layers[seat]
-                if type(own).__name__ == "CoinMemory"
+                layer
+                for layer in layers[seat]
+                if type(layer).__name__ == "CoinMemory"
             ]
             view, memories[seat] = layer(
                 episode.observations[seat][step], memories[seat]
@@ -71,7 +71,7 @@ def test_the_view_is_the_state_of_the_table(table, objective):
     other = np.argmax(table.observations[1], axis=1)
     np.testing.assert_array_equal(other[views[:, 0]], views[:, 1])
     # What follows is possible, and pays what the table says.
-    first, second = (np.array(own)[:-1] for own in episode.actions)
+    first, second = (np.array(actions)[:-1] for actions in episode.actions)
     chances = table.transitions[views[:-1, 0], first, second, views[1:, 0]]
     assert np.all(chances > 0)
     for seat in range(2):
@@ -103,10 +103,10 @@ def test_they_are_saved_and_loaded(tmp_path, objective):
 )
 def test_other_forms_of_the_game_are_refused(table, options):
     with pytest.raises(ValueError, match="`game` must have one coin"):
-        on_the_grid(tabular(table, 0), CoinGame(5, **options), 0)
+        on_the_grid(CoinGame(5, **options), tabular(table, 0), 0)
 
 
 def test_policies_of_other_games_are_refused():
     game = dice_tf.games.iterated_prisoners_dilemma(5)
     with pytest.raises(ValueError, match="`policy` must take views"):
-        on_the_grid(tabular(game, 0), CoinGame(5), 0)
+        on_the_grid(CoinGame(5), tabular(game, 0), 0)

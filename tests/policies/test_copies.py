@@ -132,7 +132,7 @@ def test_a_copy_does_nothing_illegal(kind, name):
 @pytest.mark.parametrize("kind, name", CASES)
 def test_any_model_that_has_had_a_seat_hands_its_mask_on(kind, name):
     policy = MODELS[kind](13, 5)
-    Actor(policy, POOL, 0)
+    Actor(POOL, policy, 0)
     copied = built(COPIES[name](policy))
     rates = rates_of(copied)
     assert np.all(rates[~LEGAL] == 0.0)
@@ -152,7 +152,7 @@ def test_copies_keep_an_attached_head(kind, name):
     assert attached_head(copied) is cautious
     again = COPIES[name](copied)
     assert attached_head(again) is cautious
-    actor = Actor(copied, POOL, 0)
+    actor = Actor(POOL, copied, 0)
     weights = actor.model.weights()
     outputs = copied(tf.eye(13)).numpy() / 2.0
     expected = np.exp(outputs) * LEGAL
@@ -180,7 +180,7 @@ def test_keras_files_are_those_of_the_model(tmp_path, kind):
     """They hold neither head nor mask, and name no class of ours."""
     policy = MODELS[kind](13, 5)
     before = keras.saving.serialize_keras_object(policy)
-    Actor(dice_tf.policies.with_head(policy, cautious), POOL, 0)
+    Actor(POOL, dice_tf.policies.with_head(policy, cautious), 0)
     after = keras.saving.serialize_keras_object(policy)
     assert without_names(after) == without_names(before)
     policy.save(tmp_path / "policy.keras")
@@ -208,11 +208,11 @@ def test_a_copy_takes_the_mask_of_the_first_seat_that_it_takes_itself():
     clone = keras.models.clone_model(policy)
     seen = tf.eye(3, dtype="float64")
     np.testing.assert_array_equal(carried_mask(clone)(seen), ~masks[0])
-    Actor(clone, masked_game(action_masks=masks), 0)
+    Actor(masked_game(action_masks=masks), clone, 0)
     np.testing.assert_array_equal(carried_mask(clone)(seen), masks[0])
     np.testing.assert_array_equal(carried_mask(policy)(seen), ~masks[0])
     clone = keras.models.clone_model(policy)
-    Actor(clone, masked_game(action_masks=None), 0)
+    Actor(masked_game(action_masks=None), clone, 0)
     assert carried_mask(clone) is None
 
 
@@ -246,8 +246,8 @@ def test_a_policy_on_the_grid_keeps_the_head_of_the_table():
     table = dice_tf.games.TabularCoinGame(3)
     policy = dice_tf.policies.tabular(table, 0)
     game = dice_tf.games.CoinGame(3)
-    player = dice_tf.policies.on_the_grid(policy, game, 0)
+    player = dice_tf.policies.on_the_grid(game, policy, 0)
     assert attached_head(player) is None
     dice_tf.policies.with_head(policy, cautious)
-    player = dice_tf.policies.on_the_grid(policy, game, 0)
+    player = dice_tf.policies.on_the_grid(game, policy, 0)
     assert attached_head(player) is cautious

@@ -16,7 +16,7 @@ COINS = dice_tf.games.CoinGame(episode_length=3)
 def test_recurrent_policies_fit_their_seats(build):
     policy = build(recurrent.small_game(), 1, units=3)
     assert policy.name == f"{build.__name__}_policy_1"
-    assert [own.shape[1:] for own in policy.inputs] == [
+    assert [spec.shape[1:] for spec in policy.inputs] == [
         (5,),
         *[(3,)] * (len(policy.inputs) - 1),
     ]

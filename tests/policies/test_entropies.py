@@ -8,11 +8,11 @@ import tensorflow_probability as tfp
 
 import dice_tf
 from dice_tf import estimators
+from dice_tf.distributions import action_log_probs, all_log_probs
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.objectives import DiCEObjective, ExactObjective
 from dice_tf.opponent_models import OpponentModelling
 from dice_tf.policies.entropies import divergence, entropy
-from dice_tf.policies.heads import action_log_probs, all_log_probs
 from tests.toys import Plain, masked_game, random_params, tabular_policies
 
 tfd = tfp.distributions
@@ -53,15 +53,17 @@ def test_an_action_of_probability_0_has_no_part_in_any_derivative(jit_compile):
 
         @tf.function(jit_compile=jit_compile, autograph=False)
         def masked(x, y, function=function):
-            def value(own, against):
+            def value(logits, against):
                 return function(
-                    log_probs_without(own), log_probs_without(against)
+                    log_probs_without(logits), log_probs_without(against)
                 )
 
             return of_all(value, x, y)
 
-        def fewer(own, against, function=function):
-            return function(tf.nn.log_softmax(own), tf.nn.log_softmax(against))
+        def fewer(logits, against, function=function):
+            return function(
+                tf.nn.log_softmax(logits), tf.nn.log_softmax(against)
+            )
 
         expected = of_all(fewer, x[~NEVER], y[~NEVER])
         for found, other in zip(
@@ -110,10 +112,14 @@ def test_probabilities_of_0_have_finite_log_probabilities_beside_them(kind):
 
     def by_probs(x):
         if kind == "Categorical":
-            own = tfd.Categorical(probs=probs(x))
-            return own, tf.gather(all_log_probs(own, 4), actions)
-        own = tfd.Bernoulli(probs=tf.where(NEVER, 1.0 * NEVER, probs(x)))
-        return own, all_log_probs(own, 2)[~NEVER]
+            distribution = tfd.Categorical(probs=probs(x))
+            return distribution, tf.gather(
+                all_log_probs(distribution, 4), actions
+            )
+        distribution = tfd.Bernoulli(
+            probs=tf.where(NEVER, 1.0 * NEVER, probs(x))
+        )
+        return distribution, all_log_probs(distribution, 2)[~NEVER]
 
     def expected(x):
         if kind == "Categorical":
@@ -188,10 +194,10 @@ def game_of(length=2, dtype="float64"):
 def policies_of(game, how):
     policies = tabular_policies(game)
     heads = (last_never(how), always_sometimes(how))
-    for policy, own, head in zip(
+    for policy, values, head in zip(
         policies, random_params(policies, 6), heads, strict=True
     ):
-        policy.set_weights(own)
+        policy.set_weights(values)
         dice_tf.policies.with_head(policy, head)
     return policies
 
@@ -209,7 +215,7 @@ def everything(objective):
     """Values, entropies and divergences, with first and second derivatives."""
     seed = tf.constant([1, 2])
     params = objective.initial_params()
-    others = [[0.7 * x for x in own] for own in params]
+    others = [[0.7 * x for x in player_params] for player_params in params]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((params, others))
         play = objective.play(params, seed)
@@ -253,7 +259,7 @@ def test_an_entropy_bonus_trains_it(name, how):
         )
         trainer.compile(keras.optimizers.SGD(0.5), jit_compile=False)
         trainer.fit(steps_per_epoch=3, verbose=0)
-        ends.append([own.params[0].numpy() for own in trainer.players])
+        ends.append([player.params[0].numpy() for player in trainer.players])
     for one, other in zip(*ends, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
@@ -281,7 +287,9 @@ def test_matches_know_what_is_never_done():
         policies = policies_of(game, how)
         for match in (
             dice_tf.evaluation.exact_match(game, policies),
-            dice_tf.evaluation.play_match(game, policies, 50, (1, 2)),
+            dice_tf.evaluation.play_match(
+                game, policies, batch_size=50, seed=(1, 2)
+            ),
         ):
             assert np.all(np.isfinite(match.mean))
             assert match.action_rates[0][2] == 0.0

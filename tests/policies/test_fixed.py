@@ -13,19 +13,19 @@ PRISONERS = dice_tf.games.iterated_prisoners_dilemma(12)
 THREE = dice_tf.games.iterated_matrix_game(THREE_PLAYERS, 4)
 
 
-def tit_for_tat(own, others):
+def tit_for_tat(mine, others):
     return others[-1]
 
 
-def grim_trigger(own, others):
-    return max([*own, *others])
+def grim_trigger(mine, others):
+    return max([*mine, *others])
 
 
-def win_stay_lose_shift(own, others):
-    return own[-1] if others[-1] == 0 else 1 - own[-1]
+def win_stay_lose_shift(mine, others):
+    return mine[-1] if others[-1] == 0 else 1 - mine[-1]
 
 
-def always_cooperate(own, others):
+def always_cooperate(mine, others):
     return 0
 
 
@@ -37,16 +37,20 @@ STRATEGIES = [always_cooperate, tit_for_tat, grim_trigger, win_stay_lose_shift]
 def test_strategies_cooperate_first_and_then_follow_their_rule(strategy, seat):
     models = [policies.random(PRISONERS, 0), policies.random(PRISONERS, 1)]
     models[seat] = getattr(policies, strategy.__name__)(PRISONERS, seat)
-    actors = [Actor(model, PRISONERS, i) for i, model in enumerate(models)]
+    actors = [Actor(PRISONERS, model, i) for i, model in enumerate(models)]
     trajectory = sample_trajectory(
-        PRISONERS, actors, [a.model.weights() for a in actors], 64, [1, seat]
+        PRISONERS,
+        actors,
+        [a.model.weights() for a in actors],
+        batch_size=64,
+        seed=[1, seat],
     )
     actions = np.stack(trajectory.actions)
-    own, others = actions[seat], actions[1 - seat]
-    assert not own[0].any() and others[0].any()
+    mine, others = actions[seat], actions[1 - seat]
+    assert not mine[0].any() and others[0].any()
     for t in range(1, 12):
         for b in range(64):
-            assert own[t, b] == strategy(own[:t, b], others[:t, b])
+            assert mine[t, b] == strategy(mine[:t, b], others[:t, b])
 
 
 @pytest.mark.parametrize("player_id", [0, 1, 2])
@@ -54,7 +58,7 @@ def test_strategies_cooperate_first_and_then_follow_their_rule(strategy, seat):
 def test_constant_policies_sit_anywhere(player_id, action):
     name = ("always_cooperate", "always_defect")[action]
     policy = getattr(policies, name)(THREE, player_id)
-    actor = Actor(policy, THREE, player_id)
+    actor = Actor(THREE, policy, player_id)
     table = np.exp(actor.log_prob_table(actor.model.weights()))
     expected = np.eye(THREE.num_actions[player_id])[[action] * 13]
     np.testing.assert_allclose(table, expected, rtol=0, atol=1e-40)
@@ -62,7 +66,7 @@ def test_constant_policies_sit_anywhere(player_id, action):
 
 @pytest.mark.parametrize("player_id", [0, 1])
 def test_the_random_policy_gives_every_action_the_same_chance(player_id):
-    actor = Actor(policies.random(THREE, player_id), THREE, player_id)
+    actor = Actor(THREE, policies.random(THREE, player_id), player_id)
     table = np.exp(actor.log_prob_table(actor.model.weights()))
     np.testing.assert_allclose(table, 1 / THREE.num_actions[player_id])
 
@@ -70,7 +74,7 @@ def test_the_random_policy_gives_every_action_the_same_chance(player_id):
 def test_a_policy_of_any_probabilities_has_them():
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), size=13)
     policy = policies.fixed_policy(THREE, 1, probabilities, name="ann")
-    actor = Actor(policy, THREE, 1)
+    actor = Actor(THREE, policy, 1)
     seen = np.exp(actor.log_prob_table(actor.model.weights()))
     np.testing.assert_allclose(
         seen, THREE.observations[1] @ probabilities, rtol=1e-5
@@ -86,7 +90,7 @@ def test_fixed_policies_have_nothing_to_train(name):
 
 def test_log_probabilities_of_certain_policies_are_finite():
     policy = policies.always_defect(PRISONERS, 0)
-    actor = Actor(policy, PRISONERS, 0)
+    actor = Actor(PRISONERS, policy, 0)
     assert np.all(np.isfinite(actor.log_prob_table(actor.model.weights())))
 
 

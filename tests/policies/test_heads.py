@@ -7,7 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from dice_tf import policies
-from dice_tf.policies.heads import all_log_probs, head_of
+from dice_tf.distributions import all_log_probs
+from dice_tf.policies.heads import head_of
 from tests import oracles
 
 
@@ -137,8 +138,8 @@ def test_they_and_their_derivatives_are_those_of_the_distribution(name):
 
     def one_by_one(x):
         distribution = head(x)
-        own = [distribution.log_prob(action) for action in range(number)]
-        return tf.stack(own, axis=-1)
+        log_probs = [distribution.log_prob(action) for action in range(number)]
+        return tf.stack(log_probs, axis=-1)
 
     found = derivatives(lambda x: all_log_probs(head(x), number))
     for one, other in zip(found, derivatives(one_by_one), strict=True):

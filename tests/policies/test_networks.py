@@ -23,7 +23,7 @@ def game_with_images():
         rng.normal(size=(2, 2, 2, 3)),
         rng.dirichlet(np.ones(2), size=(2, 2, 3)),
         [0.5, 0.5],
-        3,
+        episode_length=3,
         observations=rng.normal(size=(2, 2, 2, 3)),
     )
 

@@ -168,10 +168,10 @@ def test_noise_is_found_in_games_that_are_not_finite():
 def test_the_variables_that_a_call_changes_are_named():
     policy = network(Custom(counting, name="mine"))
     with pytest.raises(ValueError, match="changes 'mine/count' whenever"):
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)
     policy = network(CHANGES["keras"]())
     with pytest.raises(ValueError, match="changes a variable outside of the"):
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)
 
 
 def test_what_is_frozen_may_not_draw_noise_either():
@@ -190,7 +190,7 @@ def test_memory_that_draws_noise_is_refused():
     outputs = layers.Dense(1, dtype="float64")(x)
     policy = keras.Model([inputs, state], [outputs, noisy], name="ann")
     with pytest.raises(ValueError, match=r"'ann'\) changes .*seed_generator"):
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)
 
 
 def recurrent(training, cell=None):
@@ -301,7 +301,7 @@ def test_batch_normalization_runs_with_its_moving_averages():
     first, bias = policy.layers[1].get_weights()
     second, last = policy.layers[-1].get_weights()
     hidden = (np.tanh(first + bias) - mean) / np.sqrt(variance + 1e-3)
-    actor = Actor(policy, GAME, 0)
+    actor = Actor(GAME, policy, 0)
     found = actor.log_prob_table(actor.model.weights())
     log_odds = (hidden * gamma + beta) @ second + last
     expected = np.log(oracles.policy(log_odds))
@@ -311,7 +311,7 @@ def test_batch_normalization_runs_with_its_moving_averages():
 def test_checks_leave_variables_as_they_are():
     policy = network(layers.BatchNormalization(dtype="float64"))
     before = policy.get_weights()
-    Actor(policy, GAME, 0)
+    Actor(GAME, policy, 0)
     for old, new in zip(before, policy.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -322,11 +322,11 @@ def test_checks_leave_variables_as_they_are():
 def test_outputs_without_derivatives_are_refused():
     policy = network(Custom(lambda layer, x: tf.round(x)), trainable=False)
     with pytest.raises(ValueError, match="'ann'. has no derivatives in its w"):
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)
 
 
 def test_what_keras_computes_again_is_refused():
     with keras.RematScope(mode="full"):
         policy = network(lambda x: x)
     with pytest.raises(ValueError, match="and keras.RematScope loses them"):
-        Actor(policy, GAME, 0)
+        Actor(GAME, policy, 0)

@@ -135,6 +135,21 @@ def test_it_can_be_exported_again(pair, tmp_path):
     )
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_variables_that_a_loop_reads_come_back_too(tmp_path, jit_compile):
+    inputs = keras.Input((4, 5))
+    x = keras.layers.GRU(3)(inputs)
+    policy = keras.Model(inputs, keras.layers.Dense(2)(x))
+    export_policy(policy, tmp_path / "policy")
+    frozen = from_saved_model(tmp_path / "policy")
+    shutil.rmtree(tmp_path / "policy")
+    observations = tf.cast(random_observations(7, 4), tf.float32)
+    expected = tf.nn.log_softmax(policy(observations))
+    evaluate = tf.function(frozen, jit_compile=jit_compile)
+    for found in (frozen(observations), evaluate(observations)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_impossible_actions_have_finite_logits(tmp_path):
     game = make_game("float32")
     export_policy(dice_tf.policies.tit_for_tat(game, 0), tmp_path / "policy")
@@ -199,7 +214,7 @@ def test_training_goes_as_against_the_live_policy(tmp_path, num_seeds):
             objective,
             [dice_tf.learners.Naive(), None],
             num_seeds=num_seeds,
-            initial_params=[[own, kept] for own in params],
+            initial_params=[[player_params, kept] for player_params in params],
         )
         trainer.compile(keras.optimizers.SGD(0.5), jit_compile=compile_it)
         trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)

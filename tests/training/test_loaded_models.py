@@ -243,7 +243,9 @@ def test_what_reads_a_trainer_reads_what_was_set(tmp_path):
         objective.policies[0],
         dice_tf.policies.tit_for_tat(objective.game, 1),
     ]
-    match = dice_tf.evaluation.exact_match(objective.game, seats, 0.9, 3)
+    match = dice_tf.evaluation.exact_match(
+        objective.game, seats, discount=0.9, episode_length=3
+    )
     np.testing.assert_allclose(found, match.mean[0], rtol=1e-6)
     assert_same(weights_of(objective.policies)[:1], [OTHER[0]])
     for number, read in enumerate(

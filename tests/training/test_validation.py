@@ -60,7 +60,9 @@ def test_every_learner_meets_every_opponent():
                 trainer.load_run(run)
                 seats = [build(game, seat) for seat in range(2)]
                 seats[player_id] = policies[player_id]
-                match = dice_tf.evaluation.exact_match(game, seats, 0.9)
+                match = dice_tf.evaluation.exact_match(
+                    game, seats, discount=0.9
+                )
                 expected.append(match.mean[player_id])
             np.testing.assert_allclose(
                 found.pop(f"player_{player_id}/return_against_{name}"),
