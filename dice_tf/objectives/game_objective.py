@@ -86,8 +86,8 @@ class GameObjective(Objective):
         )
         other.actors = _seat_actors(other.policies, self.game)
         check_separate(other._trained_models())
-        if self._played is not None:
-            other._played = {}
+        if self._trajectories is not None:
+            other._trajectories = {}
         if self._bound_state is not None:
             own = other.initial_state().non_trainable
             other._bound_state = self._bound_state._replace(non_trainable=own)

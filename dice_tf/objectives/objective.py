@@ -75,7 +75,7 @@ class Objective(abc.ABC):
     batch_size: int | None = None
     num_groups: int = 1
     _bound_state: Any = None
-    _played: dict | None = None
+    _trajectories: dict[Any, Trajectory] | None = None
     _tapes: TapePlace | None = None
 
     def __call__(
@@ -116,7 +116,7 @@ class Objective(abc.ABC):
         """
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
-        bound._played = {}
+        bound._trajectories = {}
         bound._tapes = current_place() if tapes_inside else None
         return bound
 

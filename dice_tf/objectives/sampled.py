@@ -30,7 +30,6 @@ from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
-from dice_tf.objectives.shared_plays import played_once
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.play.trajectories import (
@@ -119,7 +118,7 @@ class SampledObjective(GameObjective):
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
         state = self._resolve(state)
         weights = self.player_weights(params, state)
-        trajectory = self._sample(weights, seed)
+        trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
         discounts = self._discounts(trajectory)
         values = [mean_return(own, discounts) for own in trajectory.rewards]
@@ -183,7 +182,7 @@ class SampledObjective(GameObjective):
         self, params: Params, seed: Any, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         weights = self.player_weights(params, state)
-        trajectory = self._sample(weights, seed)
+        trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
         baselines = [
             self._baseline(trajectory, state, player_id)
@@ -247,7 +246,7 @@ class SampledObjective(GameObjective):
         state = self._resolve(state)
         weights = self.player_weights(params, state)
         others = self.player_weights(other_params, state)
-        trajectory = self._sample(weights, seed)
+        trajectory = self._trajectory(weights, seed)
         return mean_divergences(
             self.actors,
             weights_to_replicas(weights),
@@ -256,22 +255,20 @@ class SampledObjective(GameObjective):
             self.discount,
         )
 
-    def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
+    def _trajectory(self, weights: list[Weights], seed: Any) -> Trajectory:
+        """Plays; a bound objective plays the same weights and seed once."""
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: a sampled "
                 "objective needs one. Received: None."
             )
-        return played_once(
-            self._played,
-            [seed, *tf.nest.flatten(list(weights))],
-            lambda: self._sample_anew(weights, seed),
-        )
-
-    def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
-        return sample_trajectory(
-            self.game, self.actors, weights, self.batch_size, seed
-        )
+        trajectories = {} if self._trajectories is None else self._trajectories
+        key = _SameObjects([seed, *tf.nest.flatten(list(weights))])
+        if key not in trajectories:
+            trajectories[key] = sample_trajectory(
+                self.game, self.actors, weights, self.batch_size, seed
+            )
+        return trajectories[key]
 
     def _discounts(self, trajectory: Trajectory) -> Any:
         return step_discounts(trajectory, self.discount)
@@ -285,3 +282,26 @@ class SampledObjective(GameObjective):
         return batch_baseline(
             self.baseline, self.game, trajectory, self.discount, player_id
         )
+
+
+class _SameObjects:
+    """A key that is found again with the same objects, in the same graph.
+
+    Identity counts, not equality: tensors of a graph cannot be compared. The
+    key holds its objects, so that no later object can take over their identity.
+
+    Args:
+      objects: tensors and seeds.
+    """
+
+    def __init__(self, objects: Sequence[Any]):
+        self._objects = (tf.compat.v1.get_default_graph(), *objects)
+        self._identities = tuple(map(id, self._objects))
+
+    def __hash__(self) -> int:
+        return hash(self._identities)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _SameObjects):
+            return NotImplemented
+        return self._identities == other._identities

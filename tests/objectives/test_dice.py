@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.objectives import DiCEObjective, ExactObjective
+from dice_tf.objectives import DiCEObjective, ExactObjective, sampled
 from tests import oracles
 from tests.toys import (
     ASYMMETRIC,
@@ -206,16 +206,16 @@ def test_a_seed_gives_the_same_values_and_another_seed_others():
     assert np.any(np.array(first) != setting.sampled(params, [3, 5]))
 
 
-def test_a_step_plays_once_with_the_same_parameters_and_seed():
+def test_a_step_plays_once_with_the_same_parameters_and_seed(monkeypatch):
     setting = Setting(ASYMMETRIC, "leave_one_out", 16)
     objective, played = setting.sampled.bind(), []
-    sample = objective._sample_anew
+    sample = sampled.sample_trajectory
 
-    def record(weights, seed):
-        played.append(seed)
-        return sample(weights, seed)
+    def record(*inputs):
+        played.append(inputs[-1])
+        return sample(*inputs)
 
-    objective._sample_anew = record
+    monkeypatch.setattr(sampled, "sample_trajectory", record)
     params = [[param] for param in setting.params]
     seed, other = tf.constant([3, 4]), tf.constant([3, 5])
     values = objective(params, seed)
@@ -226,8 +226,11 @@ def test_a_step_plays_once_with_the_same_parameters_and_seed():
     moved = [[params[0][0] + 0.1], params[1]]
     objective(moved, seed)
     assert len(played) == 3
-    # It keeps nothing beyond the step.
-    assert not setting.sampled._played and setting.sampled.bind()._played == {}
+    # It keeps nothing beyond the step: unbound, it plays each time.
+    setting.sampled.bind()(params, seed)
+    for _ in range(2):
+        setting.sampled(params, seed)
+    assert len(played) == 6
 
 
 # --- Critics ----------------------------------------------------------------

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives import sampled
 from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.play.trajectories import Trajectory
 from tests import oracles
@@ -150,10 +151,10 @@ def test_a_step_plays_once_for_values_and_divergences(monkeypatch):
         game, tabular_policies(game), 0.9, 4
     )
     played = []
-    sample = type(objective)._sample_anew
+    sample = sampled.sample_trajectory
     monkeypatch.setattr(
-        type(objective),
-        "_sample_anew",
+        sampled,
+        "sample_trajectory",
         lambda *inputs: played.append(1) or sample(*inputs),
     )
     params = objective.initial_params()

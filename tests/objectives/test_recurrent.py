@@ -19,7 +19,7 @@ class Enumerated(DiCEObjective):
     So its value and derivatives are expectations of those of one episode.
     """
 
-    def _sample_anew(self, weights, seed):
+    def _trajectory(self, weights, seed):
         actions = recurrent.all_actions()
         players = range(2)
         seen = [
