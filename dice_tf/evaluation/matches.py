@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.estimators.returns import discounted_rewards, running_steps
-from dice_tf.evaluation.tables import log_prob_table, seat_actors
+from dice_tf.evaluation.tables import log_prob_table
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import seat_actors
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.policies.sampling import nan_where
 from dice_tf.seeds import as_seed

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_per_player
+from dice_tf.checks import check_number
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.play.actors import Actor
+from dice_tf.play.actors import seat_actors
 
 
 class GameState(NamedTuple):
@@ -49,14 +49,10 @@ class GameObjective(Objective):
     def __init__(
         self, game: Game, policies: Sequence[keras.Model], discount: float
     ):
-        if not isinstance(game, Game):
-            raise TypeError(
-                f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-            )
+        self.actors = seat_actors(game, policies)
         self.game = game
         self.num_players = game.num_players
-        self.policies = check_per_player("policies", policies, game.num_players)
-        self.actors = _seat_actors(self.policies, game)
+        self.policies = tuple(policies)
         check_separate(self._trained_models())
         self.discount = check_number("discount", discount, 0.0, 1.0)
         self.return_scale = (
@@ -81,10 +77,8 @@ class GameObjective(Objective):
           TypeError, ValueError: as of the policies of `GameObjective`.
         """
         other = copy.copy(self)
-        other.policies = check_per_player(
-            "policies", policies, self.num_players
-        )
-        other.actors = _seat_actors(other.policies, self.game)
+        other.actors = seat_actors(self.game, policies)
+        other.policies = tuple(policies)
         check_separate(other._trained_models())
         if self._trajectories is not None:
             other._trajectories = {}
@@ -117,12 +111,3 @@ class GameObjective(Objective):
             Weights(list(own), list(fixed))
             for own, fixed in zip(params, state.non_trainable, strict=True)
         ]
-
-
-def _seat_actors(
-    policies: Sequence[keras.Model], game: Game
-) -> tuple[Actor, ...]:
-    return tuple(
-        Actor(policy, game, player_id)
-        for player_id, policy in enumerate(policies)
-    )

@@ -1,10 +1,12 @@
 """A policy in a seat of a game, as pure functions of its parameters."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from dice_tf.checks import check_float_dtype
+from dice_tf.checks import check_float_dtype, check_per_player
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import seat_model
@@ -151,3 +153,28 @@ class Actor:
     def num_states(self) -> int:
         """Number of states of the finite game in whose seat it is."""
         return self._states.shape[0]
+
+
+def seat_actors(
+    game: Game, policies: Sequence[keras.Model]
+) -> tuple[Actor, ...]:
+    """Returns the policies in their seats.
+
+    Args:
+      game: the game.
+      policies: one `keras.Model` per player.
+
+    Raises:
+      TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
+      ValueError: if there is not one policy per player, or one does not fit
+        its seat, see `Actor`.
+    """
+    if not isinstance(game, Game):
+        raise TypeError(
+            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
+        )
+    policies = check_per_player("policies", policies, game.num_players)
+    return tuple(
+        Actor(policy, game, player_id)
+        for player_id, policy in enumerate(policies)
+    )
