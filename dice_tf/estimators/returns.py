@@ -99,6 +99,20 @@ def discounted_rewards(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     return _weights(discount, rewards) * rewards
 
 
+def return_scale(discount: float, episode_length: int | None) -> float:
+    """Returns what turns a discounted return into a reported one.
+
+    `1 - discount`, so that the reported return of equal rewards is that
+    reward; at discount 1 it is `1 / episode_length`, and the reported return
+    is the mean reward per step.
+
+    Args:
+      discount: in [0, 1], below 1 with an infinite horizon.
+      episode_length: T, or `None` for an infinite horizon.
+    """
+    return 1.0 - discount if discount < 1.0 else 1.0 / episode_length
+
+
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns the mean over episodes of their discounted returns, a scalar."""
     length = tf.cast(tf.shape(rewards)[0], rewards.dtype)

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
+from dice_tf.estimators.returns import return_scale
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
@@ -55,11 +56,7 @@ class GameObjective(Objective):
         self.policies = tuple(policies)
         check_separate(self._trained_models())
         self.discount = check_number("discount", discount, 0.0, 1.0)
-        self.return_scale = (
-            1.0 - self.discount
-            if self.discount < 1.0
-            else 1.0 / game.episode_length
-        )
+        self.return_scale = return_scale(self.discount, game.episode_length)
 
     @property
     def has_memory(self) -> bool:
