@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.diagnostics.shaping import OpponentsHeldStill
+from dice_tf.inner_optimizers.norms import global_norm
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
 
@@ -96,13 +97,8 @@ class MeasuredShaping(Learner):
                 )
             ]
             share = tf.math.divide_no_nan(
-                _norm(term), _norm(direction.direction)
+                global_norm(term), global_norm(direction.direction)
             )
         return LearnerStep(
             direction.direction, MeasuredShapingState(direction.state, share)
         )
-
-
-def _norm(tensors: list[tf.Tensor]) -> tf.Tensor:
-    # Not tf.linalg.global_norm, which tf.vectorized_map turns into a loop.
-    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(x)) for x in tensors]))

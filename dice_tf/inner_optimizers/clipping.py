@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number
+from dice_tf.inner_optimizers.norms import squared_norm
 from dice_tf.inner_optimizers.optimizer import (
     InnerOptimizer,
     InnerStep,
@@ -55,8 +56,9 @@ class ClipByGlobalNorm(InnerOptimizer):
         learning_rate: Any,
     ) -> InnerStep:
         if gradients:
-            square = tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients])
-            # Inside the root, as the derivative of a norm is infinite at 0.
-            norm = tf.sqrt(tf.maximum(square, self.max_norm**2))
+            # The maximum stands inside the root: the derivative of a norm is
+            # infinite at 0.
+            square = tf.maximum(squared_norm(gradients), self.max_norm**2)
+            norm = tf.sqrt(square)
             gradients = [g * (self.max_norm / norm) for g in gradients]
         return self.optimizer.step(params, gradients, slots, learning_rate)
