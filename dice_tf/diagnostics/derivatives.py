@@ -13,6 +13,7 @@ from dice_tf.diagnostics.repetitions import (
     repeat,
 )
 from dice_tf.games.finite import FiniteGame
+from dice_tf.learners.jacobians import flatten, unflatten
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
@@ -111,15 +112,17 @@ def derivative_statistics(
             f"orders={tuple(orders)} and no direction."
         )
     params = params_of(objective, params)
+    players = range(num_players)
     along = None
     if direction is not None:
-        along = _flatten(as_params(direction, num_players))
+        along = flatten(as_params(direction, num_players), players)
 
     def sample(source: Objective, key: Any) -> list[tf.Tensor]:
         def value(x: tf.Tensor) -> tf.Tensor:
-            return source(_unflatten(x, params), key)[player_id]
+            all_params = unflatten(x, params, players)
+            return source(list(all_params.values()), key)[player_id]
 
-        x = _flatten(params)
+        x = flatten(params, players)
         return [_derivative(value, order, along)(x) for order in orders]
 
     estimates = repeat(
@@ -141,19 +144,6 @@ def derivative_statistics(
         _statistics(order, own, reference)
         for order, own, reference in zip(orders, estimates, exact, strict=True)
     )
-
-
-def _flatten(params: Params) -> tf.Tensor:
-    flat = [tf.reshape(x, [-1]) for own in params for x in own]
-    return tf.concat(flat, axis=0)
-
-
-def _unflatten(x: tf.Tensor, like: Params) -> list[list[tf.Tensor]]:
-    sizes = [param.shape.num_elements() for own in like for param in own]
-    parts = iter(tf.split(x, sizes))
-    return [
-        [tf.reshape(next(parts), param.shape) for param in own] for own in like
-    ]
 
 
 def _derivative(

@@ -132,9 +132,9 @@ def game_jacobian(
 
 
 def flatten(
-    tensors: dict[int, list[tf.Tensor]], player_ids: Sequence[int]
+    tensors: dict[int, list[tf.Tensor]] | Params, player_ids: Sequence[int]
 ) -> tf.Tensor:
-    """Returns all players' tensors as one vector."""
+    """Returns all players' tensors as one vector, in the order of the ids."""
     return tf.concat(
         [tf.reshape(x, [-1]) for i in player_ids for x in tensors[i]], axis=0
     )
