@@ -188,3 +188,17 @@ def leave_one_out_mean(x: tf.Tensor) -> tf.Tensor:
         )
     others = tf.reduce_sum(x, axis=1, keepdims=True) - x
     return others / tf.cast(tf.shape(x)[1] - 1, x.dtype)
+
+
+def state_values(baseline: Any, log_probs: tf.Tensor) -> tf.Tensor:
+    """Returns a baseline of state values `[T, B]`, held constant.
+
+    Raises:
+      ValueError: if the baseline is another one, or its shape is.
+    """
+    if baseline is None or isinstance(baseline, str) or callable(baseline):
+        raise ValueError(
+            "`baseline` must be state values of shape [T, B]. Received: "
+            f"baseline={baseline!r}."
+        )
+    return held_constant("baseline", baseline, log_probs)
