@@ -16,7 +16,9 @@ class Move(NamedTuple):
 
     Attributes:
       direction: list of tensors like the player's parameters.
-      gradients: by player, the gradient that it is assumed to follow.
+      gradients: for each player that is assumed to learn, the gradient of its
+        value in its own parameters. May be empty if the rates do not read it,
+        see `InnerRates.reads_gradients`.
     """
 
     direction: list[tf.Tensor]
@@ -24,14 +26,14 @@ class Move(NamedTuple):
 
 
 class AssumedRatesLearner(Learner):
-    """A learner whose direction depends on assumed rates, and on no more.
+    """A learner that assumes rates, and remembers only what these remember.
 
     Args:
       inner_learning_rate: the rates assumed: one number, one per player, or
         `InnerRates`, whose state is the learner's.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
     """
 
     def __init__(

@@ -142,9 +142,9 @@ def build_learner(settings: Settings) -> dice_tf.learners.Learner:
             settings.num_outer_steps,
             settings.learning_rate,
             settings.outer_penalty,
-            settings.num_lookaheads,
-            settings.inner_learning_rate,
-            settings.inner_penalty,
+            num_lookaheads=settings.num_lookaheads,
+            inner_learning_rate=settings.inner_learning_rate,
+            inner_penalty=settings.inner_penalty,
         )
     return dice_tf.learners.LOLADiCE(1, settings.inner_learning_rate)
 

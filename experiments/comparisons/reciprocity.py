@@ -114,8 +114,8 @@ def _learner(settings: Settings) -> dice_tf.learners.Learner:
         settings.num_outer_steps,
         settings.outer_learning_rate,
         settings.outer_penalty,
-        1,
-        settings.inner_learning_rate,
+        num_lookaheads=1,
+        inner_learning_rate=settings.inner_learning_rate,
     )
 
 

@@ -125,7 +125,14 @@ def test_the_move_is_that_of_the_definition(payoffs, player_id, b_in, b_out):
     objective, params = matrix_game(payoffs)
     rates = (0.4, 0.7, 1.1)[: len(params)]
     num_outer_steps = 2 if len(params) == 2 else 1
-    learner = POLA(num_outer_steps, 0.5, b_out, 2, rates, b_in)
+    learner = POLA(
+        num_outer_steps,
+        0.5,
+        b_out,
+        num_lookaheads=2,
+        inner_learning_rate=rates,
+        inner_penalty=b_in,
+    )
     (found,) = learner.gradient(objective, params, player_id)
     oracle = Oracle(payoffs, [x[0] for x in params], player_id, 2, rates)
     expected = oracle.move(num_outer_steps, 0.5, b_in, b_out)
@@ -151,7 +158,9 @@ def sampled_setting():
 def test_one_outer_step_without_penalties_is_lola_dice(name):
     setting = sampled_setting() if "s" == name[0] else settings.make(name)
     for num_lookaheads, rate in ((0, 1.0), (1, 1.0), (2, 0.3)):
-        pola = POLA(1, rate, 0.0, num_lookaheads, 0.6)
+        pola = POLA(
+            1, rate, 0.0, num_lookaheads=num_lookaheads, inner_learning_rate=0.6
+        )
         lola_dice = LOLADiCE(num_lookaheads, 0.6)
         for i in range(len(setting.params)):
             np.testing.assert_allclose(
@@ -164,7 +173,7 @@ def test_one_outer_step_without_penalties_is_lola_dice(name):
 
 def test_sgd_with_rate_1_lands_where_the_outer_steps_lead():
     objective, params = matrix_game(ASYMMETRIC)
-    (move,) = POLA(3, 0.2, 0.0, 0).gradient(objective, params, 0)
+    (move,) = POLA(3, 0.2, 0.0, num_lookaheads=0).gradient(objective, params, 0)
     own = tf.constant(params[0][0])
     for _ in range(3):
         with tf.GradientTape() as tape:
@@ -236,21 +245,39 @@ def test_without_weights_no_policies_are_needed():
 def test_every_outer_step_plays_afresh():
     setting = sampled_setting()
     one, again, other = (
-        setting.direction(POLA(3, 0.3, 0.5, 1, 0.4, 0.5), 0, seed)
+        setting.direction(
+            POLA(
+                3,
+                0.3,
+                0.5,
+                num_lookaheads=1,
+                inner_learning_rate=0.4,
+                inner_penalty=0.5,
+            ),
+            0,
+            seed,
+        )
         for seed in (SEED, SEED, (3, 5))
     )
     np.testing.assert_array_equal(one, again)
     assert np.all(one != other)
     # With one play for all steps, a linear value would be moved up the same
     # gradient in every step.
-    first = setting.direction(POLA(1, 1e-6, 0.0, 0), 0, SEED)
-    three = setting.direction(POLA(3, 1e-6, 0.0, 0), 0, SEED)
+    first = setting.direction(POLA(1, 1e-6, 0.0, num_lookaheads=0), 0, SEED)
+    three = setting.direction(POLA(3, 1e-6, 0.0, num_lookaheads=0), 0, SEED)
     assert not np.allclose(three, 3 * first, rtol=1e-2)
 
 
 def test_eager_and_graph_mode_play_the_same():
     setting = sampled_setting()
-    learner = POLA(2, 0.3, 0.5, 1, 0.4, 0.5)
+    learner = POLA(
+        2,
+        0.3,
+        0.5,
+        num_lookaheads=1,
+        inner_learning_rate=0.4,
+        inner_penalty=0.5,
+    )
     seed = tf.constant(SEED)
     graph = tf.function(
         lambda: learner.gradient(setting.objective, setting.params, 0, seed)
@@ -267,7 +294,16 @@ def test_it_moves_against_models_alone():
     objective = setting.objective
     model = dice_tf.policies.tabular(objective.game, 1)
     learner = OpponentModelling(
-        POLA(2, 0.3, 0.5, 1, 0.4, 0.5), [None, model], num_steps=2
+        POLA(
+            2,
+            0.3,
+            0.5,
+            num_lookaheads=1,
+            inner_learning_rate=0.4,
+            inner_penalty=0.5,
+        ),
+        [None, model],
+        num_steps=2,
     )
     believed = [objective.policies[0], model]
     params = [[tf.constant(x) for x in own] for own in setting.params]
@@ -286,7 +322,7 @@ def test_it_cooperates_in_the_prisoners_dilemma():
     objective = dice_tf.objectives.ExactObjective(
         game, tabular_policies(game), 0.96, None
     )
-    learner = POLA(100, 1.0, 0.1, 1, 1.5)
+    learner = POLA(100, 1.0, 0.1, num_lookaheads=1, inner_learning_rate=1.5)
     trainer = dice_tf.Trainer(objective, [learner, learner], num_seeds=2)
     trainer.compile(keras.optimizers.SGD(1.0), jit_compile=False)
     trainer.fit(steps_per_epoch=4, verbose=0)

@@ -35,8 +35,21 @@ LINE_UPS = {
         learners.SymplecticGradientAdjustment(),
     ],
     "proximal": lambda: [
-        learners.POLA(2, 0.3, 0.5, 1, 0.3, 0.2),
+        learners.POLA(
+            2,
+            0.3,
+            0.5,
+            num_lookaheads=1,
+            inner_learning_rate=0.3,
+            inner_penalty=0.2,
+        ),
         learners.POLA(1, 0.3, 0.5),
+    ],
+    "proximal memory": lambda: [
+        learners.POLA(
+            2, 0.3, 0.5, inner_learning_rate=learners.FittedRates(0.3)
+        ),
+        learners.HOLA(1, learners.FittedRates(0.3)),
     ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }

@@ -176,7 +176,12 @@ def test_a_learner_may_map_within_the_step_of_a_trainer():
     [
         (LOLADiCE(1, 0.5), 1),
         (LOLADiCE(1, 0.5), 2),
-        (dice_tf.learners.POLA(2, 0.1, 0.5, 1, 0.1), 2),
+        (
+            dice_tf.learners.POLA(
+                2, 0.1, 0.5, num_lookaheads=1, inner_learning_rate=0.1
+            ),
+            2,
+        ),
     ],
 )
 def test_a_training_step_computes_no_box(monkeypatch, learner, num_seeds):

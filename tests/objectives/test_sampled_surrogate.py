@@ -96,7 +96,7 @@ def test_tau_is_that_of_the_advantages():
 
 def reached(objective, at, seed):
     """The opponent's parameters after one naive step, held constant."""
-    gradients = own_gradients(objective, at, seed, [1])[1]
+    gradients = own_gradients(objective, at, [1], seed)[1]
     moved = [
         tf.stop_gradient(value + RATES[1] * gradient)
         for value, gradient in zip(at[1], gradients, strict=True)
@@ -114,7 +114,7 @@ def test_lola_dice_on_the_surrogate_has_no_shaping_term(baseline):
     (later,) = split_seed(seed, 1)
     for objective in (surrogate, dice):
         at = reached(objective, params(), seed)
-        expected = own_gradients(objective, at, later, [0])[0][0]
+        expected = own_gradients(objective, at, [0], later)[0][0]
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
     shaped = learner.gradient(dice, params(), 0, seed)[0]
     assert np.abs(shaped - found).max() > 0.05 * np.abs(found).max()
