@@ -171,7 +171,7 @@ def measure_at(setting, learner, player_id):
         learner,
         setting.objective,
         player_id,
-        setting.params,
+        params=setting.params,
         num_repetitions=1,
     )
 
@@ -348,7 +348,7 @@ def test_maml_on_a_family_adapts_to_each_task(kind):
     family, params = family_of(kind)
     learner, seed = MAML(1, 0.3), tf.constant([1, 2])
     found = shaping_share(
-        learner, family, 0, params, num_repetitions=1, seed=(1, 2)
+        learner, family, 0, params=params, num_repetitions=1, seed=(1, 2)
     )
     assert found.share == 0.0
     # To each of the tasks, and not to their mean.

@@ -16,7 +16,7 @@ class MeasuredShapingState(NamedTuple):
 
     Attributes:
       learner: state of the wrapped learner.
-      share: scalar, what the last step measured.
+      share: scalar, the share of the last step.
     """
 
     learner: Any
@@ -33,9 +33,9 @@ class MeasuredShaping(Learner):
       `shaping_share = |d - c| / |d|`,
 
     0 if d is 0. It is the `share` of `dice_tf.diagnostics.shaping_share`, of
-    one batch. Computing c takes up to twice as long as d. A learner that is
-    wrapped in `dice_tf.opponent_models.OpponentModelling` may be measured
-    from outside, or inside of it, where the models are not fitted twice.
+    one batch. Computing c takes up to twice as long as d. A learner within
+    `dice_tf.opponent_models.OpponentModelling` may be measured from outside or
+    inside of it: measured from inside, the models are not fitted twice.
 
     Args:
       learner: the learner that moves.
@@ -60,7 +60,7 @@ class MeasuredShaping(Learner):
         self.metric_names = ("shaping_share", *learner.metric_names)
 
     def init(self, params: Params) -> MeasuredShapingState:
-        dtype = next(x for own in params for x in own).dtype
+        dtype = tf.nest.flatten(list(params))[0].dtype
         return MeasuredShapingState(
             self.learner.init(params), tf.zeros([], dtype)
         )
@@ -72,9 +72,9 @@ class MeasuredShaping(Learner):
         return self.learner.fitted_models(state.learner)
 
     def hoisted(self, states: MeasuredShapingState) -> "MeasuredShaping":
-        own = copy.copy(self)
-        own.learner = self.learner.hoisted(states.learner)
-        return own
+        hoisted = copy.copy(self)
+        hoisted.learner = self.learner.hoisted(states.learner)
+        return hoisted
 
     def step(
         self,

@@ -28,16 +28,16 @@ class DerivativeStatistics(NamedTuple):
 
     Attributes:
       order: 1 for the gradient, 2 for the Hessian, and so on.
-      mean: `[n]`, `[n, n]`, ... by order (`[n]` for every order where a
+      mean: `[n]`, `[n, n]`, ... by order (`[n]` for every order if a
         direction was given): mean over R repetitions.
       variance: like `mean`, of one estimate.
       standard_error: like `mean`, of the mean: `sqrt(variance / R)`.
       signal_to_noise: scalar: norm of the derivative over the root of the
-        summed variances of one estimate. The norm is the exact one where
+        summed variances of one estimate. The norm is the exact one if it is
         known; else that of the mean, less what noise adds to it.
-      exact: like `mean`, the exact derivative; `None` where unknown.
-      bias: like `mean`, the mean less the exact derivative, or `None`. It is
-        noise where it is a few standard errors.
+      exact: like `mean`, the exact derivative; `None` if it is not known.
+      bias: like `mean`, the mean less the exact derivative, or `None`. An
+        entry of a few standard errors is noise.
       correlations: `[R]`, Pearson's correlation over the entries of each
         estimate with the exact derivative, or `None`.
     """
@@ -55,8 +55,8 @@ class DerivativeStatistics(NamedTuple):
 def derivative_statistics(
     objective: Objective,
     player_id: int,
-    params: Params | None = None,
     *,
+    params: Params | None = None,
     orders: Sequence[int] = (1, 2),
     num_repetitions: int = 64,
     seed: Any = (0, 0),
@@ -69,7 +69,8 @@ def derivative_statistics(
 
     Args:
       objective: a sampled objective.
-      player_id: whose value is differentiated, in all players' parameters.
+      player_id: the player whose value is differentiated, in all players'
+        parameters.
       params: one list of tensors per player. Default: the current values of
         the objective's policies.
       orders: which derivatives. The full tensor of order k has `n^k` entries
@@ -79,8 +80,8 @@ def derivative_statistics(
       direction: one list of arrays per player, like `params`. With it
         derivatives of order k are taken k - 1 times along it, such as
         Hessian-vector products: for policies too large for full tensors.
-      exact_objective: where the exact derivatives are taken from. Default:
-        the `ExactObjective` of a `FiniteGame`, else they are left out.
+      exact_objective: has the exact derivatives. Default: the `ExactObjective`
+        of a `FiniteGame`; in other games they are left out.
       repetitions_at_once: how many estimates are drawn by one vectorised
         program. More than 1 pays off with XLA and many repetitions.
       jit_compile: whether to compile with XLA, which takes seconds, and pays
@@ -128,9 +129,9 @@ def derivative_statistics(
     estimates = repeat(
         lambda key: sample(objective, key),
         num_repetitions,
-        seed,
-        repetitions_at_once,
-        jit_compile,
+        seed=seed,
+        at_once=repetitions_at_once,
+        jit_compile=jit_compile,
     )
     exact = [None] * len(orders)
     if exact_objective is None:
@@ -141,8 +142,10 @@ def derivative_statistics(
         )
         exact = [np.asarray(x, np.float64) for x in graph()]
     return tuple(
-        _statistics(order, own, reference)
-        for order, own, reference in zip(orders, estimates, exact, strict=True)
+        _statistics(order, drawn, reference)
+        for order, drawn, reference in zip(
+            orders, estimates, exact, strict=True
+        )
     )
 
 
@@ -185,8 +188,8 @@ def _statistics(
     variance = estimates.var(axis=0, ddof=1)
     noise = variance.sum()
     if exact is None:
-        # The squared norm of a mean is, on average, that of the derivative
-        # and the variance of the mean.
+        # The expected squared norm of a mean is that of the derivative plus
+        # the variance of the mean.
         signal = max(np.square(mean).sum() - noise / len(estimates), 0.0)
     else:
         signal = np.square(exact).sum()
