@@ -35,7 +35,8 @@ class ExactObjective(GameObjective):
         Default: that of the game.
 
     Raises:
-      TypeError: if the game is no `FiniteGame` or a policy no `keras.Model`.
+      TypeError: if the game is not a `FiniteGame`, or a policy not a
+        `keras.Model`.
       ValueError: if the policies do not fit the game, or the discount is
         outside [0, 1], or 1 with an infinite horizon.
 
@@ -91,11 +92,11 @@ class ExactObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         state = self._resolve(state)
         tables = self._log_prob_tables(params, state)
-        others = self._log_prob_tables(other_params, state)
+        other_tables = self._log_prob_tables(other_params, state)
         mean = self._mean_over_visits(tables)
         return tuple(
-            mean(divergence(table, other))
-            for table, other in zip(tables, others, strict=True)
+            mean(divergence(table, other_table))
+            for table, other_table in zip(tables, other_tables, strict=True)
         )
 
     def _mean_over_visits(
@@ -105,7 +106,7 @@ class ExactObjective(GameObjective):
         visits = tf.stop_gradient(
             state_visits(self.game, tables, self.discount, self.episode_length)
         )
-        # What is infinite in a state without visits does not count.
+        # A state without visits does not count, also if its number is infinite.
         return lambda x: tf.reduce_sum(
             visits * tf.where(visits == 0.0, tf.zeros_like(x), x)
         )

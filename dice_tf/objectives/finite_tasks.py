@@ -16,8 +16,8 @@ from dice_tf.seeds import split_seed
 class FiniteTasks(TaskFamily):
     """A family of a few given tasks, all of which count equally.
 
-    The tasks may be of any kind, and each is a part of its own of a compiled
-    function, so that compiling takes as long as there are tasks.
+    The tasks may be of any kind. A compiled function has a part for each of
+    them, so that the time to compile it grows with the number of tasks.
 
     Args:
       objectives: one per task, of as many players and, if they have any, of
@@ -62,8 +62,8 @@ class FiniteTasks(TaskFamily):
             seeds = split_seed(seed, num_tasks)
         return mean_of(
             [
-                function(task, own)
-                for task, own in zip(self.objectives, seeds, strict=True)
+                function(task, task_seed)
+                for task, task_seed in zip(self.objectives, seeds, strict=True)
             ]
         )
 

@@ -16,7 +16,7 @@ from dice_tf.play.actors import seat_actors
 
 
 class GameState(NamedTuple):
-    """What training changes beside the policies' parameters, per player.
+    """What training changes beside the parameters of the policies.
 
     Attributes:
       non_trainable: values of each policy's non-trainable variables.
@@ -65,7 +65,8 @@ class GameObjective(Objective):
     def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":
         """Returns a copy in which other models play.
 
-        What is bound of `state` stays, but for the policies' own variables.
+        A bound copy keeps its state, except for the policies' non-trainable
+        variables.
 
         Args:
           policies: one `keras.Model` per player.
@@ -73,16 +74,17 @@ class GameObjective(Objective):
         Raises:
           TypeError, ValueError: as of the policies of `GameObjective`.
         """
-        other = copy.copy(self)
-        other.actors = seat_actors(self.game, policies)
-        other.policies = tuple(policies)
-        check_separate(other._trained_models())
+        changed = copy.copy(self)
+        changed.actors = seat_actors(self.game, policies)
+        changed.policies = tuple(policies)
+        check_separate(changed._trained_models())
         if self._trajectories is not None:
-            other._trajectories = {}
+            changed._trajectories = {}
         if self._bound_state is not None:
-            own = other.initial_state().non_trainable
-            other._bound_state = self._bound_state._replace(non_trainable=own)
-        return other
+            changed._bound_state = self._bound_state._replace(
+                non_trainable=changed.initial_state().non_trainable
+            )
+        return changed
 
     def _trained_models(self) -> dict[str, keras.Model]:
         """Returns the models of the seats, by the names that errors use."""
@@ -105,6 +107,8 @@ class GameObjective(Objective):
         """Pairs parameters with the policies' other variables."""
         state = self._resolve(state)
         return [
-            Weights(list(own), list(fixed))
-            for own, fixed in zip(params, state.non_trainable, strict=True)
+            Weights(list(player_params), list(non_trainable))
+            for player_params, non_trainable in zip(
+                params, state.non_trainable, strict=True
+            )
         ]

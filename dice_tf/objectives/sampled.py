@@ -45,24 +45,26 @@ from dice_tf.replicas import mean_over_replicas, to_replicas
 class SampledObjective(GameObjective):
     """Plays with the given parameters and estimates the players' values.
 
-    What stands behind the end of an episode does not count, wherever there is
-    a mean over steps. In entropies and divergences, a visit at step t counts
-    `discount^t`, as on `ExactObjective`.
+    A subclass says by `_estimate` what the derivatives are. Means over steps
+    leave out the steps behind the end of an episode. In entropies and
+    divergences, a visit at step t counts `discount^t`, as in `ExactObjective`.
 
     Args:
       game: the game.
-      policies: one `keras.Model` per player.
+      policies: one `keras.Model` per player, from observations to the inputs
+        of its head (logits).
       discount: in [0, 1].
       batch_size: B, the number of episodes of each call.
       baseline: `None`, `"leave_one_out"`, `"state_values"`,
-        `"bellman_values"` or `"critic"`.
+        `"bellman_values"` or `"critic"`, see `DiCEObjective`.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
       critic_td_lambda: in [0, 1], of the critics' targets.
-      num_groups: number of groups of episodes, one at a time differentiated.
+      num_groups: number of groups of episodes that are differentiated one
+        after the other.
 
     Raises:
-      TypeError: if a policy or critic is no `keras.Model`.
+      TypeError: if a policy or critic is not a `keras.Model`.
       ValueError: if they do not fit the game, draw noise of their own or
         share trainable variables, if a policy cannot be differentiated twice,
         or another argument is out of its range.
@@ -78,8 +80,9 @@ class SampledObjective(GameObjective):
         batch_size: int,
         baseline: str | None,
         critics: Sequence[keras.Model] | None,
-        critic_td_lambda: float,
-        num_groups: int,
+        *,
+        critic_td_lambda: float = 1.0,
+        num_groups: int = 1,
     ):
         super().__init__(game, policies, discount)
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
@@ -121,7 +124,9 @@ class SampledObjective(GameObjective):
         trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
         discounts = self._discounts(trajectory)
-        values = [mean_return(own, discounts) for own in trajectory.rewards]
+        values = [
+            mean_return(rewards, discounts) for rewards in trajectory.rewards
+        ]
         entropies = visit_means(
             visit_weights(trajectory, self.discount),
             [
@@ -134,9 +139,9 @@ class SampledObjective(GameObjective):
         means = mean_over_replicas([*values, *entropies])
         values, entropies = means[: self.num_players], means[self.num_players :]
         if trajectory.states is not None:
-            # A table of NaNs plays the first action. Its entropy tells.
+            # A table of NaNs plays the first action, but its entropy is NaN.
             is_nan = tf.math.is_nan(tf.add_n(entropies))
-            values = [nan_where(is_nan, own) for own in values]
+            values = [nan_where(is_nan, value) for value in values]
         return Play(tuple(values), tuple(entropies), trajectory)
 
     def critic_losses(
@@ -144,20 +149,20 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         """Returns each critic's squared error against the returns it saw.
 
-        The mean over all steps until the end of each episode, which count the
-        same at any time: a critic is to know the value of each.
-        The target of a step is its lambda-return with `critic_td_lambda`,
-        held constant: with 1 the discounted return from it on, to the end of
+        It is the mean over all steps until the end of each episode. Early and
+        late steps count the same: a critic is to know the value of each. The
+        target of a step is its lambda-return with `critic_td_lambda`, held
+        constant: with 1 the discounted return from that step to the end of
         the episode (Monte Carlo); below 1 a mixture with what the critic
         itself expects of later steps (TD(lambda)). At a step that truncated
-        the episode it is the reward and what the critic expects to follow; at
-        one that ended it, the reward alone.
+        the episode the target is the reward plus what the critic expects to
+        follow; at a step that ended it, the reward alone.
 
         Args:
           critic_params: one list of tensors per player, the critics'
             trainable parameters.
           play: what `play` returned.
-          state: as of `play`; its critics' other variables are used.
+          state: as of `play`, for the other variables of the critics.
 
         Returns:
           One scalar per player, to be minimised.
@@ -167,12 +172,12 @@ class SampledObjective(GameObjective):
         state = self._resolve(state)
         losses = [
             critic.loss(
-                own._replace(params=to_replicas(params)),
+                weights._replace(params=to_replicas(params)),
                 play.trajectory,
                 self.discount,
                 self.critic_td_lambda,
             )
-            for critic, own, params in zip(
+            for critic, weights, params in zip(
                 self.critics, state.critics, critic_params, strict=True
             )
         ]
@@ -245,12 +250,12 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         state = self._resolve(state)
         weights = self.player_weights(params, state)
-        others = self.player_weights(other_params, state)
+        other_weights = self.player_weights(other_params, state)
         trajectory = self._trajectory(weights, seed)
         return mean_divergences(
             self.actors,
             weights_to_replicas(weights),
-            weights_to_replicas(others),
+            weights_to_replicas(other_weights),
             trajectory,
             self.discount,
         )

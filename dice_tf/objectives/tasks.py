@@ -22,26 +22,20 @@ class TaskFamily(Objective):
 
     All tasks take parameters of the same shapes. As an objective, a family is
     what one set of parameters earns on average, without adapting to a task:
-    `Naive` on it learns one policy for all tasks. What treats tasks one by
-    one, such as `MAML`, does so through `average`.
+    `Naive` on it learns one policy for all tasks. Learners that treat tasks
+    one by one, such as `MAML`, do so through `average`.
 
     Attributes:
       num_players: N, of every task.
       return_scale: that of every task.
-      policies: the models of every task; empty where tasks have none.
+      policies: the models of every task; empty if tasks have none.
     """
 
     @abc.abstractmethod
     def average(self, function: TaskFunction, seed: Any = None) -> Any:
         """Returns the mean over the tasks of a function of each.
 
-        Args:
-          function: from the objective of a task and a seed (of its own) to a
-            nest of floating tensors.
-          seed: int32 `[2]`; may be `None` where nothing is sampled.
-
-        Returns:
-          The nest of means, differentiable in what the function captures.
+        The seed of each task is split from `seed`, see `Objective.average`.
         """
 
     def play(self, params: Params, seed: Any, state: Any = None) -> Play:
@@ -59,7 +53,7 @@ class TaskFamily(Objective):
         )
 
     def _describe(self, task: Objective) -> None:
-        """Takes over what all tasks have in common."""
+        """Declares of the family what all tasks have in common."""
         self.num_players = task.num_players
         self.return_scale = task.return_scale
         self.has_memory = task.has_memory

@@ -1,4 +1,4 @@
-"""Objectives that change the values of another, and nothing else of it."""
+"""Objectives that wrap another one and change its values only."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ from dice_tf.play.actors import Actor
 
 
 class ObjectiveWrapper(Objective):
-    """An objective made of another one, whatever kind that is.
+    """An objective that wraps another one, of any kind.
 
-    A subclass defines `_values` by calls of `self.objective`. All else that an
-    objective declares is that of the wrapped one. Objectives that are made
-    from it (bound for a step, with other policies, of one task of a family)
-    are wrapped in the same way.
+    A subclass defines `_values` by calls of `self.objective`. Everything else
+    that an objective declares is forwarded to the wrapped one. Objectives that
+    are made from a wrapper (bound for a step, with other policies, of one task
+    of a family) are wrapped in the same way.
 
     Args:
       objective: the objective to wrap.
@@ -138,5 +138,5 @@ class ObjectiveWrapper(Objective):
         return self.objective.critic_losses(critic_params, play, state)
 
     def _resolve(self, state: Any) -> Any:
-        # The wrapped objective may be bound to a state, and resolves `None`.
+        # The wrapped objective resolves `None`: it may be bound to a state.
         return state
