@@ -8,7 +8,14 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.learners.learner import Learner, LearnerStep
-from dice_tf.objectives import DiCEObjective, sampled_dice
+from dice_tf.objectives import (
+    DiCEObjective,
+    ExactObjective,
+    FirstOrderBaselineObjective,
+    SurrogateObjective,
+    sampled_dice,
+)
+from tests.recurrent import gru_policies, small_game
 from tests.toys import ASYMMETRIC, random_params, tabular_policies
 
 SCALES = [1.0, 0.6]
@@ -80,6 +87,69 @@ def test_a_tape_around_a_map_finds_all_derivatives(name):
         found = compute(own, mapped, bind_inside)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def critic_objective(game, policies):
+    critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
+    for critic in critics:
+        critic.set_weights([np.arange(5.0)[:, np.newaxis]])
+    return DiCEObjective(game, policies, 0.9, 6, "critic", critics)
+
+
+KINDS = {
+    "exact": lambda game, policies: ExactObjective(game, policies, 0.9),
+    "critic": critic_objective,
+    "leave one out": lambda game, policies: DiCEObjective(
+        game, policies, 0.9, 6
+    ),
+    "surrogate": lambda game, policies: SurrogateObjective(
+        game, policies, 0.9, 6
+    ),
+    "first order baseline": lambda game, policies: FirstOrderBaselineObjective(
+        game, policies, 0.9, 6
+    ),
+}
+
+
+@pytest.mark.parametrize("mapped", MAPS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tapes_between_the_binding_and_a_map_find_all_derivatives(kind, mapped):
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3, dtype="float64")
+    objective = KINDS[kind](game, tabular_policies(game))
+
+    @tf.function(autograph=False)
+    def step():
+        bound = objective.bind(tapes_inside=True)
+        return derivatives(bound, MAPS[mapped])
+
+    expected = derivatives(objective, one_by_one)
+    assert np.abs(expected[0]).max() > 1e-3
+    for one, other in zip(step(), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mapped", MAPS)
+def test_a_map_over_policies_with_memory_has_their_derivatives(mapped):
+    game = small_game()
+    objective = DiCEObjective(game, gru_policies(game, 1), 0.9, 4)
+    start = objective.initial_params()
+
+    def gradients(apply_map):
+        def value(scale):
+            params = [[scale * x for x in start[0]], start[1]]
+            return objective.bind()(params, SEED)[0]
+
+        scales = tf.constant(SCALES, tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(start[0])
+            total = tf.reduce_sum(apply_map(value, scales))
+        return tape.gradient(total, start[0])
+
+    found = tf.function(gradients, autograph=False)(MAPS[mapped])
+    expected = gradients(one_by_one)
+    assert max(np.abs(x).max() for x in expected) > 0.1
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
 def map_of_functions(function, elements):
