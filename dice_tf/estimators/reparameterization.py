@@ -2,9 +2,9 @@
 
 Some distributions of TensorFlow Probability, and some that users write, are
 declared as reparameterised although the derivatives of their samples are wrong
-or end at the first order. Neither is an error where it happens. Here these
-derivatives are measured against those of the probabilities, once for each kind
-of distribution.
+or end at the first order. TensorFlow does not raise an error for wrong ones.
+This module measures the derivatives against those of the probabilities, once
+for each kind of distribution.
 """
 
 import concurrent.futures
@@ -73,8 +73,9 @@ class Verdict(NamedTuple):
     has_score: bool = True
 
 
-# What would take minutes to measure. TFP does not differentiate the special
-# function in the log-probability of a `BetaQuotient` by its parameters.
+# Distributions that would take minutes to measure. TFP does not differentiate
+# the special function in the log-probability of a `BetaQuotient` by its
+# parameters.
 _KNOWN = {
     tfd.BetaQuotient: Verdict("there is no derivative of order 2", False),
     tfd.NormalInverseGaussian: Verdict(
@@ -89,16 +90,16 @@ def judge(distribution: tfd.Distribution) -> Verdict:
     """Measures a distribution's derivatives, in all parameters that may vary.
 
     Distributions that are made of others by deterministic functions are
-    judged by their parts. Each part is built from example parameters, whose
-    values do not depend on those of the distribution, so that it makes no
-    difference whether these are known: a graph may be traced. In each
-    parameter that is a tensor or a variable, derivatives of the mean of a
-    smooth function up to order 3 are compared: through the samples, of the
-    log-probability, and of the probabilities themselves (differences of an
-    integral over a bump, and of importance weights over a bell that reaches
-    the ends of the support, if the support does not move). What has no
-    log-probability, or cannot be built from examples of its arguments, is
-    taken at its word. What is made of `RIGHT_SAMPLES` alone is right.
+    judged by their parts. Each part is built from example parameters, which
+    depend on its kind only: the values of the real parameters need not be
+    known, as while a graph is traced. In each parameter that is a tensor or a
+    variable, derivatives of the mean of a smooth function up to order 3 are
+    compared: through the samples, of the log-probability, and of the
+    probabilities themselves (differences of an integral over a bump, and of
+    importance weights over a bell that reaches the ends of the support, if the
+    support does not move). Distributions that have no log-probability, or
+    cannot be built from examples of their arguments, are taken at their word.
+    Distributions made of `RIGHT_SAMPLES` alone are right.
 
     Args:
       distribution: declared as fully reparameterised.
@@ -133,9 +134,9 @@ def _leaves(distribution: tfd.Distribution) -> Iterator[tfd.Distribution]:
 
 
 def _is_made_of_one(distribution: tfd.Distribution) -> bool:
-    """Returns whether samples are a function of those of another, and right.
+    """Returns whether samples are a right function of another one's samples.
 
-    A subclass that samples in a way of its own is not.
+    A subclass with a method to sample of its own does not count.
     """
     return any(
         isinstance(distribution, kind)
@@ -169,8 +170,9 @@ def measure(distribution: tfd.Distribution) -> Verdict:
             continue
         key = (kind_of(distribution), moving.path)
         if key not in _measured:
-            # A new thread is outside of every graph and every tape: what is
-            # traced may not know any values, and `tf.init_scope` stops tapes.
+            # A new thread is outside of every graph and every tape. The values
+            # of a graph that is being traced are not known, and
+            # `tf.init_scope` stops tapes.
             with concurrent.futures.ThreadPoolExecutor(1) as executor:
                 _measured[key] = executor.submit(
                     _measure_one, distribution, parameters, moving
@@ -246,10 +248,10 @@ def _compare(
     has_score = is_fixed = _agree(mean_score, 0.0, 1)
     expectations = {}
     if samples.shape.rank == 2:
-        # Where one is flat, and blind to a kink, the other is not.
+        # Where one bump is flat, and so misses a kink, the other is not.
         expectations = {bump: _integral(build, bump) for bump in bumps}
     if is_fixed:
-        # It notices what happens at the ends of the support.
+        # The bell notices errors at the ends of the support.
         wide = _test_function(samples, 0.5, is_wide=True)
         expectations[wide] = _reweighted(build, samples, wide)
     for function, expectation in expectations.items():
@@ -283,8 +285,8 @@ class _TestFunction(NamedTuple):
       high: above which there are few.
       slope: by which the function is not symmetric.
       is_wide: whether the function is a bell that reaches all samples. Else
-        it is a bump that is 0 outside of `low` and `high`, to which the ends
-        of a support do not matter. Neither minds heavy tails.
+        it is a bump that is 0 outside of `low` and `high`, and does not depend
+        on the ends of a support. Both have finite means under heavy tails.
     """
 
     weights: tuple[float, ...]
