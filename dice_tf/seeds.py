@@ -1,19 +1,20 @@
 """Stateless randomness that is the same eagerly, in graphs and under XLA.
 
-A *seed* is an int32 tensor `[2]`. TensorFlow's own stateless split and float
-samplers differ between XLA and graph mode, and cannot be split for many runs
-at once, so seeds are split by an integer hash and uniforms are made from raw
-Philox bits, which are equal everywhere.
+A `Seed` is an a `Seed`. Seeds are split by an integer
+hash, and uniforms are made from raw Philox bits. Both are equal eagerly, in
+graphs and under XLA, and can be computed for many runs at once. TensorFlow's
+stateless float samplers differ between XLA and graph mode.
 
-`HoistedSeed` is a seed too: its random bits are drawn outside the XLA
-computation that consumes them. Inside, XLA on CPU recomputes the generator
-for every consumer, which costs up to a hundred times more.
+The random bits of a `HoistedSeed` are drawn outside the XLA computation that
+consumes them. Inside, XLA on CPU recomputes the generator for every consumer,
+which costs up to a hundred times more.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_float_dtype
@@ -114,6 +115,11 @@ class HoistedSeed:
         return tf.gather(self.keys, self.run)
 
 
+# What every function that draws takes as its `seed`: int32 `[2]`, as a tensor,
+# an array or two whole numbers; or a seed whose bits are drawn elsewhere.
+Seed = tf.Tensor | np.ndarray | Sequence[int] | HoistedSeed
+
+
 def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
     """Returns where operations join the graph of keys, see `HoistedSeed`."""
     if tf.executing_eagerly():
@@ -121,11 +127,11 @@ def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
     return keys.graph.as_default()
 
 
-def split_seed(seed: Any, num: int) -> list:
+def split_seed(seed: Seed, num: int) -> list[Seed]:
     """Splits a seed into independent ones.
 
     Args:
-      seed: int32 `[2]`, or a `HoistedSeed`.
+      seed: a `Seed`.
       num: how many.
 
     Returns:
@@ -136,7 +142,7 @@ def split_seed(seed: Any, num: int) -> list:
     return tf.unstack(_split_keys(as_seed(seed), num))
 
 
-def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
+def child_seeds(seed: Seed, num: int) -> Callable[[int | tf.Tensor], Seed]:
     """Splits a seed for what `tf.vectorized_map` is to map over.
 
     Splitting and drawing from seeds that differ by element of the map would
@@ -144,7 +150,7 @@ def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
     the map (see `HoistedSeed`), where this function is to be called.
 
     Args:
-      seed: int32 `[2]`, or a `HoistedSeed`.
+      seed: a `Seed`.
       num: how many.
 
     Returns:
@@ -163,19 +169,19 @@ def child_seeds(seed: Any, num: int) -> Callable[[Any], Any]:
     )
 
 
-def num_runs_of(seed: Any) -> int:
+def num_runs_of(seed: Seed) -> int:
     """Returns the number of vectorised runs that a seed is one of."""
     return seed.num_runs if isinstance(seed, HoistedSeed) else 1
 
 
-def private_seed(seed: Any) -> Any:
+def private_seed(seed: Seed) -> Seed:
     """Returns a seed apart from all that splitting `seed` gives.
 
     What draws from a seed that others split too, such as the play from which
     a learner looks ahead, draws from this one.
 
     Args:
-      seed: int32 `[2]`, or a `HoistedSeed`.
+      seed: a `Seed`.
 
     Returns:
       A seed of the kind of `seed`.
@@ -185,7 +191,7 @@ def private_seed(seed: Any) -> Any:
     return _child_keys(as_seed(seed), _PRIVATE)[0]
 
 
-def as_seed(seed: Any) -> Any:
+def as_seed(seed: Seed) -> tf.Tensor | HoistedSeed:
     """Returns `seed` as an int32 tensor `[2]`, or a `HoistedSeed` as it is.
 
     Raises:
@@ -202,16 +208,16 @@ def as_seed(seed: Any) -> Any:
     return seed
 
 
-def seed_tensor(seed: Any) -> tf.Tensor:
+def seed_tensor(seed: Seed) -> tf.Tensor:
     """Returns int32 `[2]`, for samplers that draw by themselves."""
     return seed.key() if isinstance(seed, HoistedSeed) else as_seed(seed)
 
 
-def uniform(seed: Any, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
+def uniform(seed: Seed, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     """Draws from the uniform distribution on [0, 1).
 
     Args:
-      seed: int32 `[2]`, or a `HoistedSeed`.
+      seed: a `Seed`.
       shape: static shape of the result.
       dtype: float32 (multiples of 2**-24) or float64 (of 2**-32).
 
@@ -221,11 +227,11 @@ def uniform(seed: Any, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     return as_uniform(random_bits(seed, shape), dtype)
 
 
-def random_bits(seed: Any, shape: list[int]) -> tf.Tensor:
+def random_bits(seed: Seed, shape: list[int]) -> tf.Tensor:
     """Draws what `as_uniform` makes numbers of, where they are used.
 
     Args:
-      seed: int32 `[2]`, or a `HoistedSeed`.
+      seed: a `Seed`.
       shape: static shape of the result.
 
     Returns:

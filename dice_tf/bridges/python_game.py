@@ -21,6 +21,7 @@ from dice_tf.checks import (
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
+from dice_tf.seeds import Seed
 
 
 class PythonState(NamedTuple):
@@ -139,7 +140,9 @@ class PythonGame(Game):
         bounds = self._environments[0].action_bounds
         return super().action_bounds if bounds is None else tuple(bounds)
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[PythonState, TimeStep]:
+    def reset(
+        self, seed: Seed, batch_size: int
+    ) -> tuple[PythonState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
 
         def start(seed: np.ndarray) -> list[np.ndarray]:
@@ -167,7 +170,7 @@ class PythonGame(Game):
         )
 
     def step(
-        self, state: PythonState, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: PythonState, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[PythonState, TimeStep]:
         # All randomness of an episode comes from its first seed.
         del seed

@@ -21,7 +21,7 @@ from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import seat_actors
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.policies.sampling import nan_where
-from dice_tf.seeds import as_seed
+from dice_tf.seeds import Seed, as_seed
 
 # Compiled matches that are kept, with their games and policies.
 _MOST_COMPILED = 16
@@ -65,7 +65,7 @@ def play_match(
     game: Game,
     policies: Sequence[keras.Model],
     batch_size: int,
-    seed: Any,
+    seed: Seed,
     discount: float = 0.96,
 ) -> MatchResult:
     """Plays `batch_size` episodes and measures every player.
@@ -118,7 +118,7 @@ def play_tables(
     game: FiniteGame,
     tables: Sequence[tf.Tensor],
     batch_size: int,
-    seed: Any,
+    seed: Seed,
     discount: float,
 ) -> MatchResult:
     """Plays a match of policies that are given as log-probabilities.
@@ -186,7 +186,7 @@ def compiled_play(
 
 
 def _measure(
-    game: Game, play: Any, weights: Any, seed: Any, discount: float
+    game: Game, play: Any, weights: Any, seed: Seed, discount: float
 ) -> MatchResult:
     seed = as_seed(seed)
     returns, is_played, actions = tf.nest.map_structure(

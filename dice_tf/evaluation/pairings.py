@@ -16,7 +16,7 @@ from dice_tf.games.game import Game
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
-from dice_tf.seeds import as_seed, split_seed
+from dice_tf.seeds import Seed, as_seed, split_seed
 
 # Of each pair, where values are not exact and the user names no size.
 _BATCH_SIZE = 1024
@@ -45,7 +45,7 @@ def play_pairs(
     discount: float,
     episode_length: Any,
     batch_size: int | None,
-    seed: Any,
+    seed: Seed,
 ) -> list[MatchResult]:
     """Plays every policy of seat 0 against every policy of seat 1.
 

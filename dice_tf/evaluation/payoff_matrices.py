@@ -10,6 +10,7 @@ import numpy as np
 from dice_tf.evaluation.pairings import check_two_players, play_pairs
 from dice_tf.games.game import Game
 from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.seeds import Seed
 
 Groups = Mapping[str, Sequence[keras.Model]]
 
@@ -72,7 +73,7 @@ def cross_play(
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
     batch_size: int | None = None,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
 ) -> CrossPlay:
     """Plays every row policy in seat 0 against every column policy in seat 1.
 

@@ -10,6 +10,7 @@ from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
 from dice_tf.games.game import Game
 from dice_tf.play.exact_values import OF_THE_GAME
+from dice_tf.seeds import Seed
 
 # One policy for both seats, one per seat, or a builder of (game, player_id).
 Entrant = (
@@ -56,7 +57,7 @@ def tournament(
     discount: float = 0.96,
     episode_length: int | None | str = OF_THE_GAME,
     batch_size: int | None = None,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     with_itself: bool = True,
 ) -> TournamentResult:
     """Lets every entrant meet every other, once in each seat.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_float_dtype, check_whole_number
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
-from dice_tf.seeds import uniform
+from dice_tf.seeds import Seed, uniform
 
 _NO_CELL = -1
 _PLAYERS = range(2)
@@ -112,7 +112,7 @@ class CoinGame(Game):
         shape.insert(0 if data_format == _CHANNELS_FIRST else 2, 4)
         self.observation_shapes = (tuple(shape),) * 2
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[CoinState, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[CoinState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
         # The first three place the players and choose the first coin's owner.
         noise = uniform(seed, [3 + self.num_coins, batch_size])
@@ -134,7 +134,7 @@ class CoinGame(Game):
         return state, self._time_step(state, (nothing, nothing))
 
     def step(
-        self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[CoinState, TimeStep]:
         players = tuple(
             self._move(cell, action)

@@ -1,7 +1,6 @@
 """A small game with continuous actions, and its values in closed form."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +13,7 @@ from dice_tf.checks import (
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
+from dice_tf.seeds import Seed
 
 
 class RepeatedCournot(Game):
@@ -86,7 +86,7 @@ class RepeatedCournot(Game):
         self.num_actions = (None,) * num_players
         self.observation_shapes = ((num_players,),) * num_players
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         del seed
         quantities = tf.fill(
             [batch_size, self.num_players],
@@ -96,7 +96,7 @@ class RepeatedCournot(Game):
         return quantities, self._time_step(quantities, zeros)
 
     def step(
-        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         del state, seed
         for player_id, action in enumerate(actions):

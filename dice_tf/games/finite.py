@@ -11,7 +11,7 @@ from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.kernels.table_lookups import select
-from dice_tf.seeds import uniform
+from dice_tf.seeds import Seed, uniform
 
 
 class FiniteGame(Game):
@@ -108,7 +108,7 @@ class FiniteGame(Game):
             check_finite(f"observations[{player_id}]", table, self.dtype)
         return tables
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         check_whole_number("batch_size", batch_size, 1)
         noise = None
         if self.has_random_start:
@@ -118,7 +118,7 @@ class FiniteGame(Game):
         return state, self._time_step(state, rewards)
 
     def step(
-        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         joint = self.joint_action(actions)
         noise = None

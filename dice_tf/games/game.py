@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.seeds import Seed
+
 
 class TimeStep(NamedTuple):
     """What the players see after a reset or a step of `B` parallel episodes.
@@ -86,7 +88,7 @@ class Game(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def reset(self, seed: Any, batch_size: int) -> tuple[Any, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[Any, TimeStep]:
         """Starts `batch_size` episodes.
 
         Args:
@@ -99,7 +101,7 @@ class Game(abc.ABC):
 
     @abc.abstractmethod
     def step(
-        self, state: Any, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: Any, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[Any, TimeStep]:
         """Plays one joint action.
 

@@ -11,7 +11,7 @@ from dice_tf.checks import (
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
-from dice_tf.seeds import uniform
+from dice_tf.seeds import Seed, uniform
 
 
 class PointNavigation(Game):
@@ -85,7 +85,7 @@ class PointNavigation(Game):
 
     @staticmethod
     def sample_goals(
-        seed: Any,
+        seed: Seed,
         num_tasks: int,
         half_width: float = 0.5,
         dtype: str = "float32",
@@ -106,13 +106,13 @@ class PointNavigation(Game):
         dtype = check_float_dtype("dtype", dtype)
         return half_width * (2.0 * uniform(seed, [num_tasks, 2], dtype) - 1.0)
 
-    def reset(self, seed: Any, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
+    def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         del seed
         positions = tf.zeros([batch_size, 2], self.dtype)
         return positions, self._time_step(positions, positions[:, 0])
 
     def step(
-        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Any
+        self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         del seed
         (velocities,) = actions
