@@ -9,6 +9,7 @@ from dice_tf.diagnostics.shaping import OpponentsHeldStill
 from dice_tf.inner_optimizers.norms import global_norm
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class MeasuredShapingState(NamedTuple):
@@ -81,7 +82,7 @@ class MeasuredShaping(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed,
         state: MeasuredShapingState,
     ) -> LearnerStep:
         direction, constant = (

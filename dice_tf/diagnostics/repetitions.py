@@ -9,14 +9,14 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import HoistedSeed, as_seed
+from dice_tf.seeds import HoistedSeed, Seed, as_seed
 
 
 def repeat(
     sample: Callable[[Any], Any],
     num_repetitions: int,
     *,
-    seed: Any,
+    seed: Seed,
     at_once: int,
     jit_compile: bool,
 ) -> Any:

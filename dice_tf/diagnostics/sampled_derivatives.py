@@ -17,6 +17,7 @@ from dice_tf.learners.jacobians import flatten, unflatten
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
+from dice_tf.seeds import Seed
 
 
 class DerivativeStatistics(NamedTuple):
@@ -59,7 +60,7 @@ def derivative_statistics(
     params: Params | None = None,
     orders: Sequence[int] = (1, 2),
     num_repetitions: int = 64,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     direction: Params | None = None,
     exact_objective: Objective | None = None,
     repetitions_at_once: int = 1,

@@ -16,6 +16,7 @@ from dice_tf.learners.learner import Learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.objectives.wrapper import ObjectiveWrapper
+from dice_tf.seeds import Seed
 
 
 class ShapingShare(NamedTuple):
@@ -56,7 +57,7 @@ def shaping_share(
     *,
     params: Params | None = None,
     num_repetitions: int = 16,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     repetitions_at_once: int = 1,
     jit_compile: bool = False,
 ) -> ShapingShare:
@@ -161,7 +162,7 @@ class OpponentsHeldStill(ObjectiveWrapper):
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
@@ -172,7 +173,7 @@ class OpponentsHeldStill(ObjectiveWrapper):
         )
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
             lambda known: self.objective(known, seed, state), params

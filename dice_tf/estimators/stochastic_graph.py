@@ -15,7 +15,7 @@ from dice_tf.estimators.causality import (
 )
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.reparameterization import judge
-from dice_tf.seeds import seed_tensor, split_seed
+from dice_tf.seeds import Seed, seed_tensor, split_seed
 
 
 class StochasticComputationGraph:
@@ -121,7 +121,7 @@ class StochasticComputationGraph:
             if isinstance(distribution, tfp.distributions.Distribution):
                 self._is_reparameterized(name, distribution)
 
-    def sample(self, sample_shape: Any, seed: Any) -> dict[str, Any]:
+    def sample(self, sample_shape: Any, seed: Seed) -> dict[str, Any]:
         """Draws all nodes, parents first.
 
         Args:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
 from dice_tf.learners.learner import Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Move(NamedTuple):
@@ -51,7 +52,7 @@ class AssumedRatesLearner(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         state = self.inner_rates.observe(state, params)
@@ -68,7 +69,7 @@ class AssumedRatesLearner(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         """Computes the direction, given one rate per player; see `step`."""

@@ -15,6 +15,7 @@ from dice_tf.learners.jacobians import (
 )
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.play.exact_values import solve
+from dice_tf.seeds import Seed
 
 
 class CompetitiveGradientDescent(AssumedRatesLearner):
@@ -56,7 +57,7 @@ class CompetitiveGradientDescent(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         if not params[player_id]:

@@ -1,7 +1,5 @@
 """Consensus optimisation: all players make their gradients small."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from dice_tf.checks import check_number
@@ -9,6 +7,7 @@ from dice_tf.learners.derivatives import weighted_sum
 from dice_tf.learners.jacobians import products_with_gradient
 from dice_tf.learners.learner import StatelessLearner
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Consensus(StatelessLearner):
@@ -41,7 +40,11 @@ class Consensus(StatelessLearner):
         self.weight = check_number("weight", weight)
 
     def direction(
-        self, objective: Objective, params: Params, player_id: int, seed: Any
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
     ) -> list[tf.Tensor]:
         products = products_with_gradient(objective, params, seed)
         return weighted_sum(

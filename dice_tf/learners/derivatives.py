@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dice_tf.learners.learner import gradient_of
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
 class CrossGradients(NamedTuple):
@@ -23,7 +23,7 @@ class CrossGradients(NamedTuple):
     gradients: dict[int, dict[int, list[tf.Tensor]]]
 
 
-def evaluation_seeds(seed: Any, num: int) -> list:
+def evaluation_seeds(seed: Seed | None, num: int) -> list:
     """Returns seeds for `num` evaluations of an objective.
 
     The first is `seed` itself: all players evaluate the objective first at the
@@ -52,7 +52,7 @@ def cross_gradients(
     params: Params,
     value_ids: Sequence[int],
     param_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
 ) -> CrossGradients:
     """Differentiates several values in several players' parameters.
 

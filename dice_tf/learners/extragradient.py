@@ -7,6 +7,7 @@ from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
 from dice_tf.learners.learner import own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Extragradient(AssumedRatesLearner):
@@ -43,7 +44,7 @@ class Extragradient(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         seed, reached_seed = evaluation_seeds(seed, 2)

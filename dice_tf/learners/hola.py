@@ -11,7 +11,7 @@ from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates
 from dice_tf.learners.learner import gradient_of
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
 class HOLA(AssumedRatesLearner):
@@ -62,7 +62,7 @@ class HOLA(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         seeds = evaluation_seeds(seed, self.order + 1)
@@ -89,7 +89,7 @@ def higher_order_directions(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seeds: Sequence[Any],
+    seeds: Sequence[Seed | None],
     rates: Sequence[Any],
 ) -> HigherOrderDirections:
     """Computes some players' directions of order `len(seeds) - 1`.
@@ -143,7 +143,7 @@ def _reached(
     return reached
 
 
-def _seeds_by_player(seed: Any, player_ids: Sequence[int]) -> list:
+def _seeds_by_player(seed: Seed | None, player_ids: Sequence[int]) -> list:
     if seed is None or len(player_ids) == 1:
         return [(i, seed) for i in player_ids]
     seeds = split_seed(seed, len(player_ids))

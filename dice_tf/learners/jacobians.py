@@ -6,7 +6,7 @@ the blocks `J_ij = d^2 V_i / dtheta_i dtheta_j`. The literature writes losses
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -19,6 +19,7 @@ from dice_tf.learners.derivatives import (
 from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.replicas import num_replicas
+from dice_tf.seeds import Seed
 
 
 class GradientAndJacobian(NamedTuple):
@@ -51,7 +52,7 @@ def jacobian_products(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
     vectors: dict[int, list[tf.Tensor]],
 ) -> JacobianProducts:
     """Multiplies the game's Jacobian with vectors, without forming it.
@@ -91,7 +92,7 @@ def jacobian_products(
 
 
 def products_with_gradient(
-    objective: Objective, params: Params, seed: Any
+    objective: Objective, params: Params, seed: Seed | None
 ) -> JacobianProducts:
     """Multiplies the game's Jacobian with its gradient: `J g` and `J^T g`.
 
@@ -117,7 +118,7 @@ def game_jacobian(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
 ) -> tf.Tensor:
     """Forms the game's Jacobian.
 
@@ -173,7 +174,7 @@ def game_jacobian(
 
 
 def gradient_and_jacobian(
-    objective: Objective, params: Params, seed: Any
+    objective: Objective, params: Params, seed: Seed | None
 ) -> GradientAndJacobian:
     """Computes the game's gradient, with the seed itself, and its Jacobian.
 

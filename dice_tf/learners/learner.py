@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_per_player, check_player_id
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class LearnerStep(NamedTuple):
@@ -63,7 +64,7 @@ class Learner(abc.ABC):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         """Computes the direction in which a player moves.
@@ -122,7 +123,7 @@ class Learner(abc.ABC):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> list[tf.Tensor]:
         """Returns the direction of one `step` from `init`.
 
@@ -155,7 +156,7 @@ class StatelessLearner(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         if not params[player_id]:
@@ -166,7 +167,11 @@ class StatelessLearner(Learner):
 
     @abc.abstractmethod
     def direction(
-        self, objective: Objective, params: Params, player_id: int, seed: Any
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
     ) -> list[tf.Tensor]:
         """Computes the direction of a player with parameters, see `step`."""
 
@@ -202,7 +207,7 @@ def own_gradients(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
 ) -> dict[int, list[tf.Tensor]]:
     """Returns the gradients of players' values in their own parameters.
 

@@ -1,7 +1,5 @@
 """Local symplectic surgery: cutting the rotation out of a game."""
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +13,7 @@ from dice_tf.learners.jacobians import (
 from dice_tf.learners.learner import StatelessLearner, own_gradients
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.play.exact_values import solve
+from dice_tf.seeds import Seed
 
 
 class LocalSymplecticSurgery(StatelessLearner):
@@ -56,7 +55,11 @@ class LocalSymplecticSurgery(StatelessLearner):
             raise ValueError("`regularization` must be positive. Received: 0.")
 
     def direction(
-        self, objective: Objective, params: Params, player_id: int, seed: Any
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
     ) -> list[tf.Tensor]:
         players = players_with_params(params)
         if players == [player_id]:

@@ -17,6 +17,7 @@ from dice_tf.learners.unrolling import (
     unroll,
 )
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class LookAheadState(NamedTuple):
@@ -124,7 +125,7 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         slots, rates_state = state if self._remembers else ((), ())
@@ -150,7 +151,7 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
     ) -> list[list[tf.Tensor]]:
         """Returns all parameters after the opponents' imagined steps.
 
@@ -173,7 +174,7 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
         slots: Sequence[Any],
         rates_state: Any,
     ) -> Unrolled:

@@ -18,6 +18,7 @@ from dice_tf.learners.unrolling import (
     unroll,
 )
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class MAML(AssumedRatesLearner):
@@ -96,13 +97,13 @@ class MAML(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         if not params[player_id]:
             return Move([], {})
 
-        def move(task: Objective, task_seed: Any) -> Move:
+        def move(task: Objective, task_seed: Seed | None) -> Move:
             *seeds, last = evaluation_seeds(task_seed, self.num_steps + 1)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(params[player_id])
@@ -120,7 +121,7 @@ class MAML(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int = 0,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> tuple[tf.Tensor, ...]:
         """Returns all players' values after a player has adapted.
 
@@ -141,7 +142,9 @@ class MAML(AssumedRatesLearner):
         params = as_params(params, objective.num_players)
         player_id = check_player_id(player_id, objective.num_players)
 
-        def values(task: Objective, task_seed: Any) -> tuple[tf.Tensor, ...]:
+        def values(
+            task: Objective, task_seed: Seed | None
+        ) -> tuple[tf.Tensor, ...]:
             *seeds, last = evaluation_seeds(task_seed, self.num_steps + 1)
             return task(self._adapt(task, params, player_id, seeds), last)
 
@@ -152,7 +155,7 @@ class MAML(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int = 0,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> list[list[tf.Tensor]]:
         """Returns all parameters after a player has adapted to a task.
 
@@ -176,7 +179,7 @@ class MAML(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
     ) -> list[list[tf.Tensor]]:
         """Adapts with the rates that a learner starts from."""
         rates = self.inner_rates.values(
@@ -189,7 +192,7 @@ class MAML(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
         rates: Sequence[Any],
     ) -> Unrolled:
         return unroll(

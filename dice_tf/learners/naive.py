@@ -1,11 +1,10 @@
 """The naive learner: its own policy gradient."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from dice_tf.learners.learner import StatelessLearner, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Naive(StatelessLearner):
@@ -20,6 +19,10 @@ class Naive(StatelessLearner):
     """
 
     def direction(
-        self, objective: Objective, params: Params, player_id: int, seed: Any
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
     ) -> list[tf.Tensor]:
         return own_gradients(objective, params, [player_id], seed)[player_id]

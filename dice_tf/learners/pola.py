@@ -15,7 +15,7 @@ from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.learners.proximal import ProximalObjective
 from dice_tf.learners.unrolling import unroll
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import child_seeds
+from dice_tf.seeds import Seed, child_seeds
 
 
 class POLA(AssumedRatesLearner):
@@ -118,7 +118,7 @@ class POLA(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         start = list(params[player_id])
@@ -159,7 +159,7 @@ class POLA(AssumedRatesLearner):
             gradients = own_gradients(objective, params, opponents, seed)
         return Move(direction, gradients)
 
-    def _step_seeds(self, seed: Any) -> Any:
+    def _step_seeds(self, seed: Seed | None) -> Any:
         """Returns a function from the number of an outer step to its seed."""
         if seed is None or self.num_outer_steps == 1:
             return lambda k: seed
@@ -171,7 +171,7 @@ class POLA(AssumedRatesLearner):
         params: Params,
         believed: list[list[tf.Tensor]],
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> list[tf.Tensor]:
         """Returns the gradient of a player's proximal problem.

@@ -1,7 +1,5 @@
 """Symplectic gradient adjustment: turning against the rotation of a game."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from dice_tf.checks import check_number
@@ -12,6 +10,7 @@ from dice_tf.learners.jacobians import (
 )
 from dice_tf.learners.learner import StatelessLearner
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class SymplecticGradientAdjustment(StatelessLearner):
@@ -50,7 +49,11 @@ class SymplecticGradientAdjustment(StatelessLearner):
         self.epsilon = check_number("epsilon", epsilon)
 
     def direction(
-        self, objective: Objective, params: Params, player_id: int, seed: Any
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
     ) -> list[tf.Tensor]:
         products = products_with_gradient(objective, params, seed)
         adjustments = {i: _adjustment(products, i) for i in products.gradient}

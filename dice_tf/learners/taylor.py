@@ -15,6 +15,7 @@ from dice_tf.learners.derivatives import (
 )
 from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class TaylorTerms(NamedTuple):
@@ -41,7 +42,7 @@ def taylor_terms(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
     rates: Sequence[Any],
 ) -> tuple[dict[int, TaylorTerms], dict[int, list[tf.Tensor]]]:
     """Computes the Taylor terms of some players.
@@ -112,7 +113,7 @@ class TaylorLearner(AssumedRatesLearner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         rates: Sequence[Any],
     ) -> Move:
         terms, gradients = taylor_terms(

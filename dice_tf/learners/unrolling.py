@@ -9,6 +9,7 @@ from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.learner import own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Unrolled(NamedTuple):
@@ -30,7 +31,7 @@ def unroll(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seeds: Sequence[Any],
+    seeds: Sequence[Seed | None],
     *,
     slots: Sequence[Any],
     rates: Sequence[Any],

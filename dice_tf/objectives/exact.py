@@ -16,6 +16,7 @@ from dice_tf.play.exact_values import (
     state_visits,
 )
 from dice_tf.policies.entropies import divergence, entropy
+from dice_tf.seeds import Seed
 
 
 class ExactObjective(GameObjective):
@@ -67,14 +68,16 @@ class ExactObjective(GameObjective):
         self.episode_length = horizon.episode_length
         self.return_scale = horizon.return_scale
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         tables = self._log_prob_tables(params, self._resolve(state))
         mean = self._mean_over_visits(tables)
         entropies = tuple(mean(entropy(table)) for table in tables)
         return Play(self(params, seed, state), entropies, None)
 
     def _values(
-        self, params: Params, seed: Any, state: GameState
+        self, params: Params, seed: Seed | None, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         return initial_values(
             self.game,
@@ -87,7 +90,7 @@ class ExactObjective(GameObjective):
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed | None = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
         state = self._resolve(state)

@@ -10,7 +10,7 @@ from dice_tf.objectives.tasks import (
     check_task,
     mean_of,
 )
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
 class FiniteTasks(TaskFamily):
@@ -55,7 +55,7 @@ class FiniteTasks(TaskFamily):
                     f"`objectives[{number}]` differs from the first."
                 )
 
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         num_tasks = len(self.objectives)
         seeds = [None] * num_tasks
         if seed is not None:

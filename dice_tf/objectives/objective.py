@@ -14,6 +14,7 @@ from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
 from dice_tf.play.actors import Actor
 from dice_tf.play.trajectories import Trajectory
+from dice_tf.seeds import Seed
 
 Params = Sequence[list[tf.Tensor]]
 
@@ -80,7 +81,7 @@ class Objective(abc.ABC):
     _tapes: TapePlace | None = None
 
     def __call__(
-        self, params: Params, seed: Any = None, state: Any = None
+        self, params: Params, seed: Seed | None = None, state: Any = None
     ) -> tuple[tf.Tensor, ...]:
         """Evaluates the objective.
 
@@ -131,7 +132,9 @@ class Objective(abc.ABC):
         """Whether the objective was bound here, with `tapes_inside`."""
         return self._tapes is not None and self._tapes.is_here()
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         """Measures the players as they are, see `Play`."""
         values = self(params, seed, state)
         return Play(values, tuple(map(tf.zeros_like, values)), None)
@@ -140,7 +143,7 @@ class Objective(abc.ABC):
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed | None = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
         """Returns how far each player's policy is from another one.
@@ -176,7 +179,9 @@ class Objective(abc.ABC):
         return tuple(tf.zeros_like(value) for value in play.values)
 
     def average(
-        self, function: Callable[["Objective", Any], Any], seed: Any = None
+        self,
+        function: Callable[["Objective", Any], Any],
+        seed: Seed | None = None,
     ) -> Any:
         """Returns the mean over tasks of a function of each.
 
@@ -239,7 +244,7 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         """Computes the values, all arguments checked and resolved."""
 

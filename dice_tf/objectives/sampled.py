@@ -40,6 +40,7 @@ from dice_tf.play.trajectories import (
 )
 from dice_tf.policies.sampling import nan_where
 from dice_tf.replicas import mean_over_replicas, to_replicas
+from dice_tf.seeds import Seed
 
 
 class SampledObjective(GameObjective):
@@ -118,7 +119,9 @@ class SampledObjective(GameObjective):
         critics = tuple(critic.model.weights() for critic in self.critics)
         return super().initial_state()._replace(critics=critics)
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         state = self._resolve(state)
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
@@ -184,7 +187,7 @@ class SampledObjective(GameObjective):
         return tuple(mean_over_replicas(losses))
 
     def _values(
-        self, params: Params, seed: Any, state: GameState
+        self, params: Params, seed: Seed | None, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
@@ -245,7 +248,7 @@ class SampledObjective(GameObjective):
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed | None = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
         state = self._resolve(state)
@@ -260,7 +263,9 @@ class SampledObjective(GameObjective):
             self.discount,
         )
 
-    def _trajectory(self, weights: list[Weights], seed: Any) -> Trajectory:
+    def _trajectory(
+        self, weights: list[Weights], seed: Seed | None
+    ) -> Trajectory:
         """Plays; a bound objective plays the same weights and seed once."""
         if seed is None:
             raise ValueError(

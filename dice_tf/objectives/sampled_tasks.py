@@ -16,6 +16,7 @@ from dice_tf.objectives.tasks import (
 )
 from dice_tf.replicas import num_replicas
 from dice_tf.seeds import (
+    Seed,
     child_seeds,
     num_runs_of,
     seed_tensor,
@@ -81,7 +82,7 @@ class SampledTasks(TaskFamily):
         )
         self._has_groups = first.num_groups > 1
 
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: the tasks are "

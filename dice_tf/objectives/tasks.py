@@ -12,6 +12,7 @@ from dice_tf.objectives.objective import (
     Play,
     check_objective,
 )
+from dice_tf.seeds import Seed
 
 # From the objective of a task and a seed to a nest of tensors.
 TaskFunction = Callable[[Objective, Any], Any]
@@ -32,13 +33,15 @@ class TaskFamily(Objective):
     """
 
     @abc.abstractmethod
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         """Returns the mean over the tasks of a function of each.
 
         The seed of each task is split from `seed`, see `Objective.average`.
         """
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         values, entropies = self.average(
             lambda task, task_seed: task.play(params, task_seed, state)[:2],
             seed,
@@ -46,7 +49,7 @@ class TaskFamily(Objective):
         return Play(values, entropies, None)
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self.average(
             lambda task, task_seed: task(params, task_seed, state), seed

@@ -16,6 +16,7 @@ from dice_tf.objectives.objective import (
     check_objective,
 )
 from dice_tf.play.actors import Actor
+from dice_tf.seeds import Seed
 
 
 class ObjectiveWrapper(Objective):
@@ -102,7 +103,9 @@ class ObjectiveWrapper(Objective):
         return self.around(self.objective.with_policies(policies))
 
     def average(
-        self, function: Callable[[Objective, Any], Any], seed: Any = None
+        self,
+        function: Callable[[Objective, Any], Any],
+        seed: Seed | None = None,
     ) -> Any:
         return self.objective.average(
             lambda task, task_seed: function(self.around(task), task_seed),
@@ -120,14 +123,16 @@ class ObjectiveWrapper(Objective):
     def initial_state(self) -> Any:
         return self.objective.initial_state()
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         return self.objective.play(params, seed, state)
 
     def divergences(
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed | None = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
         return self.objective.divergences(params, other_params, seed, state)

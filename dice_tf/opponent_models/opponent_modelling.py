@@ -22,6 +22,7 @@ from dice_tf.opponent_models.model_checks import (
 )
 from dice_tf.play.trajectories import Trajectory, player_divergences
 from dice_tf.replicas import mean_over_replicas
+from dice_tf.seeds import Seed
 
 
 class OpponentModelState(NamedTuple):
@@ -172,7 +173,7 @@ class OpponentModelling(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: OpponentModelState,
     ) -> LearnerStep:
         check_seats(self.models, objective.num_players, player_id)
@@ -223,7 +224,9 @@ class OpponentModelling(Learner):
         )
 
 
-def _check_play(objective: Objective, params: Params, seed: Any) -> Trajectory:
+def _check_play(
+    objective: Objective, params: Params, seed: Seed | None
+) -> Trajectory:
     """Returns what the real players played, or raises if nothing is sampled."""
     trajectory = objective.play(params, seed).trajectory
     if trajectory is None:
