@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from dice_tf.diagnostics.shaping import OpponentsHeldStill
 from dice_tf.inner_optimizers.norms import global_norm
-from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
+from dice_tf.learners.learner import (
+    FittedModel,
+    Learner,
+    LearnerStep,
+    check_learner,
+)
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -52,12 +57,7 @@ class MeasuredShaping(Learner):
     """
 
     def __init__(self, learner: Learner):
-        if not isinstance(learner, Learner):
-            raise TypeError(
-                "`learner` must be a dice_tf.learners.Learner. Received: "
-                f"{learner!r}."
-            )
-        self.learner = learner
+        self.learner = check_learner(learner)
         self.metric_names = ("shaping_share", *learner.metric_names)
 
     def init(self, params: Params) -> MeasuredShapingState:
@@ -82,7 +82,7 @@ class MeasuredShaping(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Seed,
+        seed: Seed | None,
         state: MeasuredShapingState,
     ) -> LearnerStep:
         direction, constant = (

@@ -12,7 +12,7 @@ from dice_tf.diagnostics.repetitions import (
     params_of,
     repeat,
 )
-from dice_tf.learners.learner import Learner
+from dice_tf.learners.learner import Learner, check_learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.objectives.wrapper import ObjectiveWrapper
@@ -102,11 +102,7 @@ def shaping_share(
     Example:
       >>> dice_tf.diagnostics.shaping_share(learner, objective, 0).share
     """
-    if not isinstance(learner, Learner):
-        raise TypeError(
-            "`learner` must be a dice_tf.learners.Learner. Received: "
-            f"{learner!r}."
-        )
+    check_learner(learner)
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
     check_whole_number("num_repetitions", num_repetitions, 1)
@@ -158,22 +154,18 @@ class OpponentsHeldStill(ObjectiveWrapper):
         super().__init__(objective)
         self._player_id = player_id
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Seed = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
             lambda known: self.objective.divergences(
-                known, other_params, seed, state
+                known, anchor, seed, state
             ),
             params,
         )
 
     def _values(
-        self, params: Params, seed: Seed, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
             lambda known: self.objective(known, seed, state), params

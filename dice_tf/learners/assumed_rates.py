@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
-from dice_tf.learners.learner import Learner, LearnerStep
+from dice_tf.learners.learner import Learner, LearnerStep, Situation
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -57,19 +57,13 @@ class AssumedRatesLearner(Learner):
     ) -> LearnerStep:
         state = self.inner_rates.observe(state, params)
         rates = self.inner_rates.values(state, objective.num_players)
-        move = self.move(objective, params, player_id, seed, rates)
+        situation = Situation(objective, params, player_id, seed)
+        move = self.move(situation, rates)
         return LearnerStep(
             move.direction,
             self.inner_rates.remember(state, params, move.gradients),
         )
 
     @abc.abstractmethod
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
-        """Computes the direction, given one rate per player; see `step`."""
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        """Computes the direction, given one rate per player."""

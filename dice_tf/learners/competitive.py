@@ -13,9 +13,9 @@ from dice_tf.learners.jacobians import (
     gradient_and_jacobian,
     unflatten,
 )
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.learner import Situation
+from dice_tf.objectives.objective import Params
 from dice_tf.play.exact_values import solve
-from dice_tf.seeds import Seed
 
 
 class CompetitiveGradientDescent(AssumedRatesLearner):
@@ -52,14 +52,8 @@ class CompetitiveGradientDescent(AssumedRatesLearner):
       (Polymatrix Competitive Gradient Descent).
     """
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         if not params[player_id]:
             return Move([], {})
         players = players_with_params(params)

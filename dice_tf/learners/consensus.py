@@ -5,9 +5,7 @@ import tensorflow as tf
 from dice_tf.checks import check_number
 from dice_tf.learners.derivatives import weighted_sum
 from dice_tf.learners.jacobians import products_with_gradient
-from dice_tf.learners.learner import StatelessLearner
-from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import Seed
+from dice_tf.learners.learner import Situation, StatelessLearner
 
 
 class Consensus(StatelessLearner):
@@ -39,13 +37,8 @@ class Consensus(StatelessLearner):
     def __init__(self, weight: float = 1.0):
         self.weight = check_number("weight", weight)
 
-    def direction(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-    ) -> list[tf.Tensor]:
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
         products = products_with_gradient(objective, params, seed)
         return weighted_sum(
             (1.0, products.gradient[player_id]),

@@ -5,9 +5,7 @@ from typing import Any
 
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
-from dice_tf.learners.learner import own_gradients
-from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import Seed
+from dice_tf.learners.learner import Situation, own_gradients
 
 
 class Extragradient(AssumedRatesLearner):
@@ -39,14 +37,8 @@ class Extragradient(AssumedRatesLearner):
       and Unified Analysis of Extragradient).
     """
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         seed, reached_seed = evaluation_seeds(seed, 2)
         players = players_with_params(params)
         gradients = own_gradients(objective, params, players, seed)

@@ -9,7 +9,7 @@ from dice_tf.checks import check_whole_number
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates
-from dice_tf.learners.learner import gradient_of
+from dice_tf.learners.learner import Situation, gradient_of
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed, split_seed
 
@@ -57,14 +57,8 @@ class HOLA(AssumedRatesLearner):
         super().__init__(inner_learning_rate)
         self.order = check_whole_number("order", order, 0)
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         seeds = evaluation_seeds(seed, self.order + 1)
         directions, naive = higher_order_directions(
             objective, params, [player_id], seeds, rates

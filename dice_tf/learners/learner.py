@@ -12,6 +12,22 @@ from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
 
+class Situation(NamedTuple):
+    """All that the direction of a learner without memory depends on.
+
+    Attributes:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_id: the player that learns.
+      seed: int32 `[2]`, or `None` for an objective that is not sampled.
+    """
+
+    objective: Objective
+    params: Params
+    player_id: int
+    seed: Seed | None
+
+
 class LearnerStep(NamedTuple):
     """The result of one step of a learner.
 
@@ -161,19 +177,22 @@ class StatelessLearner(Learner):
     ) -> LearnerStep:
         if not params[player_id]:
             return LearnerStep([], state)
-        return LearnerStep(
-            self.direction(objective, params, player_id, seed), state
-        )
+        situation = Situation(objective, params, player_id, seed)
+        return LearnerStep(self.direction(situation), state)
 
     @abc.abstractmethod
-    def direction(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-    ) -> list[tf.Tensor]:
-        """Computes the direction of a player with parameters, see `step`."""
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        """Returns the direction of a player that has parameters."""
+
+
+def check_learner(learner: Any) -> Learner:
+    """Returns the learner, or raises if it is not a `Learner`."""
+    if not isinstance(learner, Learner):
+        raise TypeError(
+            "`learner` must be a dice_tf.learners.Learner. Received: "
+            f"{learner!r}."
+        )
+    return learner
 
 
 def as_params(params: Params, num_players: int) -> list[list[tf.Tensor]]:

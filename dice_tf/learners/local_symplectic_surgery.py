@@ -10,10 +10,8 @@ from dice_tf.learners.jacobians import (
     gradient_and_jacobian,
     unflatten,
 )
-from dice_tf.learners.learner import StatelessLearner, own_gradients
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.learner import Situation, StatelessLearner, own_gradients
 from dice_tf.play.exact_values import solve
-from dice_tf.seeds import Seed
 
 
 class LocalSymplecticSurgery(StatelessLearner):
@@ -54,13 +52,8 @@ class LocalSymplecticSurgery(StatelessLearner):
         if self.regularization == 0.0:
             raise ValueError("`regularization` must be positive. Received: 0.")
 
-    def direction(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-    ) -> list[tf.Tensor]:
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
         players = players_with_params(params)
         if players == [player_id]:
             return own_gradients(objective, params, players, seed)[player_id]

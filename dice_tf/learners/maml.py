@@ -11,7 +11,7 @@ from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.inner_rates import InnerRates
-from dice_tf.learners.learner import as_params, gradient_of
+from dice_tf.learners.learner import Situation, as_params, gradient_of
 from dice_tf.learners.unrolling import (
     Unrolled,
     check_num_differentiated,
@@ -92,14 +92,8 @@ class MAML(AssumedRatesLearner):
         )
         self.num_differentiated = check_num_differentiated(num_differentiated)
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         if not params[player_id]:
             return Move([], {})
 

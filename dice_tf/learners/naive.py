@@ -2,9 +2,7 @@
 
 import tensorflow as tf
 
-from dice_tf.learners.learner import StatelessLearner, own_gradients
-from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import Seed
+from dice_tf.learners.learner import Situation, StatelessLearner, own_gradients
 
 
 class Naive(StatelessLearner):
@@ -18,11 +16,6 @@ class Naive(StatelessLearner):
       >>> direction = learner.gradient(objective, params, 0, seed)
     """
 
-    def direction(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-    ) -> list[tf.Tensor]:
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
         return own_gradients(objective, params, [player_id], seed)[player_id]

@@ -11,7 +11,7 @@ from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates
-from dice_tf.learners.learner import gradient_of, own_gradients
+from dice_tf.learners.learner import Situation, gradient_of, own_gradients
 from dice_tf.learners.proximal import ProximalObjective
 from dice_tf.learners.unrolling import unroll
 from dice_tf.objectives.objective import Objective, Params
@@ -113,14 +113,8 @@ class POLA(AssumedRatesLearner):
             "inner_optimizer", inner_optimizer
         )
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         start = list(params[player_id])
         if not start:
             return Move([], {})

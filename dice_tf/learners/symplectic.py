@@ -8,9 +8,7 @@ from dice_tf.learners.jacobians import (
     JacobianProducts,
     products_with_gradient,
 )
-from dice_tf.learners.learner import StatelessLearner
-from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import Seed
+from dice_tf.learners.learner import Situation, StatelessLearner
 
 
 class SymplecticGradientAdjustment(StatelessLearner):
@@ -48,13 +46,8 @@ class SymplecticGradientAdjustment(StatelessLearner):
         self.weight = check_number("weight", weight)
         self.epsilon = check_number("epsilon", epsilon)
 
-    def direction(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-    ) -> list[tf.Tensor]:
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
         products = products_with_gradient(objective, params, seed)
         adjustments = {i: _adjustment(products, i) for i in products.gradient}
         sign = alignment_sign(products, adjustments, self.epsilon)

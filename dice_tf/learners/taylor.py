@@ -13,7 +13,7 @@ from dice_tf.learners.derivatives import (
     inner_product,
     opponents_of,
 )
-from dice_tf.learners.learner import gradient_of, own_gradients
+from dice_tf.learners.learner import Situation, gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -108,14 +108,8 @@ class TaylorLearner(AssumedRatesLearner):
       TypeError, ValueError: if it is none of these.
     """
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Seed | None,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         terms, gradients = taylor_terms(
             objective, params, self.terms_of(params, player_id), seed, rates
         )

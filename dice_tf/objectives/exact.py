@@ -86,20 +86,15 @@ class ExactObjective(GameObjective):
             self.episode_length,
         )
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Seed | None = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        state = self._resolve(state)
         tables = self._log_prob_tables(params, state)
-        other_tables = self._log_prob_tables(other_params, state)
+        anchor_tables = self._log_prob_tables(anchor, state)
         mean = self._mean_over_visits(tables)
         return tuple(
-            mean(divergence(table, other_table))
-            for table, other_table in zip(tables, other_tables, strict=True)
+            mean(divergence(table, anchor_table))
+            for table, anchor_table in zip(tables, anchor_tables, strict=True)
         )
 
     def _mean_over_visits(

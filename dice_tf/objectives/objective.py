@@ -165,11 +165,8 @@ class Objective(abc.ABC):
         Raises:
           ValueError: if the objective has no policies.
         """
-        raise ValueError(
-            f"{type(self).__name__} has no policies to tell apart: use the "
-            "objective of a game, such as dice_tf.objectives.ExactObjective, "
-            "or a learner without a penalty."
-        )
+        state = self._resolve(state)
+        return self._divergences(params, other_params, seed, state)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None
@@ -247,6 +244,16 @@ class Objective(abc.ABC):
         self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         """Computes the values, all arguments checked and resolved."""
+
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
+    ) -> tuple[tf.Tensor, ...]:
+        """Computes the divergences from `anchor`, the state resolved."""
+        raise ValueError(
+            f"{type(self).__name__} has no policies to tell apart: use the "
+            "objective of a game, such as dice_tf.objectives.ExactObjective, "
+            "or a learner without a penalty."
+        )
 
     def _without_policies(self, method: str) -> ValueError:
         return ValueError(

@@ -1,7 +1,7 @@
 """Values from sampled play, whatever the estimator of their derivatives."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -46,23 +46,13 @@ from dice_tf.seeds import Seed
 class SampledObjective(GameObjective):
     """Plays with the given parameters and estimates the players' values.
 
-    A subclass says by `_estimate` what the derivatives are. Means over steps
+    A subclass says by its estimator what the derivatives are. Means over steps
     leave out the steps behind the end of an episode. In entropies and
     divergences, a visit at step t counts `discount^t`, as in `ExactObjective`.
 
     Args:
-      game: the game.
-      policies: one `keras.Model` per player, from observations to the inputs
-        of its head (logits).
-      discount: in [0, 1].
-      batch_size: B, the number of episodes of each call.
-      baseline: `None`, `"leave_one_out"`, `"state_values"`,
-        `"bellman_values"` or `"critic"`, see `DiCEObjective`.
-      critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`.
-      critic_td_lambda: in [0, 1], of the critics' targets.
-      num_groups: number of groups of episodes that are differentiated one
-        after the other.
+      game, policies, discount, batch_size, baseline, critics,
+        critic_td_lambda, num_groups: as of `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is not a `keras.Model`.
@@ -106,14 +96,8 @@ class SampledObjective(GameObjective):
         return {**super()._trained_models(), **critics}
 
     @abc.abstractmethod
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        """Returns the objective of each episode, `[B]`."""
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        """Returns a function with the signature of `dice_tf.dice_objective`."""
 
     def initial_state(self) -> GameState:
         critics = tuple(critic.model.weights() for critic in self.critics)
@@ -235,30 +219,28 @@ class SampledObjective(GameObjective):
             ]
         )
         discounts = self._discounts(trajectory)
+        estimator = self._estimator()
         return [
             tf.reduce_mean(
-                self._estimate(log_probs, rewards, discounts, baseline)
+                estimator(
+                    log_probs, rewards, discount=discounts, baseline=baseline
+                )
             )
             for rewards, baseline in zip(
                 trajectory.rewards, baselines, strict=True
             )
         ]
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Seed | None = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        state = self._resolve(state)
         weights = self.player_weights(params, state)
-        other_weights = self.player_weights(other_params, state)
+        anchor_weights = self.player_weights(anchor, state)
         trajectory = self._trajectory(weights, seed)
         return mean_divergences(
             self.actors,
             weights_to_replicas(weights),
-            weights_to_replicas(other_weights),
+            weights_to_replicas(anchor_weights),
             trajectory,
             self.discount,
         )

@@ -1,6 +1,7 @@
 """The sampled objective of LOLA-DiCE."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -115,24 +116,13 @@ class DiCEObjective(SampledObjective):
                 baseline,
             )
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
+    def _estimator(self) -> Callable[..., tf.Tensor]:
         box = unit_box if self.tapes_are_inside else magic_box
         if self._is_loaded:
-            return loaded_dice_objective(
-                log_probs,
-                rewards,
-                discount=discount,
-                baseline=baseline,
+            return functools.partial(
+                loaded_dice_objective,
                 lambda_=self.lambda_,
                 tau=self.tau,
                 box=box,
             )
-        return dice_objective(
-            log_probs, rewards, discount=discount, baseline=baseline, box=box
-        )
+        return functools.partial(dice_objective, box=box)

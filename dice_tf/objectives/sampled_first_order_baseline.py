@@ -1,6 +1,6 @@
 """The sampled objective with the baseline term of DiCE's authors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -52,13 +52,5 @@ class FirstOrderBaselineObjective(SampledObjective):
         )
         check_state_values("FirstOrderBaselineObjective needs", baseline)
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        return first_order_baseline_objective(
-            log_probs, rewards, discount=discount, baseline=baseline
-        )
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        return first_order_baseline_objective

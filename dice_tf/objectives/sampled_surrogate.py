@@ -1,6 +1,7 @@
 """The surrogate objective: sampled values, right to the first order only."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -62,17 +63,5 @@ class SurrogateObjective(SampledObjective):
         if self.tau < 1.0:
             check_state_values(f"`tau` below 1 (tau={tau}) needs", baseline)
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        return surrogate_objective(
-            log_probs,
-            rewards,
-            discount=discount,
-            baseline=baseline,
-            tau=self.tau,
-        )
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        return functools.partial(surrogate_objective, tau=self.tau)

@@ -128,14 +128,10 @@ class ObjectiveWrapper(Objective):
     ) -> Play:
         return self.objective.play(params, seed, state)
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Seed | None = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        return self.objective.divergences(params, other_params, seed, state)
+        return self.objective.divergences(params, anchor, seed, state)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None

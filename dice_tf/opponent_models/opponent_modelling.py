@@ -10,7 +10,12 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.derivatives import evaluation_seeds
-from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
+from dice_tf.learners.learner import (
+    FittedModel,
+    Learner,
+    LearnerStep,
+    check_learner,
+)
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.opponent_models.fitting import Schedule, fitting_rules
@@ -113,12 +118,7 @@ class OpponentModelling(Learner):
         num_steps: int = 10,
         optimizer: InnerOptimizer | Sequence[Any] | None = None,
     ):
-        if not isinstance(learner, Learner):
-            raise TypeError(
-                "`learner` must be a dice_tf.learners.Learner. Received: "
-                f"{learner!r}."
-            )
-        self.learner = learner
+        self.learner = check_learner(learner)
         self.models = check_models(models)
         self.rules = fitting_rules(self.models, learning_rate, optimizer)
         self.num_steps = check_whole_number("num_steps", num_steps, 1)

@@ -38,11 +38,16 @@ class Enumerated(DiCEObjective):
             tf.constant(np.argmax(seen[0], axis=-1), tf.int32),
         )
 
-    def _estimate(self, log_probs, rewards, discount, baseline):
-        chances = tf.exp(tf.reduce_sum(log_probs, axis=0))
-        size = tf.cast(tf.size(chances), chances.dtype)
-        each = super()._estimate(log_probs, rewards, discount, baseline)
-        return size * tf.stop_gradient(chances) * each
+    def _estimator(self):
+        estimator = super()._estimator()
+
+        def weighted(log_probs, rewards, **options):
+            chances = tf.exp(tf.reduce_sum(log_probs, axis=0))
+            size = tf.cast(tf.size(chances), chances.dtype)
+            each = estimator(log_probs, rewards, **options)
+            return size * tf.stop_gradient(chances) * each
+
+        return weighted
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,8 @@ def recording(calls):
 @pytest.mark.parametrize("name", DECLARED)
 def test_a_wrapper_forwards_what_an_objective_declares(name):
     """It fails for whatever `Objective` declares and the wrapper does not."""
-    assert name in vars(ObjectiveWrapper)
+    own_members = vars(ObjectiveWrapper)
+    assert name in own_members or f"_{name}" in own_members
     calls = []
     wrapped = recording(calls)
     wrapper = Unchanged(wrapped)
