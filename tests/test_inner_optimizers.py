@@ -36,8 +36,10 @@ def test_momentum_accumulates_gradients_as_the_recursion_says():
         for i, gradient in enumerate(gradients):
             speed[i] = 0.7 * speed[i] + gradient.numpy()
             expected[i] = expected[i] + 0.3 * speed[i]
-    for found, own in zip([*params, *slots], [*expected, *speed], strict=True):
-        np.testing.assert_allclose(found, own, rtol=1e-13)
+    for found, tensor in zip(
+        [*params, *slots], [*expected, *speed], strict=True
+    ):
+        np.testing.assert_allclose(found, tensor, rtol=1e-13)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.7])

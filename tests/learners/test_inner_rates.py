@@ -32,7 +32,10 @@ def setting_of(name):
 
 def play(setting, learner, move, num_steps=4):
     """Steps of player 0, while the others move by `move`."""
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     state = learner.init(params)
     for step in range(num_steps):
         direction, after = learner.step(
@@ -41,10 +44,13 @@ def play(setting, learner, move, num_steps=4):
         tf.nest.assert_same_structure(state, after)
         state = after
         params = [
-            [x + 0.05 * d for x, d in zip(own, direction, strict=True)]
+            [
+                x + 0.05 * d
+                for x, d in zip(player_params, direction, strict=True)
+            ]
             if i == 0
             else move(params, i, step)
-            for i, own in enumerate(params)
+            for i, player_params in enumerate(params)
         ]
     return state, params
 
@@ -96,7 +102,10 @@ def test_maml_finds_the_rate_at_which_its_own_player_moves():
     """`a = <g, dtheta> / <g, g>` of one naive step, and then adapts with it."""
     setting, real = setting_of("quadratic_2"), 0.07
     learner = learners.MAML(2, FittedRates(INITIAL))
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     _, state = learner.step(
         setting.objective, params, 0, None, learner.init(params)
     )
@@ -188,7 +197,10 @@ def test_a_rate_is_never_negative():
 def test_before_anything_was_seen_the_rate_is_the_initial_one():
     setting = setting_of("quadratic_3")
     rates = FittedRates((0.1, 0.2, 0.3))
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     state = rates.init(params)
     assert fitted(rates, state, params) == pytest.approx([0.1, 0.2, 0.3])
     empty = FittedRates(0.5)

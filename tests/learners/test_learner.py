@@ -97,11 +97,11 @@ def test_gradients_are_dense_and_zero_where_nothing_depends():
     params = objective.initial_params()
     gradients = own_gradients(objective, params, [0, 1], None)
     assert gradients[1] == []
-    shapes = [own.shape for own in gradients[0]]
+    shapes = [gradient.shape for gradient in gradients[0]]
     assert sorted(map(tuple, shapes)) == [(3,), (5, 1)]
-    for own in gradients[0]:
-        assert isinstance(own, tf.Tensor)
-        assert np.any(own) == (own.shape == (5, 1))
+    for gradient in gradients[0]:
+        assert isinstance(gradient, tf.Tensor)
+        assert np.any(gradient) == (gradient.shape == (5, 1))
 
 
 def test_learners_are_one_per_player_or_none():

@@ -44,24 +44,24 @@ OPTIONS = {
 def derivatives(objective, mapped, bind_inside=None):
     """The first, and second ones across players, of a tape around a map."""
     params = [
-        [tf.constant(x) for x in own]
-        for own in random_params(objective.policies, 3)
+        [tf.constant(x) for x in player_params]
+        for player_params in random_params(objective.policies, 3)
     ]
-    own, other = params[0][0], params[1][0]
+    theta, other = params[0][0], params[1][0]
 
     def value(scale):
         here = objective
         if bind_inside is not None:
             here = objective.bind(tapes_inside=bind_inside)
-        return here([[scale * own], [scale * other]], SEED)[0]
+        return here([[scale * theta], [scale * other]], SEED)[0]
 
     with tf.GradientTape() as outer:
         outer.watch(other)
         with tf.GradientTape() as inner:
-            inner.watch(own)
+            inner.watch(theta)
             scales = tf.constant(SCALES, tf.float64)
             total = tf.reduce_sum(mapped(value, scales))
-        first = inner.gradient(total, own)
+        first = inner.gradient(total, theta)
         square = tf.reduce_sum(first**2)
     return first, outer.gradient(square, other)
 
@@ -74,17 +74,20 @@ def test_a_tape_around_a_map_finds_all_derivatives(name):
     )
     assert all(np.abs(x).max() > 1e-3 for x in expected)
     cases = [
-        (mapped, own, bind_inside)
+        (mapped, source, bind_inside)
         for mapped in MAPS.values()
-        for own, bind_inside in ((objective.bind(), None), (objective, False))
+        for source, bind_inside in (
+            (objective.bind(), None),
+            (objective, False),
+        )
     ]
     if name == "groups":
         # TensorFlow refuses the second derivative of a loop in a loop.
-        cases = [(tf.vectorized_map, *own[1:]) for own in cases[:2]]
+        cases = [(tf.vectorized_map, *source[1:]) for source in cases[:2]]
         cases.append((tf.vectorized_map, objective, None))
-    for mapped, own, bind_inside in cases:
+    for mapped, source, bind_inside in cases:
         compute = tf.function(derivatives, autograph=False)
-        found = compute(own, mapped, bind_inside)
+        found = compute(source, mapped, bind_inside)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
@@ -212,18 +215,18 @@ class AtScales(Learner):
         self.mapped = mapped
 
     def step(self, objective, params, player_id, seed, state):
-        own = list(params[player_id])
+        parameters = list(params[player_id])
 
         def value(scale):
             moved = list(params)
-            moved[player_id] = [scale * x for x in own]
+            moved[player_id] = [scale * x for x in parameters]
             return objective(moved, seed)[player_id]
 
         with tf.GradientTape() as tape:
-            tape.watch(own)
-            scales = tf.constant(SCALES, own[0].dtype)
+            tape.watch(parameters)
+            scales = tf.constant(SCALES, parameters[0].dtype)
             total = tf.reduce_sum(self.mapped(value, scales))
-        return LearnerStep(tape.gradient(total, own), state)
+        return LearnerStep(tape.gradient(total, parameters), state)
 
 
 def test_a_learner_may_map_within_the_step_of_a_trainer():
