@@ -45,7 +45,7 @@ class CompetitiveGradientDescent(AssumedRatesLearner):
         one per player, or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
 
     References:
       Schaefer & Anandkumar 2019 (Competitive Gradient Descent); Ma et al. 2021

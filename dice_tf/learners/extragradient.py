@@ -30,7 +30,7 @@ class Extragradient(AssumedRatesLearner):
         per player, or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
 
     References:
       Korpelevich 1976; for differentiable games Azizian et al. 2020 (A Tight

@@ -105,7 +105,7 @@ class TaylorLearner(AssumedRatesLearner):
         number, one per player, or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
     """
 
     def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
