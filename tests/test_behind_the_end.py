@@ -443,10 +443,10 @@ def test_diagnostics_are_those_of_a_clean_play():
     def measured(filler):
         objective, params = objective_of(DiCEObjective, matrix_game(2), filler)
         statistics = derivative_statistics(
-            objective, 0, params, direction=params, num_repetitions=2
+            objective, 0, params=params, direction=params, num_repetitions=2
         )
         shares = shaping_share(
-            LOLADiCE(1, 0.5), objective, 0, params, num_repetitions=1
+            LOLADiCE(1, 0.5), objective, 0, params=params, num_repetitions=1
         )
         return [
             *(own.mean for own in statistics),

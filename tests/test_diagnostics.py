@@ -24,8 +24,10 @@ def make(
         ASYMMETRIC, LENGTH, dtype="float64"
     )
     policies = tabular_policies(game)
-    for policy, own in zip(policies, random_params(policies, 3), strict=True):
-        policy.set_weights(own)
+    for policy, weights in zip(
+        policies, random_params(policies, 3), strict=True
+    ):
+        policy.set_weights(weights)
     return kind(wrap(game), policies, DISCOUNT, batch_size, baseline)
 
 
@@ -37,7 +39,9 @@ def exact():
 
 
 def thetas():
-    return [own[0].numpy() for own in make().initial_params()]
+    return [
+        player_params[0].numpy() for player_params in make().initial_params()
+    ]
 
 
 def value(at):
@@ -88,15 +92,17 @@ def test_statistics_are_those_of_the_estimates():
         params = sampled.initial_params()
         with tf.GradientTape() as tape:
             tape.watch(params)
-            own = sampled(params, [4, 7 + r])[1]
-        estimates.append(np.concatenate(tape.gradient(own, params))[:, :, 0])
+            value = sampled(params, [4, 7 + r])[1]
+        estimates.append(np.concatenate(tape.gradient(value, params))[:, :, 0])
     estimates = np.reshape(estimates, [5, 10])
     np.testing.assert_allclose(found.mean, estimates.mean(0), rtol=1e-10)
     variance = estimates.var(axis=0, ddof=1)
     np.testing.assert_allclose(found.variance, variance, rtol=1e-9)
     np.testing.assert_allclose(found.standard_error, np.sqrt(variance / 5))
     np.testing.assert_allclose(found.bias, found.mean - found.exact)
-    correlations = [np.corrcoef(own, found.exact)[0, 1] for own in estimates]
+    correlations = [
+        np.corrcoef(estimate, found.exact)[0, 1] for estimate in estimates
+    ]
     np.testing.assert_allclose(found.correlations, correlations, rtol=1e-9)
     np.testing.assert_allclose(
         found.signal_to_noise,
@@ -177,8 +183,8 @@ def test_the_signal_to_noise_ratio_grows_with_the_root_of_the_batch():
 )
 def test_xla_and_the_number_at_once_change_nothing(options):
     results = [
-        derivative_statistics(make(), 0, num_repetitions=4, **own)
-        for own in ({}, options)
+        derivative_statistics(make(), 0, num_repetitions=4, **changes)
+        for changes in ({}, options)
     ]
     for one, two in zip(*results, strict=False):
         np.testing.assert_allclose(one.mean, two.mean, rtol=1e-9, atol=1e-12)

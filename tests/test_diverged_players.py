@@ -224,7 +224,7 @@ def test_shares_of_shaping_are_nan():
     learner = learners.LOLADiCE(1, 1.0)
     params = objective.initial_params()
     found = diagnostics.shaping_share(
-        learner, objective, 0, params, num_repetitions=1
+        learner, objective, 0, params=params, num_repetitions=1
     )
     assert np.isnan(found.share)
     measured = diagnostics.MeasuredShaping(learner)

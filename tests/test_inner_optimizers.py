@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dice_tf.inner_optimizers import SGD
+from dice_tf.inner_optimizers.norms import global_norm
 
 
 def random_params(seed):
@@ -35,8 +36,10 @@ def test_momentum_accumulates_gradients_as_the_recursion_says():
         for i, gradient in enumerate(gradients):
             speed[i] = 0.7 * speed[i] + gradient.numpy()
             expected[i] = expected[i] + 0.3 * speed[i]
-    for found, own in zip([*params, *slots], [*expected, *speed], strict=True):
-        np.testing.assert_allclose(found, own, rtol=1e-13)
+    for found, tensor in zip(
+        [*params, *slots], [*expected, *speed], strict=True
+    ):
+        np.testing.assert_allclose(found, tensor, rtol=1e-13)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.7])
@@ -72,3 +75,20 @@ def test_momentum_outside_its_range_is_refused(momentum):
 def test_momentum_that_is_no_number_is_refused():
     with pytest.raises(TypeError, match="`momentum` must be a number"):
         SGD("0.9")
+
+
+def test_the_norm_of_several_tensors_is_that_of_all_their_entries():
+    tensors = random_params(0)
+    entries = np.concatenate([np.ravel(x) for x in tensors])
+    np.testing.assert_allclose(global_norm(tensors), np.linalg.norm(entries))
+
+
+def test_a_norm_over_many_runs_is_not_a_loop():
+    """That of TensorFlow is one: no rule maps `tf.nn.l2_loss`."""
+    compute = tf.function(
+        lambda x: tf.vectorized_map(lambda row: global_norm([row, row]), x),
+        autograph=False,
+    )
+    graph = compute.get_concrete_function(tf.zeros([3, 4])).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert not any("While" in kind for kind in kinds)

@@ -102,8 +102,8 @@ def test_adam_is_that_of_keras(optimizer, twin):
         params, slots = optimizer.step(
             params, gradients_at(params), slots, 0.05
         )
-    for own, variable in zip(params, variables, strict=True):
-        np.testing.assert_allclose(own, variable, rtol=2e-5, atol=1e-6)
+    for parameter, variable in zip(params, variables, strict=True):
+        np.testing.assert_allclose(parameter, variable, rtol=2e-5, atol=1e-6)
     assert int(slots[0]) == 5
 
 

@@ -15,8 +15,8 @@ def test_it_logs_the_share_that_the_diagnostic_finds_and_moves_alike():
     objective = exact_objective(ASYMMETRIC, 0.9, 3)
     learners = [LOLADiCE(1, 0.7), Naive()]
     expected = [
-        shaping_share(own, objective, i, num_repetitions=1)
-        for i, own in enumerate(learners)
+        shaping_share(learner, objective, i, num_repetitions=1)
+        for i, learner in enumerate(learners)
     ]
     before = [policy.get_weights()[0] for policy in objective.policies]
     trainer = dice_tf.Trainer(objective, list(map(MeasuredShaping, learners)))

@@ -1,7 +1,6 @@
 """Which part of a direction shapes, for every learner on every objective."""
 
 import functools
-import itertools
 
 import keras
 import numpy as np
@@ -34,7 +33,6 @@ from dice_tf.objectives import (
     SampledTasks,
     SurrogateObjective,
 )
-from dice_tf.objectives.wrapper import ObjectiveWrapper
 from dice_tf.opponent_models import OpponentModelling
 from dice_tf.seeds import uniform
 from tests.learners import oracles
@@ -130,20 +128,32 @@ def refuses(learner_name, kind):
 @pytest.mark.parametrize("kind", OBJECTIVES)
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_has_a_share_on_every_objective(name, kind):
-    """None if it does not shape: the directions are the same, bit by bit."""
+    """It is 0 for learners that do not shape: the directions are the same.
+
+    `MeasuredShaping` finds the share of a step, with the same play.
+    """
     learner, shapes, _ = LEARNERS[name]
+    objective, seed = objective_of(kind), (1, 2)
     measure = functools.partial(
-        shaping_share, learner, objective_of(kind), 0, num_repetitions=1
+        shaping_share, learner, objective, 0, num_repetitions=1, seed=seed
+    )
+    measured = MeasuredShaping(learner)
+    params = objective.initial_params()
+    step = functools.partial(
+        measured.step, objective.bind(), params, 0, tf.constant(seed)
     )
     if refuses(name, kind):
-        with pytest.raises(ValueError, match="rows of a game's whole Jacobian"):
-            measure()
+        for function in (measure, lambda: step(measured.init(params))):
+            with pytest.raises(ValueError, match="rows of a game's whole Jac"):
+                function()
         return
     found = measure()
     if shapes:
         assert 1e-9 < found.share < np.inf
     else:
         assert found.share == 0.0
+    share = float(step(measured.init(params)).state.share)
+    assert share == pytest.approx(found.share, rel=1e-6)
 
 
 # --- Closed forms -----------------------------------------------------------
@@ -171,7 +181,7 @@ def measure_at(setting, learner, player_id):
         learner,
         setting.objective,
         player_id,
-        setting.params,
+        params=setting.params,
         num_repetitions=1,
     )
 
@@ -232,94 +242,6 @@ def test_opponents_that_are_held_still_do_not_shape_in_turn():
     )
 
 
-# --- Through wrappers -------------------------------------------------------
-
-
-class Unchanged(ObjectiveWrapper):
-    """A wrapper that changes nothing."""
-
-    def _values(self, params, seed, state):
-        return self.objective(params, seed, state)
-
-
-@pytest.mark.parametrize(
-    "name, kind",
-    [
-        *itertools.product(LEARNERS, ("exact", "sampled")),
-        *itertools.product(("lola", "pola", "competitive"), ("recurrent",)),
-    ],
-)
-def test_a_wrapper_hides_nothing_from_a_learner(name, kind):
-    objective = objective_of(kind)
-    params, seed = objective.initial_params(), tf.constant([1, 2])
-    move = functools.partial(
-        LEARNERS[name][0].gradient, params=params, player_id=1, seed=seed
-    )
-    if refuses(name, kind):
-        with pytest.raises(ValueError, match="rows of a game's whole Jacobian"):
-            move(Unchanged(objective))
-        return
-    np.testing.assert_array_equal(
-        vector(move(Unchanged(objective))), vector(move(objective))
-    )
-
-
-def test_a_wrapper_has_all_that_an_objective_declares():
-    game = small_game()
-    critics = [
-        keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
-        for _ in range(2)
-    ]
-    objective = DiCEObjective(
-        game, gru_policies(game), 0.9, 4, "critic", critics, num_groups=2
-    )
-    wrapper = Unchanged(objective)
-    for name in (
-        "num_players",
-        "return_scale",
-        "has_memory",
-        "game",
-        "policies",
-        "actors",
-        "critics",
-        "discount",
-        "batch_size",
-        "num_groups",
-    ):
-        assert getattr(wrapper, name) is getattr(objective, name), name
-        assert name in vars(ObjectiveWrapper), name
-    assert wrapper.has_memory
-    state = objective.initial_state()
-    tf.nest.assert_same_structure(wrapper.initial_state(), state)
-
-
-def test_what_is_made_of_a_wrapper_is_wrapped():
-    """A bound one uses the state that it is bound to."""
-    objective = objective_of("sampled")
-    wrapper = Unchanged(objective)
-    policies = tabular_policies(objective.game)
-    believed = wrapper.with_policies(policies)
-    assert type(believed) is Unchanged
-    assert believed.policies == tuple(policies)
-    bound = wrapper.bind(("a state",))
-    assert type(bound) is Unchanged
-    assert bound.objective._bound_state == ("a state",)
-    family = Unchanged(FiniteTasks([objective_of("exact")] * 2))
-    kinds = []
-
-    def function(task, seed):
-        kinds.append(type(task))
-        return task(family.initial_params(), seed)
-
-    family.average(function)
-    assert kinds == [Unchanged, Unchanged]
-
-
-def test_what_is_not_an_objective_cannot_be_wrapped():
-    with pytest.raises(TypeError, match="`objective` must be a dice_tf.object"):
-        Unchanged("dice")
-
-
 # --- Families of tasks, models of opponents, and training -------------------
 
 
@@ -348,7 +270,7 @@ def test_maml_on_a_family_adapts_to_each_task(kind):
     family, params = family_of(kind)
     learner, seed = MAML(1, 0.3), tf.constant([1, 2])
     found = shaping_share(
-        learner, family, 0, params, num_repetitions=1, seed=(1, 2)
+        learner, family, 0, params=params, num_repetitions=1, seed=(1, 2)
     )
     assert found.share == 0.0
     # To each of the tasks, and not to their mean.

@@ -4,13 +4,13 @@ Measured on the user's own game, policies and batch size, by drawing many
 independent estimates.
 """
 
-from dice_tf.diagnostics.derivatives import (
-    DerivativeStatistics,
-    derivative_statistics,
-)
 from dice_tf.diagnostics.measured_shaping import (
     MeasuredShaping,
     MeasuredShapingState,
+)
+from dice_tf.diagnostics.sampled_derivatives import (
+    DerivativeStatistics,
+    derivative_statistics,
 )
 from dice_tf.diagnostics.shaping import ShapingShare, shaping_share
 

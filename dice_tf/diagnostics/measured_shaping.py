@@ -6,8 +6,15 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.diagnostics.shaping import OpponentsHeldStill
-from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
+from dice_tf.inner_optimizers.norms import global_norm
+from dice_tf.learners.learner import (
+    FittedModel,
+    Learner,
+    LearnerStep,
+    check_learner,
+)
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class MeasuredShapingState(NamedTuple):
@@ -15,7 +22,7 @@ class MeasuredShapingState(NamedTuple):
 
     Attributes:
       learner: state of the wrapped learner.
-      share: scalar, what the last step measured.
+      share: scalar, the share of the last step.
     """
 
     learner: Any
@@ -32,9 +39,9 @@ class MeasuredShaping(Learner):
       `shaping_share = |d - c| / |d|`,
 
     0 if d is 0. It is the `share` of `dice_tf.diagnostics.shaping_share`, of
-    one batch. Computing c takes up to twice as long as d. A learner that is
-    wrapped in `dice_tf.opponent_models.OpponentModelling` may be measured
-    from outside, or inside of it, where the models are not fitted twice.
+    one batch. Computing c takes up to twice as long as d. A learner within
+    `dice_tf.opponent_models.OpponentModelling` may be measured from outside or
+    inside of it: measured from inside, the models are not fitted twice.
 
     Args:
       learner: the learner that moves.
@@ -50,16 +57,11 @@ class MeasuredShaping(Learner):
     """
 
     def __init__(self, learner: Learner):
-        if not isinstance(learner, Learner):
-            raise TypeError(
-                "`learner` must be a dice_tf.learners.Learner. Received: "
-                f"{learner!r}."
-            )
-        self.learner = learner
+        self.learner = check_learner(learner)
         self.metric_names = ("shaping_share", *learner.metric_names)
 
     def init(self, params: Params) -> MeasuredShapingState:
-        dtype = next(x for own in params for x in own).dtype
+        dtype = tf.nest.flatten(list(params))[0].dtype
         return MeasuredShapingState(
             self.learner.init(params), tf.zeros([], dtype)
         )
@@ -71,16 +73,16 @@ class MeasuredShaping(Learner):
         return self.learner.fitted_models(state.learner)
 
     def hoisted(self, states: MeasuredShapingState) -> "MeasuredShaping":
-        own = copy.copy(self)
-        own.learner = self.learner.hoisted(states.learner)
-        return own
+        hoisted = copy.copy(self)
+        hoisted.learner = self.learner.hoisted(states.learner)
+        return hoisted
 
     def step(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: MeasuredShapingState,
     ) -> LearnerStep:
         direction, constant = (
@@ -96,13 +98,8 @@ class MeasuredShaping(Learner):
                 )
             ]
             share = tf.math.divide_no_nan(
-                _norm(term), _norm(direction.direction)
+                global_norm(term), global_norm(direction.direction)
             )
         return LearnerStep(
             direction.direction, MeasuredShapingState(direction.state, share)
         )
-
-
-def _norm(tensors: list[tf.Tensor]) -> tf.Tensor:
-    # Not tf.linalg.global_norm, which tf.vectorized_map turns into a loop.
-    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(x)) for x in tensors]))

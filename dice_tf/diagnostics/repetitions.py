@@ -9,13 +9,14 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import HoistedSeed, as_seed
+from dice_tf.seeds import HoistedSeed, Seed, as_seed
 
 
 def repeat(
     sample: Callable[[Any], Any],
     num_repetitions: int,
-    seed: Any,
+    *,
+    seed: Seed,
     at_once: int,
     jit_compile: bool,
 ) -> Any:
@@ -24,7 +25,7 @@ def repeat(
     Args:
       sample: function from a seed to a nest of tensors.
       num_repetitions: R.
-      seed: int32 `[2]`.
+      seed: int32 `[2]`; repetition r draws from `[seed[0], seed[1] + r]`.
       at_once: how many are drawn in one call. With 1 nothing is vectorised.
       jit_compile: whether to compile with XLA.
 
@@ -45,11 +46,11 @@ def repeat(
             single = one(tf.constant(0))
             return tf.nest.map_structure(lambda x: x[tf.newaxis], single)
 
-        # The bits are drawn around the compiled function, see `HoistedSeed`.
+        # The bits are drawn outside the compiled function, see `HoistedSeed`.
         return tf.function(several, jit_compile=jit_compile, autograph=False)()
 
-    # In whole calls, so that none needs another trace; what is left over is
-    # dropped.
+    # All calls draw equally many, so that one trace serves them all. The
+    # repetitions beyond R are dropped.
     first, second = as_seed(seed).numpy()
     num_calls = -(-num_repetitions // at_once)
     numbers = np.arange(num_calls * at_once, dtype=np.int32)

@@ -12,14 +12,15 @@ from dice_tf.diagnostics.repetitions import (
     params_of,
     repeat,
 )
-from dice_tf.learners.learner import Learner
+from dice_tf.learners.learner import Learner, check_learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.objectives.wrapper import ObjectiveWrapper
+from dice_tf.seeds import Seed
 
 
 class ShapingShare(NamedTuple):
-    """How much of a learner's direction is there to shape the opponents.
+    """How much of a learner's direction shapes the opponents.
 
     Directions are means over the repetitions, lists of NumPy arrays like the
     player's parameters.
@@ -34,9 +35,10 @@ class ShapingShare(NamedTuple):
         the shaping term. 0 for a learner that does not shape, such as
         `LookAhead`, and for a direction of 0; above 1 if the term turns the
         direction around.
-      share_beside_naive: scalar, `|direction - naive| / |direction|`: also
-        what looking ahead changes without shaping. Its noise falls with the
-        number of repetitions, since a look-ahead plays on seeds of its own.
+      share_beside_naive: scalar, `|direction - naive| / |direction|`: counts
+        also what looking ahead changes without shaping. It has noise, which
+        falls with the number of repetitions, since the evaluations of a
+        learner after the first play with other seeds than `Naive`.
       shares: `[R]`, `share` of each repetition by itself.
     """
 
@@ -52,30 +54,30 @@ def shaping_share(
     learner: Learner,
     objective: Objective,
     player_id: int,
-    params: Params | None = None,
     *,
+    params: Params | None = None,
     num_repetitions: int = 16,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     repetitions_at_once: int = 1,
     jit_compile: bool = False,
 ) -> ShapingShare:
     """Measures how much of a learner's direction is its shaping term.
 
     The shaping term of player i is its direction less the same direction with
-    the opponents held still. The latter is what the learner returns if in
-    every value `V_j` of an opponent j `theta_i` is a constant: derivatives
-    such as `d^2 V_j / dtheta_j dtheta_i` are 0, while those of `V_i` are all
-    there. For `LOLA` the share is
+    the opponents held still. The latter is what the learner returns if
+    `theta_i` is a constant in the value `V_j` of every opponent j: derivatives
+    such as `d^2 V_j / dtheta_j dtheta_i` are then 0, while those of `V_i` stay.
+    For `LOLA` the share is
 
       `|sum_j (d^2 V_j / dtheta_i dtheta_j) a dV_i/dtheta_j| / |direction|`.
 
     For `LOLAFullGradient` the direction of the opponents held still is that
     of `LookAhead`, and for `SOS` the term is weighted by p. `Naive`,
-    `LookAhead`, `Extragradient` and `MAML` have a share of 0. Other learners
-    that differentiate opponents' gradients, such as `Consensus`, follow the
-    same rule; signs and weights that they compute from derivatives are
-    computed again. If the learner expects opponents to shape it in turn
-    (`HOLA` from order 2 on), opponents held still do not.
+    `LookAhead`, `Extragradient` and `MAML` have a share of 0. The same rule
+    holds for other learners that differentiate opponents' gradients, such as
+    `Consensus`; signs and weights that they compute from derivatives are
+    computed again. Opponents that are held still do not shape the player in
+    turn, which `HOLA` expects of them from order 2 on.
 
     Args:
       learner: the learner.
@@ -102,11 +104,7 @@ def shaping_share(
       >>> bool(found.share > 0.0)
       True
     """
-    if not isinstance(learner, Learner):
-        raise TypeError(
-            "`learner` must be a dice_tf.learners.Learner. Received: "
-            f"{learner!r}."
-        )
+    check_learner(learner)
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
     check_whole_number("num_repetitions", num_repetitions, 1)
@@ -123,9 +121,9 @@ def shaping_share(
             for moved, source in sources
         ],
         num_repetitions,
-        seed,
-        repetitions_at_once,
-        jit_compile,
+        seed=seed,
+        at_once=repetitions_at_once,
+        jit_compile=jit_compile,
     )
     means = [[x.mean(axis=0) for x in found] for found in directions]
     rows = [_rows(found, num_repetitions) for found in directions]
@@ -141,10 +139,10 @@ def shaping_share(
 class OpponentsHeldStill(ObjectiveWrapper):
     """The same values, with the opponents blind to one player's parameters.
 
-    The value of the player is as it was. In the values of its opponents the
-    player's parameters are constants: the opponents learn just the same, but
-    what they learn does not depend on the player. With the same seeds the
-    play is the same. Every call evaluates the objective twice.
+    The value of the player does not change. In the values of its opponents the
+    player's parameters are constants: the opponents make the same steps, but
+    these do not depend on the player. With the same seeds the play is the
+    same. Every call evaluates the objective twice.
 
     Args:
       objective: the objective.
@@ -158,22 +156,18 @@ class OpponentsHeldStill(ObjectiveWrapper):
         super().__init__(objective)
         self._player_id = player_id
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Any = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
             lambda known: self.objective.divergences(
-                known, other_params, seed, state
+                known, anchor, seed, state
             ),
             params,
         )
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self._hold(
             lambda known: self.objective(known, seed, state), params

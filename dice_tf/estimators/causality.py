@@ -1,6 +1,6 @@
-"""What depends on what, read from the names of arguments.
+"""Which node depends on which, read from the names of arguments.
 
-A function depends on what its required arguments name, as in
+A function depends on the nodes that its required arguments name, as in
 `tfp.distributions.JointDistributionNamed`.
 """
 
@@ -58,8 +58,8 @@ def causal_graph(
 ) -> CausalGraph:
     """Reads the structure of a graph.
 
-    Each mapping is of functions of nodes, or of what they return if they have
-    no arguments.
+    Each mapping holds functions of nodes. What a function without arguments
+    returns may stand in its place.
 
     Raises:
       ValueError: if a name is unknown, nodes form a cycle, no cost depends on
@@ -94,7 +94,7 @@ def causal_graph(
 
 
 def check_names(what: str, names: Collection, nodes: Collection[str]) -> None:
-    """Raises if one of `names` is no node."""
+    """Raises if one of `names` is not that of a node."""
     for name in names:
         if name not in nodes:
             raise ValueError(
@@ -113,7 +113,7 @@ def _with_ancestors(
 def _named_functions(
     where: str, functions: Mapping[str, Any], nodes: Collection[str]
 ) -> dict[str, NamedFunction]:
-    """Reads the parents of functions; what is no function has none."""
+    """Reads the parents of functions; constants have none."""
     found = {}
     for name, function in functions.items():
         if not callable(function):
@@ -167,7 +167,7 @@ def evaluate(
     like: tf.Tensor | None,
 ) -> dict[str, tf.Tensor]:
     """Returns functions of samples, as tensors like `like` or each other."""
-    values = {name: own(samples) for name, own in functions.items()}
+    values = {name: function(samples) for name, function in functions.items()}
     if like is None:
         depending = [values[name] for name in values if functions[name].parents]
         like = tf.convert_to_tensor(depending[0]) if depending else None

@@ -106,13 +106,13 @@ def dice_objective(
         each step, summed over the players. The only argument through which
         gradients flow.
       rewards: `[T, B]`, of one player. Held constant.
-      discount: scalar in [0, 1], or per step, `[T, B]`: what the step after
-        is worth. Held constant. A 0 per step ends an episode: what stands at
-        later steps does not count, also if it is NaN or infinite.
+      discount: scalar in [0, 1], or per step, `[T, B]`: how much the next step
+        is worth. Held constant. A 0 per step ends an episode: later steps do
+        not count, also if they are NaN or infinite.
       baseline: `None`, `"leave_one_out"` (needs B of at least 2), or state
         values `[T, B]`, held constant. A function from the discounted rewards
-        `d_t r_t` to `d_t m_t`, both `[T, B]`, is what `"leave_one_out"` does
-        with other means, such as those of a larger batch.
+        `d_t r_t` to `d_t m_t`, both `[T, B]`, is `"leave_one_out"` with other
+        means, such as those of a larger batch.
       box: `magic_box`, or what stands for it (`unit_box`, which says when its
         derivatives are lost).
 
@@ -154,7 +154,15 @@ def is_leave_one_out(baseline: Any) -> bool:
 
 
 def mean_of_others(baseline: Any, discounted: tf.Tensor) -> tf.Tensor:
-    """Returns what a baseline centres discounted rewards by, `[T, B]`."""
+    """Returns the means by which a baseline centres discounted rewards.
+
+    Args:
+      baseline: a name or a function for which `is_leave_one_out` is true.
+      discounted: `[T, B]`, discounted rewards.
+
+    Returns:
+      `[T, B]`, constant.
+    """
     if callable(baseline):
         return tf.stop_gradient(baseline(discounted))
     return leave_one_out_mean(discounted)
@@ -188,3 +196,17 @@ def leave_one_out_mean(x: tf.Tensor) -> tf.Tensor:
         )
     others = tf.reduce_sum(x, axis=1, keepdims=True) - x
     return others / tf.cast(tf.shape(x)[1] - 1, x.dtype)
+
+
+def state_values(baseline: Any, log_probs: tf.Tensor) -> tf.Tensor:
+    """Returns a baseline of state values `[T, B]`, held constant.
+
+    Raises:
+      ValueError: if the baseline is another one, or its shape is.
+    """
+    if baseline is None or isinstance(baseline, str) or callable(baseline):
+        raise ValueError(
+            "`baseline` must be state values of shape [T, B]. Received: "
+            f"baseline={baseline!r}."
+        )
+    return held_constant("baseline", baseline, log_probs)

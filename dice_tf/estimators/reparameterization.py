@@ -2,20 +2,28 @@
 
 Some distributions of TensorFlow Probability, and some that users write, are
 declared as reparameterised although the derivatives of their samples are wrong
-or end at the first order. Neither is an error where it happens. Here these
-derivatives are measured against those of the probabilities, once for each kind
-of distribution.
+or end at the first order. TensorFlow does not raise an error for wrong ones.
+This module measures the derivatives against those of the probabilities, once
+for each kind of distribution.
 """
 
 import concurrent.futures
 import functools
-import numbers
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from dice_tf.estimators.example_distributions import (
+    BOUNDS,
+    Parameter,
+    UnmeasurableError,
+    build_from,
+    kind_of,
+    parameters_of,
+)
 
 tfd = tfp.distributions
 
@@ -50,12 +58,6 @@ RIGHT_SAMPLES = frozenset(
     ]
 )
 
-# Parameters such as upper bounds have no declared range. Examples of the k-th
-# of them, of which the first that the distribution accepts is taken.
-_BOUNDS = (lambda k: 2.0 + k, lambda k: 3.0 / (1.0 + k), lambda k: 0.3)
-
-Path = tuple[str, ...]
-
 
 class Verdict(NamedTuple):
     """What was found out about the derivatives of a distribution.
@@ -71,47 +73,9 @@ class Verdict(NamedTuple):
     has_score: bool = True
 
 
-class _Unmeasurable(Exception):
-    """The distribution cannot be built from examples of its parameters."""
-
-
-class _Parameter(NamedTuple):
-    """A number or an array that a distribution is made of.
-
-    Attributes:
-      path: names of arguments, from the outermost distribution to it.
-      varies: whether it may be differentiated: Python's and NumPy's numbers
-        are constants.
-      shape: of an example before it is constrained, without the axis of
-        estimates.
-      constrain: function into the declared range; `None` if there is none.
-    """
-
-    path: Path
-    varies: bool
-    shape: tuple[int, ...]
-    constrain: Callable[[tf.Tensor], tf.Tensor] | None
-
-    def example(self, offset: tf.Tensor, bound: float) -> tf.Tensor:
-        """Returns examples near each other, smooth in the offsets.
-
-        Args:
-          offset: `[M]`, from those of the first example.
-          bound: the value of a number without a declared range.
-        """
-        numbers_of_entries = np.arange(np.prod(self.shape, dtype=int))
-        start = 0.5 * np.cos(2.0 * numbers_of_entries).reshape(self.shape)
-        step = 1.0 + 0.3 * np.sin(3.0 * numbers_of_entries).reshape(self.shape)
-        offset = tf.reshape(offset, [-1, *[1] * len(self.shape)])
-        if self.constrain is not None:
-            return self.constrain(start + offset * step)
-        if self.shape:
-            return tf.math.l2_normalize(start + offset * step, axis=-1)
-        return bound + offset * step
-
-
-# What would take minutes to measure. TFP does not differentiate the special
-# function in the log-probability of a `BetaQuotient` by its parameters.
+# Distributions that would take minutes to measure. TFP does not differentiate
+# the special function in the log-probability of a `BetaQuotient` by its
+# parameters.
 _KNOWN = {
     tfd.BetaQuotient: Verdict("there is no derivative of order 2", False),
     tfd.NormalInverseGaussian: Verdict(
@@ -126,16 +90,16 @@ def judge(distribution: tfd.Distribution) -> Verdict:
     """Measures a distribution's derivatives, in all parameters that may vary.
 
     Distributions that are made of others by deterministic functions are
-    judged by their parts. Each part is built from example parameters, whose
-    values do not depend on those of the distribution, so that it makes no
-    difference whether these are known: a graph may be traced. In each
-    parameter that is a tensor or a variable, derivatives of the mean of a
-    smooth function up to order 3 are compared: through the samples, of the
-    log-probability, and of the probabilities themselves (differences of an
-    integral over a bump, and of importance weights over a bell that reaches
-    the ends of the support, if the support does not move). What has no
-    log-probability, or cannot be built from examples of its arguments, is
-    taken at its word. What is made of `RIGHT_SAMPLES` alone is right.
+    judged by their parts. Each part is built from example parameters, which
+    depend on its kind only: the values of the real parameters need not be
+    known, as while a graph is traced. In each parameter that is a tensor or a
+    variable, derivatives of the mean of a smooth function up to order 3 are
+    compared: through the samples, of the log-probability, and of the
+    probabilities themselves (differences of an integral over a bump, and of
+    importance weights over a bell that reaches the ends of the support, if the
+    support does not move). Distributions that have no log-probability, or
+    cannot be built from examples of their arguments, are taken at their word.
+    Distributions made of `RIGHT_SAMPLES` alone are right.
 
     Args:
       distribution: declared as fully reparameterised.
@@ -170,9 +134,9 @@ def _leaves(distribution: tfd.Distribution) -> Iterator[tfd.Distribution]:
 
 
 def _is_made_of_one(distribution: tfd.Distribution) -> bool:
-    """Returns whether samples are a function of those of another, and right.
+    """Returns whether samples are a right function of another one's samples.
 
-    A subclass that samples in a way of its own is not.
+    A subclass with a method to sample of its own does not count.
     """
     return any(
         isinstance(distribution, kind)
@@ -194,8 +158,8 @@ def _is_made_of_one(distribution: tfd.Distribution) -> bool:
 def measure(distribution: tfd.Distribution) -> Verdict:
     """Measures a part of a distribution, once for each kind; see `judge`."""
     try:
-        parameters = list(_parameters(distribution))
-    except _Unmeasurable:
+        parameters = list(parameters_of(distribution))
+    except UnmeasurableError:
         return Verdict()
     kind = type(distribution)
     if kind in _KNOWN and any(parameter.varies for parameter in parameters):
@@ -204,10 +168,11 @@ def measure(distribution: tfd.Distribution) -> Verdict:
     for moving in parameters:
         if not moving.varies:
             continue
-        key = (_kind(distribution), moving.path)
+        key = (kind_of(distribution), moving.path)
         if key not in _measured:
-            # A new thread is outside of every graph and every tape: what is
-            # traced may not know any values, and `tf.init_scope` stops tapes.
+            # A new thread is outside of every graph and every tape. The values
+            # of a graph that is being traced are not known, and
+            # `tf.init_scope` stops tapes.
             with concurrent.futures.ThreadPoolExecutor(1) as executor:
                 _measured[key] = executor.submit(
                     _measure_one, distribution, parameters, moving
@@ -219,133 +184,10 @@ def measure(distribution: tfd.Distribution) -> Verdict:
     return worst
 
 
-# --- Building a distribution from examples ----------------------------------
-
-
-def _is_array(value: Any) -> bool:
-    if isinstance(value, (bool, tf.linalg.LinearOperator)):
-        return False
-    return isinstance(value, numbers.Real) or (
-        hasattr(value, "shape") and hasattr(value, "dtype")
-    )
-
-
-def _kind(distribution: tfd.Distribution) -> tuple:
-    """Returns what distributions that are judged alike have in common."""
-    properties = _properties(distribution)
-    arguments = []
-    for name, value in sorted(distribution.parameters.items()):
-        if isinstance(value, tfd.Distribution):
-            value = (_kind(value), _inner_shape(value, properties, name))
-        elif _is_array(value):
-            value = _event_shape(value, properties, name)
-        elif not isinstance(value, (bool, type(None))):
-            value = type(value)
-        arguments.append((name, value))
-    return type(distribution), tuple(arguments)
-
-
-def _properties(distribution: tfd.Distribution) -> dict[str, Any]:
-    try:
-        return type(distribution).parameter_properties(tf.float64)
-    except NotImplementedError:
-        # What users write seldom has them. With events that are numbers,
-        # parameters are taken for numbers.
-        if distribution.event_shape.rank != 0:
-            return {}
-        return {
-            name: tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=tfp.bijectors.Softplus
-            )
-            for name, value in distribution.parameters.items()
-            if _is_array(value)
-        }
-
-
-def _rank(properties: dict[str, Any], name: str) -> int:
-    rank = properties[name].event_ndims if name in properties else None
-    return rank if isinstance(rank, int) else 0
-
-
-def _event_shape(
-    value: Any, properties: dict[str, Any], name: str
-) -> tuple[int, ...]:
-    rank, shape = _rank(properties, name), np.shape(value)
-    if not isinstance(value, (numbers.Real, np.ndarray)):
-        shape = tf.TensorShape(value.shape).as_list()
-    return tuple(shape[len(shape) - rank :]) if rank else ()
-
-
-def _inner_shape(
-    value: tfd.Distribution, properties: dict[str, Any], name: str
-) -> tuple[int, ...]:
-    rank, shape = _rank(properties, name), value.batch_shape
-    return tuple(shape[len(shape) - rank :]) if rank else ()
-
-
-def _parameters(
-    distribution: tfd.Distribution,
-    path: Path = (),
-    inner: tuple[int, ...] = (),
-) -> Iterator[_Parameter]:
-    """Yields all numbers and arrays.
-
-    Args:
-      distribution: whose.
-      path: of the distribution, within another.
-      inner: batch axes that belong to one event of another.
-    """
-    properties = _properties(distribution)
-    for name, value in distribution.parameters.items():
-        if isinstance(value, tfd.Distribution):
-            shape = _inner_shape(value, properties, name)
-            yield from _parameters(value, (*path, name), (*inner, *shape))
-        elif _is_array(value) and name in properties:
-            shape = _event_shape(value, properties, name)
-            if None in shape:
-                raise _Unmeasurable
-            constrain = None
-            try:
-                bijector = properties[name].default_constraining_bijector_fn()
-                shape = bijector.inverse_event_shape(shape)
-                constrain = bijector.forward
-            except (NotImplementedError, TypeError):
-                pass
-            yield _Parameter(
-                (*path, name),
-                not isinstance(value, (numbers.Real, np.ndarray, np.generic)),
-                (*inner, *shape),
-                constrain,
-            )
-        elif value is not None and (name in properties or _is_array(value)):
-            raise _Unmeasurable
-
-
-def _build(
-    distribution: tfd.Distribution,
-    values: dict[Path, tf.Tensor],
-    validate_args: bool,
-    path: Path = (),
-) -> tfd.Distribution:
-    """Returns a copy made of other numbers and arrays."""
-    changed = {}
-    for name, value in distribution.parameters.items():
-        if isinstance(value, tfd.Distribution):
-            changed[name] = _build(value, values, validate_args, (*path, name))
-        elif (*path, name) in values:
-            changed[name] = values[*path, name]
-    if "validate_args" in distribution.parameters:
-        changed["validate_args"] = validate_args
-    return distribution.copy(**changed)
-
-
-# --- Measuring ---------------------------------------------------------------
-
-
 def _measure_one(
     distribution: tfd.Distribution,
-    parameters: list[_Parameter],
-    moving: _Parameter,
+    parameters: list[Parameter],
+    moving: Parameter,
 ) -> Verdict:
     """Compares derivatives in one parameter at an example of all."""
     unbounded = [x for x in parameters if x.constrain is None]
@@ -362,9 +204,9 @@ def _measure_one(
             )
             for parameter in parameters
         }
-        return _build(distribution, values, validate_args)
+        return build_from(distribution, values, validate_args)
 
-    for bound in _BOUNDS:
+    for bound in BOUNDS:
         try:
             # Raises if the example is out of range.
             build(tf.zeros([1], tf.float64), bound, True).sample(seed=_SEED)
@@ -379,7 +221,7 @@ def _measure_one(
             TypeError,
             ValueError,
             tf.errors.OpError,
-            _Unmeasurable,
+            UnmeasurableError,
         ):
             continue
     return Verdict()
@@ -406,10 +248,10 @@ def _compare(
     has_score = is_fixed = _agree(mean_score, 0.0, 1)
     expectations = {}
     if samples.shape.rank == 2:
-        # Where one is flat, and blind to a kink, the other is not.
+        # Where one bump is flat, and so misses a kink, the other is not.
         expectations = {bump: _integral(build, bump) for bump in bumps}
     if is_fixed:
-        # It notices what happens at the ends of the support.
+        # The bell notices errors at the ends of the support.
         wide = _test_function(samples, 0.5, is_wide=True)
         expectations[wide] = _reweighted(build, samples, wide)
     for function, expectation in expectations.items():
@@ -443,8 +285,8 @@ class _TestFunction(NamedTuple):
       high: above which there are few.
       slope: by which the function is not symmetric.
       is_wide: whether the function is a bell that reaches all samples. Else
-        it is a bump that is 0 outside of `low` and `high`, to which the ends
-        of a support do not matter. Neither minds heavy tails.
+        it is a bump that is 0 outside of `low` and `high`, and does not depend
+        on the ends of a support. Both have finite means under heavy tails.
     """
 
     weights: tuple[float, ...]
@@ -480,7 +322,7 @@ def _test_function(
     function = _TestFunction(weights, 0.0, 0.0, slope, is_wide)
     low, high = np.quantile(function.project(samples), [0.1, 0.9])
     if not np.isfinite(high - low):
-        raise _Unmeasurable
+        raise UnmeasurableError
     return function._replace(low=float(low), high=float(high))
 
 
@@ -543,7 +385,7 @@ def _by_differences(
         for order in range(1, NUM_ORDERS + 1)
     ]
     if not np.all(np.isfinite(found)):
-        raise _Unmeasurable
+        raise UnmeasurableError
     return found
 
 

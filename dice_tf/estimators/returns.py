@@ -1,9 +1,8 @@
 """Returns and advantages of what a trajectory holds, all `[T, B]`.
 
-A discount per step of 0 ends an episode. Batches hold episodes of one length,
-so that something stands behind the end of those that were shorter: often
-padding, which may be NaN or infinite. It has no part in any result, nor in a
-derivative.
+A discount per step of 0 ends an episode. Batches hold episodes of one length:
+shorter ones have other steps behind their end, often padding, which may be NaN
+or infinite. These steps do not count in any result, nor in a derivative.
 """
 
 from typing import Any
@@ -19,8 +18,8 @@ def discount_weights(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns what a reward at each step is worth at the start.
 
     A scalar discount gives `discount**t`. One per step gives the product of
-    the discounts *before* t, so a discount of 0 at the last step of an episode
-    silences all that follows it, and not that step itself.
+    the discounts *before* t: a discount of 0 at the last step of an episode
+    silences all later steps, but not that step itself.
 
     Args:
       rewards: `[T, B]`, for the shape and the dtype.
@@ -45,7 +44,8 @@ def _weights(discount: Any, rewards: tf.Tensor) -> tf.Tensor:
     """Returns `discount_weights`, of what `until_end` returned."""
     discount = tf.stop_gradient(tf.convert_to_tensor(discount, rewards.dtype))
     if discount.shape.rank == 0:
-        # Not for each episode: TensorFlow would keep such constants.
+        # One column for all episodes: TensorFlow would fold a whole `[T, B]`
+        # into a constant, and keep it.
         powers = tf.cast(tf.range(tf.shape(rewards)[0]), rewards.dtype)
         return tf.pow(discount, powers)[:, tf.newaxis]
     return tf.math.cumprod(discount, axis=0, exclusive=True)
@@ -74,7 +74,7 @@ def running_steps(discounts: tf.Tensor) -> tf.Tensor:
 def until_end(
     discount: Any, rewards: tf.Tensor, *others: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
-    """Replaces what stands behind the end of each episode by zeros.
+    """Replaces all entries behind the end of each episode by zeros.
 
     Args:
       discount: scalar in [0, 1], or per step, `[T, B]`. A scalar ends no
@@ -97,7 +97,7 @@ def until_end(
     check_rank("discount", discounts, 2, "[] or [T, B]")
     check_same_shape("discount", discounts, "rewards", rewards)
     running = running_steps(discounts)
-    # Not a product with 0, which does not silence what is not finite.
+    # A product with 0 would not silence entries that are not finite.
     return tuple(
         tf.where(running, x, tf.zeros_like(x))
         for x in (discounts, rewards, *others)
@@ -128,6 +128,20 @@ def discounted_rewards(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     return _weights(discount, rewards) * rewards
 
 
+def return_scale(discount: float, episode_length: int | None) -> float:
+    """Returns what turns a discounted return into a reported one.
+
+    `1 - discount`, so that the reported return of equal rewards is that
+    reward; at discount 1 it is `1 / episode_length`, and the reported return
+    is the mean reward per step.
+
+    Args:
+      discount: in [0, 1], below 1 with an infinite horizon.
+      episode_length: T, or `None` for an infinite horizon.
+    """
+    return 1.0 - discount if discount < 1.0 else 1.0 / episode_length
+
+
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Returns the mean over episodes of their discounted returns.
 
@@ -153,11 +167,11 @@ def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
 def discounted_errors(
     rewards: tf.Tensor, values: tf.Tensor, discount: Any
 ) -> tf.Tensor:
-    """Returns what each step brings beyond the values, discounted to the start.
+    """Returns the errors of one-step predictions, discounted to the start.
 
     `d_t r_t + d_{t+1} v_{t+1} - d_t v_t`, with `d_t` the discount weights and
-    `v_T = 0`: the errors of one-step predictions, which sum to the discounted
-    return minus the value of the first state.
+    `v_T = 0`. They sum to the discounted return minus the value of the first
+    state.
 
     Args:
       rewards: `[T, B]`.
@@ -178,8 +192,8 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
     """Sums the present and the future rewards, discounted to the present.
 
     `G_t = r_t + discount_t G_{t+1}`, with `G_T = 0`. A discount per step of 0
-    ends an episode, and another one may follow it: what is behind the end has
-    no part in what is before, also if it is NaN or infinite.
+    ends an episode, and another one may follow it: rewards behind the end do
+    not count in returns before it, also if they are NaN or infinite.
 
     Args:
       rewards: `[T, B]`.
@@ -272,7 +286,7 @@ def lambda_returns(
     lambda_: float = 1.0,
     final_values: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Returns what TD(lambda) takes for the value of each step.
+    """Returns the targets that TD(lambda) has for the value of each step.
 
     `G_t = r_t + discount [(1 - lambda) v_{t+1} + lambda G_{t+1}]`, with
     `G_T = v_T`, the final values. With `lambda_=1` it is the return (plus the

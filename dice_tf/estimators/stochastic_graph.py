@@ -15,7 +15,7 @@ from dice_tf.estimators.causality import (
 )
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.reparameterization import judge
-from dice_tf.seeds import seed_tensor, split_seed
+from dice_tf.seeds import Seed, seed_tensor, split_seed
 
 
 class StochasticComputationGraph:
@@ -28,7 +28,7 @@ class StochasticComputationGraph:
 
       sum_c box(L_c) c + sum_w [box(A_w) - box(A_w + l_w)] b_w
 
-    Reparameterised nodes have no part in the sums: they are differentiated
+    Reparameterised nodes are not part of the sums: they are differentiated
     through their samples. The value is that of the costs; the derivatives, of
     every order, are unbiased, and baselines lower their variance. With one
     node and one cost, its mean is `tfp.monte_carlo.expectation`; for a chain
@@ -58,18 +58,19 @@ class StochasticComputationGraph:
     `LookupError` on the attempt: `Gamma` and what is made of it (`Beta`,
     `Chi2`, `Dirichlet`, `InverseGamma`, `StudentT`, the power of a
     `GeneralizedNormal` and others), and a `MixtureSameFamily` with
-    `reparameterize=True`. So the first time that a process meets a kind of
-    distribution, of TFP or a user's, the graph measures its derivatives up to
-    the third order at an example of its parameters, which takes about a second
-    for each: through the samples, of the log-probability, and of the
-    probabilities. The usual ones, such as `Normal` and what is made of it, are
-    known to be right and need no measurement.
-    Parameters that are numbers of Python or NumPy count as constants, and a
-    gamma distribution of fixed concentration is as good as any. Errors below
+    `reparameterize=True`. The first time that a process meets a kind of
+    distribution, of TFP or a user's, the graph therefore measures its
+    derivatives up to the third order at an example of its parameters: through
+    the samples, of the log-probability, and of the probabilities. This takes
+    about a second for each parameter. The usual distributions, such as
+    `Normal` and those made of it, are known to be right and need no
+    measurement.
+    Parameters that are numbers of Python or NumPy count as constants: a gamma
+    distribution of fixed concentration has the right derivatives. Errors below
     about a fifth may hide in the noise of the measurement, those of
-    `TwoPieceNormal` among them. What has no log-probability or cannot be built
-    from examples of its arguments, such as a Gaussian process, is taken at
-    its word.
+    `TwoPieceNormal` among them. Distributions that have no log-probability, or
+    cannot be built from examples of their arguments, such as a Gaussian
+    process, are taken at their word.
 
     Raises:
       ValueError: if a name is unknown, nodes form a cycle, no cost depends on
@@ -120,7 +121,7 @@ class StochasticComputationGraph:
             if isinstance(distribution, tfp.distributions.Distribution):
                 self._is_reparameterized(name, distribution)
 
-    def sample(self, sample_shape: Any, seed: Any) -> dict[str, Any]:
+    def sample(self, sample_shape: Any, seed: Seed) -> dict[str, Any]:
         """Draws all nodes, parents first.
 
         Args:
@@ -128,11 +129,11 @@ class StochasticComputationGraph:
           seed: int32 `[2]`, or a `HoistedSeed`.
 
         Returns:
-          Samples by name, held constant but for reparameterised nodes. The
-          same seed may give others under XLA.
+          Samples by name, held constant except those of reparameterised
+          nodes. The same seed may give other samples under XLA.
 
         Raises:
-          TypeError: if a node is no distribution.
+          TypeError: if a node is not a distribution.
           ValueError: if one in `reparameterized` cannot be.
         """
         nodes = self._graph.nodes
@@ -149,8 +150,9 @@ class StochasticComputationGraph:
         """Returns the costs of each sample, summed, as a DiCE objective.
 
         Args:
-          samples: of all nodes, by name: those of reparameterised nodes from
-            `sample`, within the same tape; others from anywhere.
+          samples: of all nodes, by name. Those of reparameterised nodes must
+            come from `sample`, within the same tape; others may come from
+            anywhere.
 
         Returns:
           The shape of the log-probabilities, `[num_samples]` and batch axes,
@@ -183,7 +185,7 @@ class StochasticComputationGraph:
             match(f"nodes[{name!r}].log_prob", log_prob, like)
 
         def box(names):
-            parts = [own for name, own in log_probs.items() if name in names]
+            parts = [log_probs[name] for name in log_probs if name in names]
             return magic_box(tf.add_n(parts)) if parts else 1.0
 
         costs = evaluate("costs", graph.costs, samples, like)
@@ -211,8 +213,8 @@ class StochasticComputationGraph:
                 )
             sample = choose(name, distribution)
             if not self._is_reparameterized(name, distribution):
-                # With the score function, what flows through the sample, and
-                # through all that depends on it, would count twice.
+                # The score function counts all that depends on the sample. A
+                # gradient through the sample would count it twice.
                 sample = tf.nest.map_structure(tf.stop_gradient, sample)
                 distributions[name] = distribution
             samples[name] = sample

@@ -9,11 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
-from dice_tf.estimators.returns import discounted_rewards, running_steps
-from dice_tf.evaluation.tables import log_prob_table, seat_actors
+from dice_tf.estimators.returns import (
+    discounted_rewards,
+    return_scale,
+    running_steps,
+)
+from dice_tf.evaluation.tables import log_prob_table
 from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
+from dice_tf.play.actors import seat_actors
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.policies.sampling import nan_where
 from dice_tf.seeds import Seed, as_seed
@@ -197,7 +202,7 @@ def _measure(
     returns, is_played, actions = tf.nest.map_structure(
         np.asarray, play(weights, seed, tf.constant(discount, tf.float64))
     )
-    scale = 1.0 - discount if discount < 1.0 else 1.0 / game.episode_length
+    scale = return_scale(discount, game.episode_length)
     returns = scale * np.where(np.isfinite(returns), returns, np.nan)
     if len(returns) > 1:
         error = returns.std(axis=0, ddof=1) / np.sqrt(len(returns))

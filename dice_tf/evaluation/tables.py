@@ -7,10 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player, check_player_id
+from dice_tf.checks import check_player_id
 from dice_tf.games.finite import FiniteGame
-from dice_tf.games.game import Game
-from dice_tf.play.actors import Actor
+from dice_tf.play.actors import Actor, seat_actors
 
 
 def action_probabilities(
@@ -62,19 +61,6 @@ def log_prob_tables(
 ) -> list[tf.Tensor]:
     """Returns the `log_prob_table` of each player's policy."""
     return [log_prob_table(actor) for actor in seat_actors(game, policies)]
-
-
-def seat_actors(game: Game, policies: Any) -> tuple[Actor, ...]:
-    """Binds one policy per player to its seat, or raises."""
-    if not isinstance(game, Game):
-        raise TypeError(
-            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-        )
-    policies = check_per_player("policies", policies, game.num_players)
-    return tuple(
-        Actor(game, policy, player_id)
-        for player_id, policy in enumerate(policies)
-    )
 
 
 def check_finite_game(game: Any) -> FiniteGame:

@@ -1,8 +1,8 @@
 """Optimisers whose steps are differentiable functions of tensors.
 
-The steps that a look-ahead imagines must be differentiated through, which
-Keras optimisers cannot be: these take parameters, gradients and slots as
-tensors and return new ones. All of them *ascend*.
+A look-ahead differentiates through the steps that it imagines, which Keras
+optimisers do not allow. These take parameters, gradients and slots as tensors
+and return new ones. All of them *ascend*.
 """
 
 from dice_tf.inner_optimizers.adam import Adam, AdamSlots

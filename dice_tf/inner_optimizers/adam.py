@@ -1,4 +1,4 @@
-"""Adam, differentiable where its square root is not."""
+"""Adam, differentiable also for gradients of 0."""
 
 from typing import Any, NamedTuple
 
@@ -33,10 +33,10 @@ class Adam(InnerOptimizer):
 
       `theta <- theta + learning_rate c_t m / (sqrt(v) + epsilon)`,
 
-    with `c_t = sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t, from 1. Where
-    a gradient has always been 0 the derivative of the step is the true one,
-    though that of `sqrt(v)` alone is infinite there. It is then of the order
-    of `learning_rate / epsilon`: a larger `epsilon` tames it.
+    with `c_t = sqrt(1 - beta_2^t) / (1 - beta_1^t)` at step t, from 1. For an
+    entry whose gradient has always been 0, the derivative of the step is the
+    true one, although that of `sqrt(v)` alone is infinite. It is then of the
+    order of `learning_rate / epsilon`: a larger `epsilon` tames it.
 
     Args:
       beta_1: in [0, 1), decay of the mean of gradients.

@@ -5,14 +5,12 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.inner_optimizers.optimizer import (
-    InnerOptimizer,
-    InnerStep,
-    check_inner_optimizer,
-)
-from dice_tf.inner_optimizers.sgd import SGD
+from dice_tf.inner_optimizers.norms import squared_norm
+from dice_tf.inner_optimizers.optimizer import InnerOptimizer, InnerStep
+from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 
-# The square of a larger norm is infinite in float32: all would be clipped to 0.
+# The square of a larger norm is infinite in float32, and every gradient would
+# be clipped to 0.
 _LARGEST = 1.8e19
 
 
@@ -20,8 +18,8 @@ class ClipByGlobalNorm(InnerOptimizer):
     """Clips the gradients to a norm, then steps with another optimiser.
 
     `g <- g min(1, max_norm / |g|)`, with `|g|` the norm of all gradients of
-    the player together. Where it clips it is differentiated through the norm,
-    where it does not it is the identity.
+    the player together. A step that clips is differentiated through the norm;
+    one that does not clip leaves the gradients as they are.
 
     Args:
       max_norm: positive, at most 1.8e19.
@@ -42,9 +40,7 @@ class ClipByGlobalNorm(InnerOptimizer):
         self.max_norm = check_number("max_norm", max_norm, 0.0, _LARGEST)
         if self.max_norm == 0.0:
             raise ValueError("`max_norm` must be positive. Received: 0.0.")
-        self.optimizer = check_inner_optimizer(
-            "optimizer", SGD() if optimizer is None else optimizer
-        )
+        self.optimizer = optimizer_or_sgd("optimizer", optimizer)
 
     def init(self, params: list[tf.Tensor]) -> Any:
         return self.optimizer.init(params)
@@ -57,8 +53,9 @@ class ClipByGlobalNorm(InnerOptimizer):
         learning_rate: Any,
     ) -> InnerStep:
         if gradients:
-            square = tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients])
-            # Inside the root, as the derivative of a norm is infinite at 0.
-            norm = tf.sqrt(tf.maximum(square, self.max_norm**2))
+            # The maximum stands inside the root: the derivative of a norm is
+            # infinite at 0.
+            square = tf.maximum(squared_norm(gradients), self.max_norm**2)
+            norm = tf.sqrt(square)
             gradients = [g * (self.max_norm / norm) for g in gradients]
         return self.optimizer.step(params, gradients, slots, learning_rate)

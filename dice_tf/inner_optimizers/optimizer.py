@@ -47,7 +47,7 @@ class InnerOptimizer(abc.ABC):
 
 
 def check_inner_optimizer(name: str, optimizer: Any) -> InnerOptimizer:
-    """Returns the optimiser, or raises if it is none."""
+    """Returns the optimiser, or raises if it is not an `InnerOptimizer`."""
     if not isinstance(optimizer, InnerOptimizer):
         raise TypeError(
             f"`{name}` must be a dice_tf.inner_optimizers.InnerOptimizer, "

@@ -9,6 +9,7 @@ from dice_tf.inner_optimizers.optimizer import (
     InnerOptimizer,
     InnerStep,
     as_dtype,
+    check_inner_optimizer,
 )
 
 
@@ -20,6 +21,9 @@ class SGD(InnerOptimizer):
 
     Args:
       momentum: in [0, 1].
+
+    Raises:
+      TypeError, ValueError: if the momentum is out of its range.
     """
 
     def __init__(self, momentum: float = 0.0):
@@ -48,3 +52,18 @@ class SGD(InnerOptimizer):
             for param, gradient in zip(params, gradients, strict=True)
         ]
         return InnerStep(params, slots)
+
+
+def optimizer_or_sgd(name: str, optimizer: Any) -> InnerOptimizer:
+    """Returns the optimiser, plain `SGD` for `None`, or raises.
+
+    Args:
+      name: of the argument, for the error.
+      optimizer: an `InnerOptimizer` or `None`.
+
+    Raises:
+      TypeError: if it is neither.
+    """
+    if optimizer is None:
+        return SGD()
+    return check_inner_optimizer(name, optimizer)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
-from dice_tf.learners.learner import Learner, LearnerStep
+from dice_tf.learners.learner import Learner, LearnerStep, Situation
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class Move(NamedTuple):
@@ -16,7 +17,9 @@ class Move(NamedTuple):
 
     Attributes:
       direction: list of tensors like the player's parameters.
-      gradients: by player, the gradient that it is assumed to follow.
+      gradients: for each player that is assumed to learn, the gradient of its
+        value in its own parameters. May be empty if the rates do not read it,
+        see `InnerRates.reads_gradients`.
     """
 
     direction: list[tf.Tensor]
@@ -24,14 +27,14 @@ class Move(NamedTuple):
 
 
 class AssumedRatesLearner(Learner):
-    """A learner whose direction depends on assumed rates, and on no more.
+    """A learner that assumes rates, and remembers only what these remember.
 
     Args:
       inner_learning_rate: the rates assumed: one number, one per player, or
         `InnerRates`, whose state is the learner's.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
     """
 
     def __init__(
@@ -49,24 +52,18 @@ class AssumedRatesLearner(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         state = self.inner_rates.observe(state, params)
         rates = self.inner_rates.values(state, objective.num_players)
-        move = self.move(objective, params, player_id, seed, rates)
+        situation = Situation(objective, params, player_id, seed)
+        move = self.move(situation, rates)
         return LearnerStep(
             move.direction,
             self.inner_rates.remember(state, params, move.gradients),
         )
 
     @abc.abstractmethod
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        rates: Sequence[Any],
-    ) -> Move:
-        """Computes the direction, given one rate per player; see `step`."""
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        """Computes the direction, given one rate per player."""

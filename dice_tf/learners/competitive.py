@@ -7,10 +7,14 @@ import tensorflow as tf
 
 from dice_tf.inner_optimizers.optimizer import as_dtype
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
-from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
-from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
-from dice_tf.learners.learner import own_gradients
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.derivatives import players_with_params
+from dice_tf.learners.jacobians import (
+    flatten,
+    gradient_and_jacobian,
+    unflatten,
+)
+from dice_tf.learners.learner import Situation
+from dice_tf.objectives.objective import Params
 from dice_tf.play.exact_values import solve
 
 
@@ -28,40 +32,32 @@ class CompetitiveGradientDescent(AssumedRatesLearner):
 
     `J_o` being `J` without its diagonal blocks; player i moves along `d_i`.
     With two players this is competitive gradient descent, with more its
-    polymatrix extension. For a single player `J_o = 0` and this is `Naive`;
+    polymatrix extension. For a single player `J_o = 0` and this is `Naive`,
     as it is with `inner_learning_rate=0`.
 
-    The Jacobian of all players' gradients is formed, and a linear system of
-    its size solved: for small policies. On a sampled objective `g` and `J`
-    are drawn from splits of the seed of their own, but the direction is not
-    linear in `J`, and so not unbiased.
+    It forms the Jacobian of all players' gradients and solves a linear system
+    of its size, so that it is meant for small policies. On a sampled objective
+    `g` is drawn with the seed itself, and `J` with a seed split from it. The
+    direction is biased nevertheless, since it is not linear in `J`.
 
     Args:
       inner_learning_rate: `a`, the rate assumed for all players: one number,
         one per player, or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
 
     References:
       Schaefer & Anandkumar 2019 (Competitive Gradient Descent); Ma et al. 2021
       (Polymatrix Competitive Gradient Descent).
     """
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         if not params[player_id]:
             return Move([], {})
-        seed, jacobian_seed = evaluation_seeds(seed, 2)
         players = players_with_params(params)
-        gradients = own_gradients(objective, params, seed, players)
-        jacobian = game_jacobian(objective, params, players, jacobian_seed)
+        gradients, jacobian = gradient_and_jacobian(objective, params, seed)
         owners, row_rates = _per_row(params, players, rates)
         others = tf.cast(owners[:, tf.newaxis] != owners, jacobian.dtype)
         system = tf.eye(owners.shape[0], dtype=jacobian.dtype) - (

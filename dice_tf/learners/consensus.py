@@ -1,19 +1,14 @@
 """Consensus optimisation: all players make their gradients small."""
 
-from typing import Any
+import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.learners.derivatives import (
-    evaluation_seeds,
-    players_with_params,
-    weighted_sum,
-)
-from dice_tf.learners.jacobians import jacobian_products
-from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.derivatives import weighted_sum
+from dice_tf.learners.jacobians import products_with_gradient
+from dice_tf.learners.learner import Situation, StatelessLearner
 
 
-class Consensus(Learner):
+class Consensus(StatelessLearner):
     """Ascends its value, and descends the size of all players' gradients.
 
     With `g` the stack of all players' own gradients and `J` its Jacobian, the
@@ -21,12 +16,13 @@ class Consensus(Learner):
 
       `g_i - weight (d/dtheta_i) |g|^2 / 2 = (g - weight J^T g)_i`.
 
-    Stationary points attract, whatever kind they are. A single player does
-    the same: it is not gradient ascent. With `weight=0` this is `Naive`.
+    Stationary points attract, whatever kind they are. The term stays for a
+    single player, so that this is not gradient ascent. With `weight=0` it is
+    `Naive`.
 
-    On a sampled objective `J` and the `g` that it multiplies are drawn from
-    splits of the seed of their own: the direction is as unbiased as the
-    objective's derivatives.
+    On a sampled objective the first `g` and `J` are drawn with the seed
+    itself, and the `g` that `J` multiplies with a seed split from it: the
+    direction is as unbiased as the objective's derivatives.
 
     Args:
       weight: at least 0.
@@ -41,22 +37,10 @@ class Consensus(Learner):
     def __init__(self, weight: float = 1.0):
         self.weight = check_number("weight", weight)
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        if not params[player_id]:
-            return LearnerStep([], state)
-        seed, factor_seed = evaluation_seeds(seed, 2)
-        players = players_with_params(params)
-        factors = own_gradients(objective, params, factor_seed, players)
-        products = jacobian_products(objective, params, players, seed, factors)
-        direction = weighted_sum(
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
+        products = products_with_gradient(objective, params, seed)
+        return weighted_sum(
             (1.0, products.gradient[player_id]),
             (-self.weight, products.transposed[player_id]),
         )
-        return LearnerStep(direction, state)

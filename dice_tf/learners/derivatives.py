@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dice_tf.learners.learner import gradient_of
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
 class CrossGradients(NamedTuple):
@@ -23,12 +23,14 @@ class CrossGradients(NamedTuple):
     gradients: dict[int, dict[int, list[tf.Tensor]]]
 
 
-def evaluation_seeds(seed: Any, num: int) -> list:
+def evaluation_seeds(seed: Seed | None, num: int) -> list:
     """Returns seeds for `num` evaluations of an objective.
 
-    The first is `seed` as it is: with it, all players can share the play of
-    the parameters that they start from. The others are split from it. All are
-    `None` where it is.
+    The first is `seed` itself: all players evaluate the objective first at the
+    parameters that they start from, and so can share that play. The others
+    are split from `seed`. What is played is not correlated, since play draws
+    from the `private_seed` of the seed that it is given. All are `None` if
+    `seed` is.
     """
     if seed is None:
         return [None] * num
@@ -37,10 +39,10 @@ def evaluation_seeds(seed: Any, num: int) -> list:
 
 def players_with_params(params: Params) -> list[int]:
     """Returns the players that have parameters: fixed policies have none."""
-    return [player_id for player_id, own in enumerate(params) if own]
+    return [i for i, player_params in enumerate(params) if player_params]
 
 
-def opponents_of(player_id: int, params: Params) -> list[int]:
+def opponents_of(params: Params, player_id: int) -> list[int]:
     """Returns the other players that have parameters."""
     return [j for j in players_with_params(params) if j != player_id]
 
@@ -48,18 +50,18 @@ def opponents_of(player_id: int, params: Params) -> list[int]:
 def cross_gradients(
     objective: Objective,
     params: Params,
-    seed: Any,
     value_ids: Sequence[int],
     param_ids: Sequence[int],
+    seed: Seed | None,
 ) -> CrossGradients:
     """Differentiates several values in several players' parameters.
 
     Args:
       objective: what all players maximise.
       params: one list of tensors per player.
+      value_ids: the players i whose values are differentiated.
+      param_ids: the players j in whose parameters.
       seed: int32 `[2]`.
-      value_ids: whose values, i.
-      param_ids: in whose parameters, j.
 
     Returns:
       `CrossGradients`, differentiable in all parameters by an outer tape.

@@ -1,19 +1,20 @@
 """HOLA: opponents that look ahead too, to any order."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
-from dice_tf.learners.inner_rates import FixedRates
-from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.learners.inner_rates import InnerRates
+from dice_tf.learners.learner import Situation, gradient_of
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
-class HOLA(Learner):
+class HOLA(AssumedRatesLearner):
     """Higher-order LOLA: shapes opponents that shape, to order n.
 
     With the naive directions `d_i^0 = dV_i/dtheta_i`, those of order n are
@@ -25,15 +26,15 @@ class HOLA(Learner):
     with `order=1` the unrolled one-step look-ahead, `LOLADiCE(1)`. At order n
     derivatives of order n + 1 are taken.
 
-    On a sampled objective every order, and every player in it, plays afresh
-    with the parameters reached, from a split of the seed of its own; the
-    naive directions share one play.
+    A sampled objective plays once for all naive directions, with the seed
+    itself. For every higher order, and for every player in it, it plays anew
+    with the parameters reached, each time with a seed split from it.
 
     Args:
       order: n.
       inner_learning_rate: `a`, the rate assumed for the opponents: one
-        number, or one per player. The entry of the learning player is what
-        its opponents assume of it, from order 2 on.
+        number, one per player, or `InnerRates`. From order 2 on, the rate of
+        the learning player itself is the one that its opponents assume.
 
     Raises:
       TypeError, ValueError: if an argument is out of its range.
@@ -51,49 +52,54 @@ class HOLA(Learner):
     def __init__(
         self,
         order: int = 2,
-        inner_learning_rate: float | Sequence[float] = 1.0,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
     ):
+        super().__init__(inner_learning_rate)
         self.order = check_whole_number("order", order, 0)
-        self.inner_learning_rate = inner_learning_rate
-        self._inner_rates = FixedRates(inner_learning_rate)
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        rates = self._inner_rates.values((), objective.num_players)
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         seeds = evaluation_seeds(seed, self.order + 1)
-        directions = higher_order_directions(
+        directions, naive = higher_order_directions(
             objective, params, [player_id], seeds, rates
         )
-        return LearnerStep(directions[player_id], state)
+        return Move(directions[player_id], naive)
+
+
+class HigherOrderDirections(NamedTuple):
+    """Directions of order n, and the naive ones that they are made of.
+
+    Attributes:
+      directions: by player, tensors like its parameters, differentiable in
+        all parameters by an outer tape.
+      naive: the directions of order 0 of all players that were needed.
+    """
+
+    directions: dict[int, list[tf.Tensor]]
+    naive: dict[int, list[tf.Tensor]]
 
 
 def higher_order_directions(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seeds: Sequence[Any],
+    seeds: Sequence[Seed | None],
     rates: Sequence[Any],
-) -> dict[int, list[tf.Tensor]]:
+) -> HigherOrderDirections:
     """Computes some players' directions of order `len(seeds) - 1`.
 
     Args:
       objective: what all players maximise.
       params: one list of tensors per player.
-      player_ids: whose directions.
+      player_ids: the players whose directions are computed.
       seeds: one per order, from 0 on.
       rates: `a`, one per player.
 
     Returns:
-      By player, tensors like its parameters, differentiable in all
-      parameters by an outer tape.
+      `HigherOrderDirections`.
     """
-    movers = sorted({j for i in player_ids for j in opponents_of(i, params)})
+    movers = sorted({j for i in player_ids for j in opponents_of(params, i)})
+    naive = None
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:
@@ -102,14 +108,17 @@ def higher_order_directions(
         if len(seeds) == 1 or not movers:
             values = objective(params, seeds[0])
         else:
-            steps = higher_order_directions(
+            steps, naive = higher_order_directions(
                 objective, params, movers, seeds[:-1], rates
             )
             values = {
-                i: objective(_reached(params, i, steps, rates), own_seed)[i]
-                for i, own_seed in _seeds_by_player(seeds[-1], player_ids)
+                i: objective(_reached(params, i, steps, rates), player_seed)[i]
+                for i, player_seed in _seeds_by_player(seeds[-1], player_ids)
             }
-    return {i: gradient_of(tape, values[i], params[i]) for i in player_ids}
+    directions = {
+        i: gradient_of(tape, values[i], params[i]) for i in player_ids
+    }
+    return HigherOrderDirections(directions, naive or directions)
 
 
 def _reached(
@@ -119,17 +128,16 @@ def _reached(
     rates: Sequence[Any],
 ) -> list[list[tf.Tensor]]:
     """Returns all parameters after the steps of the player's opponents."""
-    return [
-        own
-        if j == player_id or j not in steps
-        else [
-            x + rates[j] * step for x, step in zip(own, steps[j], strict=True)
+    reached = list(params)
+    for j in opponents_of(params, player_id):
+        reached[j] = [
+            x + rates[j] * step
+            for x, step in zip(params[j], steps[j], strict=True)
         ]
-        for j, own in enumerate(params)
-    ]
+    return reached
 
 
-def _seeds_by_player(seed: Any, player_ids: Sequence[int]) -> list:
+def _seeds_by_player(seed: Seed | None, player_ids: Sequence[int]) -> list:
     if seed is None or len(player_ids) == 1:
         return [(i, seed) for i in player_ids]
     seeds = split_seed(seed, len(player_ids))

@@ -14,9 +14,13 @@ from dice_tf.objectives.objective import Params
 class InnerRates(abc.ABC):
     """Assumed learning rates, one per player, with what they remember.
 
-    They are beliefs about opponents, and have nothing to do with the rates
-    with which the opponents' own optimisers really move them.
+    They are beliefs. The optimisers that move the players may have others.
+
+    Attributes:
+      reads_gradients: whether `remember` reads the gradients that it is given.
     """
+
+    reads_gradients: bool = True
 
     def init(self, params: Params) -> Any:
         """Returns the state to start from; `()` if there is none."""
@@ -59,6 +63,8 @@ class FixedRates(InnerRates):
       TypeError, ValueError: if a rate is not a number, or is negative.
     """
 
+    reads_gradients = False
+
     def __init__(self, rates: float | Sequence[float]):
         self._rates = _check_rates(rates)
 
@@ -70,7 +76,7 @@ class FittedState(NamedTuple):
     """What `FittedRates` remembers.
 
     Attributes:
-      params: one list of tensors per player, where it was.
+      params: one list of tensors per player, before the last move.
       gradients: tensors like `params`, the gradients there.
       products: scalars, one per player, running sums of moves times gradients.
       squares: scalars, running sums of squared gradients.
@@ -93,16 +99,17 @@ class FittedRates(InnerRates):
     over the iterations s before t, with `g_j,s` the gradient of j's value as
     this learner evaluated it and `dtheta_j,s` the move that followed. For an
     opponent that ascends `g_j` with plain SGD it is the opponent's real rate
-    from the second iteration on; for one that stands still it goes to 0.
-    Gradients that were sampled from other play than the opponent's own add
-    their noise to the denominator only, and make the fit too small.
+    from the second iteration on; for one that stands still it goes to 0. If
+    gradients are sampled from other play than the opponent's own, their noise
+    adds to the denominator only, and the fit is too small.
 
-    A rate that ascended the learner's own value instead would be wishful:
-    it would go to 0 wherever the opponents' learning hurts.
+    A rate that ascended the value of the learner instead would be wishful: it
+    would go to 0 wherever the learning of the opponents hurts.
 
     Args:
-      initial: one number for all players, or one per player, in use until a
-        player with a gradient has been seen to move.
+      initial: one number for all players, or one per player: the rate of a
+        player until the learner has seen it move from a point at which its
+        gradient is not 0.
       decay: in [0, 1], the weight of the past at each step.
 
     Raises:
@@ -114,20 +121,22 @@ class FittedRates(InnerRates):
         self.decay = check_number("decay", decay, 0.0, 1.0)
 
     def init(self, params: Params) -> FittedState:
-        params = [[tf.convert_to_tensor(x) for x in own] for own in params]
-        zeros = [[tf.zeros_like(x) for x in own] for own in params]
-        zero = [tf.zeros([], _dtype_of(own)) for own in params]
-        return FittedState(params, zeros, zero, list(zero))
+        params = tf.nest.map_structure(tf.convert_to_tensor, list(params))
+        gradients = tf.nest.map_structure(tf.zeros_like, params)
+        sums = [tf.zeros([], _dtype_of(tensors)) for tensors in params]
+        return FittedState(params, gradients, sums, list(sums))
 
     def observe(self, state: FittedState, params: Params) -> FittedState:
         products, squares = [], []
-        for j, own in enumerate(params):
+        for j, player_params in enumerate(params):
             product, square = state.products[j], state.squares[j]
-            if own:
+            if player_params:
                 gradient = state.gradients[j]
                 moves = [
                     now - before
-                    for now, before in zip(own, state.params[j], strict=True)
+                    for now, before in zip(
+                        player_params, state.params[j], strict=True
+                    )
                 ]
                 product = self.decay * product + inner_product(moves, gradient)
                 square = self.decay * square + inner_product(gradient, gradient)
@@ -157,10 +166,10 @@ class FittedRates(InnerRates):
         gradients: dict[int, list[tf.Tensor]],
     ) -> FittedState:
         return state._replace(
-            params=[list(own) for own in params],
+            params=list(map(list, params)),
             gradients=[
-                gradients.get(j, [tf.zeros_like(x) for x in own])
-                for j, own in enumerate(params)
+                gradients.get(j, [tf.zeros_like(x) for x in player_params])
+                for j, player_params in enumerate(params)
             ],
         )
 
@@ -189,5 +198,5 @@ def _rates_of(
     return rates
 
 
-def _dtype_of(own: Sequence[tf.Tensor]) -> tf.DType:
-    return own[0].dtype if own else tf.float32
+def _dtype_of(tensors: Sequence[tf.Tensor]) -> tf.DType:
+    return tensors[0].dtype if tensors else tf.float32

@@ -6,14 +6,32 @@ the blocks `J_ij = d^2 V_i / dtheta_i dtheta_j`. The literature writes losses
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.learners.derivatives import cross_gradients, inner_product
+from dice_tf.learners.derivatives import (
+    cross_gradients,
+    evaluation_seeds,
+    inner_product,
+    players_with_params,
+)
 from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.replicas import num_replicas
+from dice_tf.seeds import Seed
+
+
+class GradientAndJacobian(NamedTuple):
+    """A game's gradient and Jacobian, in all players' parameters.
+
+    Attributes:
+      gradient: `g_i`, by player tensors like its parameters.
+      jacobian: `J`, `[d, d]`, see `game_jacobian`.
+    """
+
+    gradient: dict[int, list[tf.Tensor]]
+    jacobian: tf.Tensor
 
 
 class JacobianProducts(NamedTuple):
@@ -34,7 +52,7 @@ def jacobian_products(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
     vectors: dict[int, list[tf.Tensor]],
 ) -> JacobianProducts:
     """Multiplies the game's Jacobian with vectors, without forming it.
@@ -55,7 +73,7 @@ def jacobian_products(
         for i in player_ids:
             tape.watch(params[i])
         _, gradients = cross_gradients(
-            objective, params, seed, player_ids, player_ids
+            objective, params, player_ids, player_ids, seed
         )
         along = {
             i: tf.add_n(
@@ -73,11 +91,34 @@ def jacobian_products(
     )
 
 
+def products_with_gradient(
+    objective: Objective, params: Params, seed: Seed | None
+) -> JacobianProducts:
+    """Multiplies the game's Jacobian with its gradient: `J g` and `J^T g`.
+
+    The Jacobian is evaluated with the seed itself, the gradient that it
+    multiplies with a seed split from it. The products of an unbiased objective
+    are then unbiased.
+
+    Args:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      seed: int32 `[2]`.
+
+    Returns:
+      `JacobianProducts` of all players that have parameters.
+    """
+    seed, factor_seed = evaluation_seeds(seed, 2)
+    players = players_with_params(params)
+    factors = own_gradients(objective, params, players, factor_seed)
+    return jacobian_products(objective, params, players, seed, factors)
+
+
 def game_jacobian(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
 ) -> tf.Tensor:
     """Forms the game's Jacobian.
 
@@ -106,9 +147,10 @@ def game_jacobian(
     ) as tape:
         for i in player_ids:
             tape.watch(params[i])
-        gradients = own_gradients(objective, params, seed, player_ids)
+        gradients = own_gradients(objective, params, player_ids, seed)
         flat = flatten(gradients, player_ids)
-        # No loop of TensorFlow can hold what is reduced over replicas.
+        # A loop of TensorFlow cannot hold a sum over replicas: with several of
+        # them, each row is differentiated by itself.
         rows = tf.unstack(flat) if num_replicas() > 1 else []
     if rows:
         return tf.stack(
@@ -131,10 +173,33 @@ def game_jacobian(
     return tf.concat([tf.reshape(x, [size, -1]) for x in blocks], axis=1)
 
 
+def gradient_and_jacobian(
+    objective: Objective, params: Params, seed: Seed | None
+) -> GradientAndJacobian:
+    """Computes the game's gradient, with the seed itself, and its Jacobian.
+
+    The Jacobian is evaluated with a seed split from the seed.
+
+    Args:
+      objective: what all players maximise.
+      params: one list of tensors per player, of which one has parameters.
+      seed: int32 `[2]`.
+
+    Returns:
+      `GradientAndJacobian` of all players that have parameters.
+    """
+    seed, jacobian_seed = evaluation_seeds(seed, 2)
+    players = players_with_params(params)
+    return GradientAndJacobian(
+        own_gradients(objective, params, players, seed),
+        game_jacobian(objective, params, players, jacobian_seed),
+    )
+
+
 def flatten(
-    tensors: dict[int, list[tf.Tensor]], player_ids: Sequence[int]
+    tensors: dict[int, list[tf.Tensor]] | Params, player_ids: Sequence[int]
 ) -> tf.Tensor:
-    """Returns all players' tensors as one vector."""
+    """Returns all players' tensors as one vector, in the order of the ids."""
     return tf.concat(
         [tf.reshape(x, [-1]) for i in player_ids for x in tensors[i]], axis=0
     )

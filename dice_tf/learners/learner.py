@@ -9,6 +9,23 @@ import tensorflow as tf
 
 from dice_tf.checks import check_per_player, check_player_id
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
+
+
+class Situation(NamedTuple):
+    """All that the direction of a learner without memory depends on.
+
+    Attributes:
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_id: the player that learns.
+      seed: int32 `[2]`, or `None` for an objective that is not sampled.
+    """
+
+    objective: Objective
+    params: Params
+    player_id: int
+    seed: Seed | None
 
 
 class LearnerStep(NamedTuple):
@@ -42,8 +59,9 @@ class Learner(abc.ABC):
     """An update rule for one player of N, as a function of tensors.
 
     A learner moves its own player only, as if all players moved at once from
-    the parameters that it is given. It knows nothing of sampling: a sampled
-    objective is evaluated with seeds split from the one it gets.
+    the parameters that it is given. It knows nothing of sampling: it passes
+    its seed on to the objective, and splits the seed if it evaluates the
+    objective more than once, see `evaluation_seeds`.
 
     Attributes:
       metric_names: names of the scalars that `metrics` returns.
@@ -62,7 +80,7 @@ class Learner(abc.ABC):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
         """Computes the direction in which a player moves.
@@ -71,7 +89,8 @@ class Learner(abc.ABC):
           objective: what all players maximise.
           params: one list of tensors per player.
           player_id: the player that learns.
-          seed: int32 `[2]`, opaque: only split.
+          seed: int32 `[2]`, to be passed on or split; `None` for an objective
+            that is not sampled.
           state: what `init` or the last step returned.
 
         Returns:
@@ -93,8 +112,8 @@ class Learner(abc.ABC):
     def fitted_models(self, state: Any) -> list[FittedModel]:
         """Returns the models that the learner fits, if there are any.
 
-        A trainer puts weights that are set on such a model in the place of
-        its parameters.
+        If weights are set on such a model, a trainer puts them in the place
+        of its parameters.
 
         Args:
           state: what the learner remembers, of tensors or variables.
@@ -105,8 +124,9 @@ class Learner(abc.ABC):
     def hoisted(self, states: Any) -> "Learner":
         """Returns the learner for one step, with what all runs share computed.
 
-        A trainer asks for it before it vectorises a step over runs. What has
-        a branch, such as some schedules of rates, belongs here.
+        A trainer asks for it before it vectorises a step over runs.
+        Computations with a branch, such as some schedules of rates, belong
+        here: they cannot be vectorised.
 
         Args:
           states: what the runs remember, with a leading axis of runs.
@@ -119,7 +139,7 @@ class Learner(abc.ABC):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> list[tf.Tensor]:
         """Returns the direction of one `step` from `init`.
 
@@ -132,6 +152,11 @@ class Learner(abc.ABC):
 
         Returns:
           Tensors like `params[player_id]`, the direction of ascent.
+
+        Raises:
+          TypeError: if `params` is not a list of lists.
+          ValueError: if there is not one list per player, or the player is
+            not one of them.
         """
         params = as_params(params, objective.num_players)
         player_id = check_player_id(player_id, objective.num_players)
@@ -139,17 +164,48 @@ class Learner(abc.ABC):
         return self.step(objective, params, player_id, seed, state).direction
 
 
+class StatelessLearner(Learner):
+    """A learner that remembers nothing. A player without parameters stays."""
+
+    def step(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seed: Seed | None,
+        state: Any,
+    ) -> LearnerStep:
+        if not params[player_id]:
+            return LearnerStep([], state)
+        situation = Situation(objective, params, player_id, seed)
+        return LearnerStep(self.direction(situation), state)
+
+    @abc.abstractmethod
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        """Returns the direction of a player that has parameters."""
+
+
+def check_learner(learner: Any) -> Learner:
+    """Returns the learner, or raises if it is not a `Learner`."""
+    if not isinstance(learner, Learner):
+        raise TypeError(
+            "`learner` must be a dice_tf.learners.Learner. Received: "
+            f"{learner!r}."
+        )
+    return learner
+
+
 def as_params(params: Params, num_players: int) -> list[list[tf.Tensor]]:
     """Returns parameters as lists of tensors, one list per player.
 
-    Variables are read once, so that what follows sees one snapshot.
+    Variables are read once, so that all later reads see one snapshot.
 
     Raises:
       TypeError: if `params` is not a list of lists.
       ValueError: if there is not one list per player.
     """
     if not isinstance(params, (list, tuple)) or not all(
-        isinstance(own, (list, tuple)) for own in params
+        isinstance(player_params, (list, tuple)) for player_params in params
     ):
         raise TypeError(
             "`params` must be one list of tensors per player. Received: "
@@ -160,22 +216,25 @@ def as_params(params: Params, num_players: int) -> list[list[tf.Tensor]]:
             f"`params` must hold one list of tensors for each of "
             f"{num_players} players. Received {len(params)}."
         )
-    return [[tf.convert_to_tensor(param) for param in own] for own in params]
+    return [
+        [tf.convert_to_tensor(parameter) for parameter in player_params]
+        for player_params in params
+    ]
 
 
 def own_gradients(
     objective: Objective,
     params: Params,
-    seed: Any,
-    players: Sequence[int],
+    player_ids: Sequence[int],
+    seed: Seed | None,
 ) -> dict[int, list[tf.Tensor]]:
     """Returns the gradients of players' values in their own parameters.
 
     Args:
       objective: what all players maximise.
       params: one list of tensors per player.
+      player_ids: the players whose gradients are computed.
       seed: int32 `[2]`.
-      players: whose gradients.
 
     Returns:
       For each of the players, tensors like its parameters, differentiable in
@@ -184,25 +243,26 @@ def own_gradients(
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:
-        for player_id in players:
+        for player_id in player_ids:
             tape.watch(params[player_id])
         values = objective(params, seed)
     return {
         player_id: gradient_of(tape, values[player_id], params[player_id])
-        for player_id in players
+        for player_id in player_ids
     }
 
 
 def gradient_of(
     tape: tf.GradientTape, value: tf.Tensor, params: list[tf.Tensor]
 ) -> list[tf.Tensor]:
-    """Returns dense gradients, zeros where the value does not depend."""
+    """Returns gradients, zeros in parameters that the value is not made of."""
     if not params:
         return []
     gradients = tape.gradient(
         value, params, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    # Embedding layers give IndexedSlices, which tensors cannot be added to.
+    # Those of embedding layers are `tf.IndexedSlices`, which cannot be added
+    # to tensors.
     return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 

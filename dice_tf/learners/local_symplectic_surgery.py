@@ -1,19 +1,20 @@
 """Local symplectic surgery: cutting the rotation out of a game."""
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.learners.derivatives import evaluation_seeds, players_with_params
-from dice_tf.learners.jacobians import flatten, game_jacobian, unflatten
-from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.derivatives import players_with_params
+from dice_tf.learners.jacobians import (
+    flatten,
+    gradient_and_jacobian,
+    unflatten,
+)
+from dice_tf.learners.learner import Situation, StatelessLearner, own_gradients
 from dice_tf.play.exact_values import solve
 
 
-class LocalSymplecticSurgery(Learner):
+class LocalSymplecticSurgery(StatelessLearner):
     """Moves as if the game did not rotate around its stationary points (LSS).
 
     With `g` the stack of all players' own gradients and `J` its Jacobian, the
@@ -21,20 +22,20 @@ class LocalSymplecticSurgery(Learner):
 
       `((g + J^T v) / 2)_i` with `J v = g`,
 
-    or, where `J` is singular, `v = (J^T J + lambda 1)^-1 J^T g`. Around a
-    stationary point its Jacobian is the symmetric part of `J`: what is stable
-    there only by the rotation of the game no longer attracts. For a single
-    player `J` is symmetric, `J^T v = g` and this is `Naive`; it is so where
-    `J` is singular, too.
+    or `v = (J^T J + lambda 1)^-1 J^T g` if `J` is singular. At a stationary
+    point the Jacobian of the direction is the symmetric part of `J`: a point
+    that is stable only by the rotation of the game no longer attracts. For a
+    single player `J` is symmetric and `J^T v = g`, so that this is `Naive`,
+    also if `J` is singular.
 
-    The Jacobian of all players' gradients is formed, and a linear system of
-    its size solved: for small policies. On a sampled objective `g` and `J`
-    are drawn from splits of the seed of their own, but the direction is not
-    linear in `J`, and so not unbiased.
+    It forms the Jacobian of all players' gradients and solves a linear system
+    of its size, so that it is meant for small policies. On a sampled objective
+    `g` is drawn with the seed itself, and `J` with a seed split from it. The
+    direction is biased nevertheless, since it is not linear in `J`.
 
     Args:
-      regularization: lambda, positive. `J` counts as singular where its
-        rank is not full in the precision of its dtype.
+      regularization: lambda, positive. `J` counts as singular if its rank is
+        not full in the precision of its dtype.
 
     Raises:
       TypeError, ValueError: if the regularization is out of its range.
@@ -51,29 +52,16 @@ class LocalSymplecticSurgery(Learner):
         if self.regularization == 0.0:
             raise ValueError("`regularization` must be positive. Received: 0.")
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        if not params[player_id]:
-            return LearnerStep([], state)
-        seed, jacobian_seed = evaluation_seeds(seed, 2)
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
         players = players_with_params(params)
-        gradients = own_gradients(objective, params, seed, players)
-        if len(players) == 1:
-            return LearnerStep(gradients[player_id], state)
+        if players == [player_id]:
+            return own_gradients(objective, params, players, seed)[player_id]
+        gradient, jacobian = gradient_and_jacobian(objective, params, seed)
         direction = without_rotation(
-            flatten(gradients, players),
-            game_jacobian(objective, params, players, jacobian_seed),
-            self.regularization,
+            flatten(gradient, players), jacobian, self.regularization
         )
-        return LearnerStep(
-            unflatten(direction, params, players)[player_id], state
-        )
+        return unflatten(direction, params, players)[player_id]
 
 
 def without_rotation(
@@ -93,7 +81,7 @@ def without_rotation(
     scales = tf.linalg.svd(jacobian, compute_uv=False)
     precision = size * float(np.finfo(dtype.as_numpy_dtype).eps)
     singular = scales[-1] <= precision * scales[0]
-    # One system is chosen before it is solved: a singular one cannot be.
+    # The system is chosen before it is solved: solving a singular one fails.
     normal = tf.linalg.matmul(jacobian, jacobian, transpose_a=True)
     system = tf.where(
         singular,

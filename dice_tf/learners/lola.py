@@ -20,8 +20,9 @@ class LOLA(TaylorLearner):
     `inner_learning_rate=0` this is `Naive`.
 
     On the exact objective this is LOLA-Ex, on a DiCE objective LOLA-PG. There
-    the two factors are drawn from splits of the seed of their own: the
-    direction is as unbiased as the objective's derivatives.
+    the first factor is drawn with the seed itself, and the opponents' step
+    with a seed split from it: the direction is as unbiased as the objective's
+    derivatives.
 
     Args:
       inner_learning_rate: `a`, the rate assumed for the opponents: one
@@ -29,7 +30,7 @@ class LOLA(TaylorLearner):
         or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if an argument is out of its range.
+      TypeError, ValueError: if the rates are none of these.
 
     Example:
       >>> learner = dice_tf.learners.LOLA(inner_learning_rate=1.0)
@@ -42,8 +43,8 @@ class LOLA(TaylorLearner):
     def combine(
         self, terms: dict[int, TaylorTerms], player_id: int
     ) -> list[tf.Tensor]:
-        own = terms[player_id]
-        return weighted_sum((1.0, own.naive), (1.0, own.shaping))
+        naive, _, shaping = terms[player_id]
+        return weighted_sum((1.0, naive), (1.0, shaping))
 
 
 class LOLAFullGradient(TaylorLearner):
@@ -58,15 +59,13 @@ class LOLAFullGradient(TaylorLearner):
     call LOLA. It agrees with `LOLADiCE(num_lookaheads=1)` to first order in
     the rate. With `inner_learning_rate=0` it is `Naive`.
 
+    A sampled objective is evaluated with the seeds of `LOLA`.
+
     Args:
-      inner_learning_rate: as of `LOLA`.
+      inner_learning_rate: `a`, as of `LOLA`.
 
     Raises:
-      TypeError, ValueError: if an argument is out of its range.
-
-    Example:
-      >>> learner = dice_tf.learners.LOLAFullGradient(inner_learning_rate=1.0)
-      >>> direction = learner.gradient(objective, params, 0, seed)
+      TypeError, ValueError: if the rates are not those that `LOLA` takes.
 
     References:
       Letcher et al. 2019 (Stable Opponent Shaping in Differentiable Games).
@@ -75,7 +74,5 @@ class LOLAFullGradient(TaylorLearner):
     def combine(
         self, terms: dict[int, TaylorTerms], player_id: int
     ) -> list[tf.Tensor]:
-        own = terms[player_id]
-        return weighted_sum(
-            (1.0, own.naive), (1.0, own.look_ahead), (1.0, own.shaping)
-        )
+        naive, look_ahead, shaping = terms[player_id]
+        return weighted_sum((1.0, naive), (1.0, look_ahead), (1.0, shaping))

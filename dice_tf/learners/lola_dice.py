@@ -6,13 +6,18 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
-from dice_tf.inner_optimizers import SGD, InnerOptimizer
-from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
+from dice_tf.inner_optimizers import InnerOptimizer
+from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
-from dice_tf.learners.unrolling import Unrolled, unroll
+from dice_tf.learners.unrolling import (
+    Unrolled,
+    check_num_differentiated,
+    unroll,
+)
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class LookAheadState(NamedTuple):
@@ -41,19 +46,21 @@ class LOLADiCE(Learner):
 
       `d/dtheta_i V_i(theta_i, theta_-i^K(theta_i))`,
 
-    which flows through every step. Every evaluation of a sampled objective
-    plays afresh with the parameters reached, from a split of the seed of its
-    own. With `num_lookaheads=0` this is `Naive`.
+    which flows through every step. With `num_lookaheads=0` this is `Naive`.
 
-    On a sampled objective the imagined steps are sampled, too. The direction
-    is unbiased for the steps that were imagined: with these held, its mean
-    over the last play is the total derivative above. It is biased for the
-    steps that are expected, since the value is not linear in them. The bias
-    is of the order of `a^2` times the variance of a sampled gradient: it
-    matters where batches are small and inner rates are large.
+    A sampled objective plays anew in every evaluation, with the parameters
+    reached: the first time with the seed itself, so that all players share the
+    play of the parameters that they start from, later with seeds split from it.
+    The imagined steps are then sampled, too. The direction is unbiased for the
+    steps that were imagined: for these steps, its mean over the last play is
+    the total derivative above. It is biased for the steps that are expected,
+    since the value is not linear in them. The bias is of the order of `a^2`
+    times the variance of a sampled gradient: it matters for small batches and
+    large inner rates.
 
-    What is imagined need not be what happens: the inner rates and optimiser
-    are the learner's beliefs, set apart from the opponents' own optimisers.
+    The steps that are imagined need not be those that happen: the inner rates
+    and optimiser are the learner's beliefs, apart from the optimisers of the
+    opponents.
 
     Args:
       num_lookaheads: K.
@@ -63,9 +70,9 @@ class LOLADiCE(Learner):
       num_differentiated: differentiate through the last so many look-aheads
         only; those before are held constant. Default: all.
       carry_slots: whether the inner optimiser remembers from one step of the
-        learner to the next what it knows after the first look-ahead, as an
-        opponent's optimiser does that makes one step at a time; else every
-        step imagines it fresh.
+        learner to the next what it knows after the first look-ahead, as the
+        optimiser of an opponent does, which makes one step at a time. By
+        default every step of the learner starts with new slots.
 
     Raises:
       TypeError, ValueError: if an argument is out of its range.
@@ -96,15 +103,10 @@ class LOLADiCE(Learner):
         )
         self.inner_learning_rate = inner_learning_rate
         self.inner_rates = as_inner_rates(inner_learning_rate)
-        self.inner_optimizer = check_inner_optimizer(
-            "inner_optimizer",
-            SGD() if inner_optimizer is None else inner_optimizer,
+        self.inner_optimizer = optimizer_or_sgd(
+            "inner_optimizer", inner_optimizer
         )
-        self.num_differentiated = (
-            None
-            if num_differentiated is None
-            else check_whole_number("num_differentiated", num_differentiated, 0)
-        )
+        self.num_differentiated = check_num_differentiated(num_differentiated)
         self.carry_slots = carry_slots
         self._remembers = carry_slots or isinstance(
             inner_learning_rate, InnerRates
@@ -115,7 +117,7 @@ class LOLADiCE(Learner):
             return ()
         slots = ()
         if self.carry_slots:
-            slots = [self.inner_optimizer.init(own) for own in params]
+            slots = list(map(self.inner_optimizer.init, params))
         return LookAheadState(slots, self.inner_rates.init(params))
 
     def step(
@@ -123,23 +125,23 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
-        slots, memory = state if self._remembers else ((), ())
-        memory = self.inner_rates.observe(memory, params)
+        slots, rates_state = state if self._remembers else ((), ())
+        rates_state = self.inner_rates.observe(rates_state, params)
         seeds = evaluation_seeds(seed, self.num_lookaheads + 1)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(params[player_id])
             unrolled = self._unroll(
-                objective, params, player_id, seeds[:-1], slots, memory
+                objective, params, player_id, seeds[:-1], slots, rates_state
             )
             value = objective(unrolled.params, seeds[-1])[player_id]
         if self._remembers:
             state = LookAheadState(
                 unrolled.first_slots if self.carry_slots else (),
                 self.inner_rates.remember(
-                    memory, params, unrolled.first_gradients
+                    rates_state, params, unrolled.first_gradients
                 ),
             )
         return LearnerStep(gradient_of(tape, value, params[player_id]), state)
@@ -149,7 +151,7 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
     ) -> list[list[tf.Tensor]]:
         """Returns all parameters after the opponents' imagined steps.
 
@@ -162,9 +164,9 @@ class LOLADiCE(Learner):
         Returns:
           One list of tensors per player, differentiable in `params`.
         """
-        memory = self.inner_rates.init(params)
+        rates_state = self.inner_rates.init(params)
         return self._unroll(
-            objective, params, player_id, seeds, (), memory
+            objective, params, player_id, seeds, (), rates_state
         ).params
 
     def _unroll(
@@ -172,17 +174,17 @@ class LOLADiCE(Learner):
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: Sequence[Any],
+        seeds: Sequence[Seed | None],
         slots: Sequence[Any],
-        memory: Any,
+        rates_state: Any,
     ) -> Unrolled:
         return unroll(
             objective,
             params,
-            opponents_of(player_id, params),
+            opponents_of(params, player_id),
             seeds,
-            slots or [self.inner_optimizer.init(own) for own in params],
-            self.inner_rates.values(memory, objective.num_players),
-            self.inner_optimizer,
-            self.num_differentiated,
+            slots=slots or list(map(self.inner_optimizer.init, params)),
+            rates=self.inner_rates.values(rates_state, objective.num_players),
+            optimizer=self.inner_optimizer,
+            num_differentiated=self.num_differentiated,
         )

@@ -1,4 +1,4 @@
-"""LookAhead: opponents move, and what they do is no business of ours."""
+"""LookAhead: adapting to the opponents' steps, without shaping them."""
 
 import tensorflow as tf
 
@@ -18,16 +18,15 @@ class LookAhead(TaylorLearner):
     constant. So the player adapts to its opponents' learning, but does not
     try to shape it. With `inner_learning_rate=0` this is `Naive`.
 
-    On a sampled objective the two factors are drawn from splits of the seed
-    of their own: the direction is as unbiased as the objective's derivatives.
+    On a sampled objective the value gradient is drawn with the seed itself,
+    and the opponents' step with a seed split from it: the direction is as
+    unbiased as the objective's derivatives.
 
     Args:
-      inner_learning_rate: `a`, the rate assumed for the opponents: one
-        number, one per player (the entry of the learning player is not used),
-        or `InnerRates`.
+      inner_learning_rate: `a`, as of `LOLA`.
 
     Raises:
-      TypeError, ValueError: if an argument is out of its range.
+      TypeError, ValueError: if the rates are not those that `LOLA` takes.
 
     Example:
       >>> learner = dice_tf.learners.LookAhead(inner_learning_rate=1.0)
@@ -42,5 +41,5 @@ class LookAhead(TaylorLearner):
     def combine(
         self, terms: dict[int, TaylorTerms], player_id: int
     ) -> list[tf.Tensor]:
-        own = terms[player_id]
-        return weighted_sum((1.0, own.naive), (1.0, own.look_ahead))
+        naive, look_ahead, _ = terms[player_id]
+        return weighted_sum((1.0, naive), (1.0, look_ahead))

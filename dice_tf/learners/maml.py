@@ -1,28 +1,31 @@
 """MAML: differentiating through a player's own next learning steps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_player_id, check_whole_number
-from dice_tf.inner_optimizers import SGD, InnerOptimizer
-from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
+from dice_tf.checks import check_player_id, check_whole_number
+from dice_tf.inner_optimizers import InnerOptimizer
+from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds
-from dice_tf.learners.learner import (
-    Learner,
-    LearnerStep,
-    as_params,
-    gradient_of,
+from dice_tf.learners.inner_rates import InnerRates
+from dice_tf.learners.learner import Situation, as_params, gradient_of
+from dice_tf.learners.unrolling import (
+    Unrolled,
+    check_num_differentiated,
+    unroll,
 )
-from dice_tf.learners.unrolling import unroll
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
-class MAML(Learner):
+class MAML(AssumedRatesLearner):
     """Ascends the value that K learning steps of its own would reach.
 
     Player i (mostly the only one) adapts to a task by K steps of gradient
-    ascent on its value there, while the other players stand still,
+    ascent on its value in the task, while the other players stand still,
 
       `theta^0 = theta_i`, `theta^(k+1) = theta^k + a dV/dtheta (theta^k)`,
 
@@ -32,15 +35,16 @@ class MAML(Learner):
           = prod_k (I + a d2V/dtheta2 (theta^k)) dV/dtheta (theta^K)`,
 
     the second form with plain SGD. On a `TaskFamily` it adapts to each task
-    by itself, and the direction is the mean over the tasks: what is learned
-    are parameters to start from. An objective that is no family is a single
+    by itself, and the direction is the mean over the tasks: it learns
+    parameters to start from. An objective that is not a family is a single
     task. With `num_steps=0` this is `Naive`. It is the mirror image of
     `LOLADiCE`, which unrolls the steps of the others instead.
 
-    Every evaluation of a sampled objective plays afresh with the parameters
-    reached, from a split of the seed of its own. The direction is unbiased
-    for the steps that were sampled, and biased for the steps that are
-    expected, as that of `LOLADiCE` is. The factors
+    A sampled task plays anew in every evaluation, with the parameters reached:
+    the first time with the seed of the task, later with seeds split from that.
+    (A single task has the seed itself, each task of a family a seed split from
+    it.) The direction is unbiased for the steps that were sampled, and biased
+    for the steps that are expected, as that of `LOLADiCE` is. The factors
     `I + a d2V/dtheta2` need second derivatives: `DiCEObjective` has them;
     `SurrogateObjective` lacks all but one of their terms, and gives the
     biased meta-gradient of implementations that differentiate a policy
@@ -49,13 +53,15 @@ class MAML(Learner):
     Args:
       num_steps: K.
       inner_learning_rate: `a`, in units of parameters per gradient of a
-        value, which is a discounted return that is not normalised.
-      inner_optimizer: the rule of the steps, which starts afresh in every
-        task. Default: plain SGD.
-      num_differentiated: differentiate through the gradients of the last so
-        many steps only; those before are held constant. With 0 the direction
-        is the gradient at the parameters reached: first-order MAML. Default:
-        all.
+        value, which is a discounted return that is not normalised: one number,
+        one per player, or `InnerRates`. Only the rate of the player that
+        adapts is used; `FittedRates` fit it to the player's real moves.
+      inner_optimizer: the rule of the steps, which starts anew in every task.
+        Default: plain SGD.
+      num_differentiated: number of the last steps whose gradients are
+        differentiated; those of earlier steps are held constant. With 0 the
+        direction is the gradient at the parameters reached: first-order MAML.
+        Default: all.
 
     Raises:
       TypeError, ValueError: if an argument is out of its range.
@@ -76,52 +82,42 @@ class MAML(Learner):
     def __init__(
         self,
         num_steps: int = 1,
-        inner_learning_rate: float = 0.1,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 0.1,
         inner_optimizer: InnerOptimizer | None = None,
         *,
         num_differentiated: int | None = None,
     ):
+        super().__init__(inner_learning_rate)
         self.num_steps = check_whole_number("num_steps", num_steps, 0)
-        self.inner_learning_rate = check_number(
-            "inner_learning_rate", inner_learning_rate
+        self.inner_optimizer = optimizer_or_sgd(
+            "inner_optimizer", inner_optimizer
         )
-        self.inner_optimizer = check_inner_optimizer(
-            "inner_optimizer",
-            SGD() if inner_optimizer is None else inner_optimizer,
-        )
-        self.num_differentiated = (
-            None
-            if num_differentiated is None
-            else check_whole_number("num_differentiated", num_differentiated, 0)
-        )
+        self.num_differentiated = check_num_differentiated(num_differentiated)
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         if not params[player_id]:
-            return LearnerStep([], state)
+            return Move([], {})
 
-        def direction(task: Objective, task_seed: Any) -> list[tf.Tensor]:
+        def move(task: Objective, task_seed: Seed | None) -> Move:
+            *seeds, last = evaluation_seeds(task_seed, self.num_steps + 1)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(params[player_id])
-                values = self._adapted_values(
-                    task, params, player_id, task_seed
-                )
-            return gradient_of(tape, values[player_id], params[player_id])
+                unrolled = self._unroll(task, params, player_id, seeds, rates)
+                value = task(unrolled.params, last)[player_id]
+            gradients = {}
+            if self.inner_rates.reads_gradients:
+                gradients = unrolled.first_gradients
+            return Move(gradient_of(tape, value, params[player_id]), gradients)
 
-        return LearnerStep(objective.average(direction, seed), state)
+        return objective.average(move, seed)
 
     def adapted_values(
         self,
         objective: Objective,
         params: Params,
         player_id: int = 0,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> tuple[tf.Tensor, ...]:
         """Returns all players' values after a player has adapted.
 
@@ -133,26 +129,29 @@ class MAML(Learner):
           params: one list of tensors per player.
           player_id: the player that adapts.
           seed: int32 `[2]`; may be `None` for an objective that is not
-            sampled. Another `num_steps` meets the same tasks with it.
+            sampled. The tasks of a family depend on the seed, not on
+            `num_steps`.
 
         Returns:
           One scalar per player, differentiable in `params`.
         """
         params = as_params(params, objective.num_players)
         player_id = check_player_id(player_id, objective.num_players)
-        return objective.average(
-            lambda task, task_seed: self._adapted_values(
-                task, params, player_id, task_seed
-            ),
-            seed,
-        )
+
+        def values(
+            task: Objective, task_seed: Seed | None
+        ) -> tuple[tf.Tensor, ...]:
+            *seeds, last = evaluation_seeds(task_seed, self.num_steps + 1)
+            return task(self._adapt(task, params, player_id, seeds), last)
+
+        return objective.average(values, seed)
 
     def adapt(
         self,
         objective: Objective,
         params: Params,
         player_id: int = 0,
-        seed: Any = None,
+        seed: Seed | None = None,
     ) -> list[list[tf.Tensor]]:
         """Returns all parameters after a player has adapted to a task.
 
@@ -171,26 +170,34 @@ class MAML(Learner):
         seeds = evaluation_seeds(seed, self.num_steps)[: self.num_steps]
         return self._adapt(objective, params, player_id, seeds)
 
-    def _adapted_values(
-        self, task: Objective, params: Params, player_id: int, seed: Any
-    ) -> tuple[tf.Tensor, ...]:
-        *seeds, last = evaluation_seeds(seed, self.num_steps + 1)
-        return task(self._adapt(task, params, player_id, seeds), last)
-
     def _adapt(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
-        seeds: list,
+        seeds: Sequence[Seed | None],
     ) -> list[list[tf.Tensor]]:
+        """Adapts with the rates that a learner starts from."""
+        rates = self.inner_rates.values(
+            self.inner_rates.init(params), objective.num_players
+        )
+        return self._unroll(objective, params, player_id, seeds, rates).params
+
+    def _unroll(
+        self,
+        objective: Objective,
+        params: Params,
+        player_id: int,
+        seeds: Sequence[Seed | None],
+        rates: Sequence[Any],
+    ) -> Unrolled:
         return unroll(
             objective,
             params,
             [player_id],
             seeds,
-            [self.inner_optimizer.init(own) for own in params],
-            [self.inner_learning_rate] * objective.num_players,
-            self.inner_optimizer,
-            self.num_differentiated,
-        ).params
+            slots=list(map(self.inner_optimizer.init, params)),
+            rates=rates,
+            optimizer=self.inner_optimizer,
+            num_differentiated=self.num_differentiated,
+        )

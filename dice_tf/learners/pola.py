@@ -6,39 +6,44 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
-from dice_tf.inner_optimizers import SGD, InnerOptimizer
-from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
+from dice_tf.inner_optimizers import InnerOptimizer
+from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
+from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
-from dice_tf.learners.inner_rates import FixedRates
-from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.learners.inner_rates import InnerRates
+from dice_tf.learners.learner import Situation, gradient_of, own_gradients
 from dice_tf.learners.proximal import ProximalObjective
 from dice_tf.learners.unrolling import unroll
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import child_seeds
+from dice_tf.seeds import Seed, child_seeds
 
 
-class POLA(Learner):
+class POLA(AssumedRatesLearner):
     """Solves a proximal problem instead of making one step of LOLA.
 
-    Player i moves to where the value that it shapes, less what it costs to
-    change its policy, is largest:
+    Player i moves to the maximum of the value that it shapes, less a penalty
+    for changing its policy:
 
-      `max_theta' V_i(theta', theta_-i^K(theta')) - b_out D_i(theta', theta_i)`,
+      `max_theta' V_i(theta', theta_-i^K(theta')) - b_out D_i(theta', theta_i)`.
 
-    and imagines that every other player j does likewise against `theta'`,
+    It imagines that every other player j does likewise against `theta'`:
 
       `max_theta'' V_j(theta', theta'') - b_in D_j(theta'', theta_j)`.
 
     `D` is the Kullback-Leibler divergence of the new policy from the old one,
-    see `dice_tf.objectives.Objective.divergences`. What costs is a change of
-    behaviour, not of parameters, so that (where the problems have one
-    solution each) policies that behave alike move alike, however they are
-    parameterised. The problems are solved to the accuracy of `num_outer_steps`
-    and `num_lookaheads` steps of ascent. The gradient of each outer step flows
-    through all inner ones, penalties included; inner steps start anew from the
-    real opponents in each outer step. Every step plays afresh with the
-    parameters reached, from a split of the seed of its own, and takes value
-    and divergence from that play.
+    see `dice_tf.objectives.Objective.divergences`. The penalty is for a change
+    of behaviour, not of parameters: if each problem has one solution, policies
+    that behave alike move alike, however they are parameterised. The problems
+    are solved to the accuracy of `num_outer_steps` and `num_lookaheads` steps
+    of ascent. The gradient of each outer step flows through all inner ones,
+    penalties included; inner steps start anew from the real opponents in each
+    outer step.
+
+    A sampled objective plays anew in every step, with the parameters reached,
+    and the value and the divergence of a step are those of one play. A single
+    outer step has the seed itself, several have seeds split from it. Within an
+    outer step, the first evaluation has its seed, and later ones have seeds
+    split from that.
 
     The direction is the whole move, `theta' - theta_i`: it is to be applied
     by plain SGD with rate 1, and not to be clipped. It is not itself meant to
@@ -50,13 +55,15 @@ class POLA(Learner):
       outer_learning_rate: of each of them.
       outer_penalty: `b_out`, at least 0.
       num_lookaheads: K, steps of the opponents' problems.
-      inner_learning_rate: of each of them: one number, or one per player
-        (whose entry for the learning player is not used).
+      inner_learning_rate: of each of them: one number, one per player (whose
+        entry for the learning player is not used), or `InnerRates`. These
+        learn from the opponents' gradients at the real parameters, at which
+        those of the penalties are 0.
       inner_penalty: `b_in`, at least 0.
       outer_optimizer: the rule of the outer steps, which starts anew in every
         step of the learner. Default: plain SGD.
-      inner_optimizer: the rule of the inner steps, which does likewise.
-        Default: plain SGD.
+      inner_optimizer: the rule of the inner steps, which starts anew in every
+        outer step. Default: plain SGD.
 
     Raises:
       TypeError, ValueError: if an argument is out of its range; on a step, if
@@ -82,11 +89,12 @@ class POLA(Learner):
         outer_penalty: float = 1.0,
         *,
         num_lookaheads: int = 1,
-        inner_learning_rate: float | Sequence[float] = 1.0,
+        inner_learning_rate: float | Sequence[float] | InnerRates = 1.0,
         inner_penalty: float = 0.0,
         outer_optimizer: InnerOptimizer | None = None,
         inner_optimizer: InnerOptimizer | None = None,
     ):
+        super().__init__(inner_learning_rate)
         self.num_outer_steps = check_whole_number(
             "num_outer_steps", num_outer_steps, 1
         )
@@ -97,58 +105,55 @@ class POLA(Learner):
         self.num_lookaheads = check_whole_number(
             "num_lookaheads", num_lookaheads, 0
         )
-        self.inner_learning_rate = inner_learning_rate
-        self._inner_rates = FixedRates(inner_learning_rate)
         self.inner_penalty = check_number("inner_penalty", inner_penalty, 0.0)
-        self.outer_optimizer = check_inner_optimizer(
-            "outer_optimizer",
-            SGD() if outer_optimizer is None else outer_optimizer,
+        self.outer_optimizer = optimizer_or_sgd(
+            "outer_optimizer", outer_optimizer
         )
-        self.inner_optimizer = check_inner_optimizer(
-            "inner_optimizer",
-            SGD() if inner_optimizer is None else inner_optimizer,
+        self.inner_optimizer = optimizer_or_sgd(
+            "inner_optimizer", inner_optimizer
         )
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         start = list(params[player_id])
         if not start:
-            return LearnerStep([], state)
+            return Move([], {})
         seed_of = self._step_seeds(seed)
-        # Entering the loop, no tape is left outside that sees the objective.
+        # The body of the loop is a graph of its own. All tapes that see the
+        # objective are opened in it, as they were opened in the step before.
         inside = objective.tapes_are_inside and self.num_outer_steps > 1
 
-        def outer_step(k: Any, own: list, slots: Any) -> tuple:
+        def outer_step(k: Any, position: list, slots: Any) -> tuple:
             here = objective.bind(tapes_inside=True) if inside else objective
+            believed = list(params)
+            believed[player_id] = position
             gradient = self._outer_gradient(
-                here, params, player_id, own, seed_of(k)
+                here, params, believed, player_id, seed_of(k), rates
             )
-            own, slots = self.outer_optimizer.step(
-                own, gradient, slots, self.outer_learning_rate
+            position, slots = self.outer_optimizer.step(
+                position, gradient, slots, self.outer_learning_rate
             )
-            return k + 1, own, slots
+            return k + 1, position, slots
 
         loop = (0, start, self.outer_optimizer.init(start))
         if self.num_outer_steps == 1:
-            _, own, _ = outer_step(*loop)
+            _, end, _ = outer_step(*loop)
         else:
-            # No gradient flows from one step to the next: a loop keeps the
-            # graph as small as that of one step.
-            _, own, _ = tf.while_loop(
-                lambda k, own, slots: k < self.num_outer_steps,
+            # Gradients do not flow from one step to the next, so that the
+            # steps can be a loop, whose graph is as small as that of one step.
+            _, end, _ = tf.while_loop(
+                lambda k, position, slots: k < self.num_outer_steps,
                 outer_step,
                 loop,
             )
-        direction = [new - old for new, old in zip(own, start, strict=True)]
-        return LearnerStep(direction, state)
+        direction = [new - old for new, old in zip(end, start, strict=True)]
+        gradients = {}
+        if self.inner_rates.reads_gradients:
+            opponents = opponents_of(params, player_id)
+            gradients = own_gradients(objective, params, opponents, seed)
+        return Move(direction, gradients)
 
-    def _step_seeds(self, seed: Any) -> Any:
+    def _step_seeds(self, seed: Seed | None) -> Any:
         """Returns a function from the number of an outer step to its seed."""
         if seed is None or self.num_outer_steps == 1:
             return lambda k: seed
@@ -158,42 +163,41 @@ class POLA(Learner):
         self,
         objective: Objective,
         params: Params,
+        believed: list[list[tf.Tensor]],
         player_id: int,
-        own: list[tf.Tensor],
-        seed: Any,
+        seed: Seed | None,
+        rates: Sequence[Any],
     ) -> list[tf.Tensor]:
         """Returns the gradient of a player's proximal problem.
 
         Args:
           objective: what all players maximise.
           params: one list of tensors per player, the anchors of all problems.
-          player_id: whose problem.
-          own: list of tensors, where the player is on its way.
+          believed: the same, with the player where it is on its way.
+          player_id: the player whose problem it is.
           seed: int32 `[2]`.
+          rates: one per player, of the inner steps.
 
         Returns:
-          Tensors like `own`.
+          Tensors like `params[player_id]`.
         """
-        num_players = objective.num_players
-        inner = ProximalObjective(
-            objective, params, [self.inner_penalty] * num_players
-        )
-        outer = ProximalObjective(
-            objective, params, [self.outer_penalty] * num_players
+        inner, outer = (
+            ProximalObjective(
+                objective, params, [penalty] * objective.num_players
+            )
+            for penalty in (self.inner_penalty, self.outer_penalty)
         )
         *seeds, last = evaluation_seeds(seed, self.num_lookaheads + 1)
-        believed = list(params)
-        believed[player_id] = own
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(own)
+            tape.watch(believed[player_id])
             unrolled = unroll(
                 inner,
                 believed,
-                opponents_of(player_id, params),
+                opponents_of(params, player_id),
                 seeds,
-                [self.inner_optimizer.init(x) for x in params],
-                self._inner_rates.values((), num_players),
-                self.inner_optimizer,
+                slots=list(map(self.inner_optimizer.init, params)),
+                rates=rates,
+                optimizer=self.inner_optimizer,
             )
             value = outer(unrolled.params, last)[player_id]
-        return gradient_of(tape, value, own)
+        return gradient_of(tape, value, believed[player_id])

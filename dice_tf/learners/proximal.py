@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.wrapper import ObjectiveWrapper
+from dice_tf.seeds import Seed
 
 
 class ProximalObjective(ObjectiveWrapper):
@@ -34,7 +35,7 @@ class ProximalObjective(ObjectiveWrapper):
         self.weights = tuple(weights)
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         values = self.objective(params, seed, state)
         if not any(self.weights):

@@ -34,13 +34,13 @@ class SOS(TaylorLearner):
     The published rule is of losses, with the signs of `l`, `s` and `g` turned;
     p is the same. Values count as they are, not normalised, in `|g| < b`.
 
-    On a sampled objective a fixed p keeps the direction unbiased; p from the
-    criteria depends on the same samples as the terms that it weights.
+    On a sampled objective a fixed p keeps the direction unbiased. A computed p
+    depends on the samples of the terms that it weights, and biases them.
 
     Args:
       inner_learning_rate: the rate assumed for the opponents: one number, one
-        per player, or `InnerRates`. The entry of the learning player is what
-        p assumes that its opponents assume of it.
+        per player, or `InnerRates`. The rate of the learning player itself is
+        the one that its opponents assume of it in the terms that make p.
       a: in (0, 1), strictness of the first criterion.
       b: in (0, 1), radius of the second.
       p: in [0, 1], fixed; `None` to compute it.
@@ -81,10 +81,8 @@ class SOS(TaylorLearner):
         p = self.p
         if p is None:
             p = shaping_weight(terms.values(), self.a, self.b)
-        own = terms[player_id]
-        return weighted_sum(
-            (1.0, own.naive), (1.0, own.look_ahead), (p, own.shaping)
-        )
+        naive, look_ahead, shaping = terms[player_id]
+        return weighted_sum((1.0, naive), (1.0, look_ahead), (p, shaping))
 
 
 def shaping_weight(
@@ -100,12 +98,12 @@ def shaping_weight(
     Returns:
       p, a scalar in [0, 1].
     """
-    naive = [x for own in terms for x in own.naive]
-    shaping = [x for own in terms for x in own.shaping]
+    naive = [x for player in terms for x in player.naive]
+    shaping = [x for player in terms for x in player.shaping]
     direction = [
         x
-        for own in terms
-        for x in weighted_sum((1.0, own.naive), (1.0, own.look_ahead))
+        for player in terms
+        for x in weighted_sum((1.0, player.naive), (1.0, player.look_ahead))
     ]
     alignment = inner_product(shaping, direction)
     one = tf.ones_like(alignment)

@@ -1,23 +1,18 @@
 """Symplectic gradient adjustment: turning against the rotation of a game."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.learners.derivatives import (
-    evaluation_seeds,
-    inner_product,
-    players_with_params,
-    weighted_sum,
+from dice_tf.learners.derivatives import inner_product, weighted_sum
+from dice_tf.learners.jacobians import (
+    JacobianProducts,
+    products_with_gradient,
 )
-from dice_tf.learners.jacobians import JacobianProducts, jacobian_products
-from dice_tf.learners.learner import Learner, LearnerStep, own_gradients
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.learners.learner import Situation, StatelessLearner
 
 
-class SymplecticGradientAdjustment(Learner):
-    """Adds to the gradient what the antisymmetric part of its Jacobian does.
+class SymplecticGradientAdjustment(StatelessLearner):
+    """Adjusts the gradient by the antisymmetric part of its Jacobian.
 
     With `g` the stack of all players' own gradients, `J` its Jacobian and
     `A = (J - J^T) / 2`, the direction of player i is
@@ -27,12 +22,13 @@ class SymplecticGradientAdjustment(Learner):
 
     over the d parameters of all players, which aligns the adjustment with
     stable stationary points and against unstable ones. In a potential game,
-    and for a single player, `A = 0` and this is `Naive`; as it is with
+    and for a single player, `A = 0` and this is `Naive`, as it is with
     `weight=0`. (For losses the signs of `g` and `J` turn, and with them that
     of the first term of `s`.)
 
-    On a sampled objective `J` and the `g` that it multiplies are drawn from
-    splits of the seed of their own. The sign depends on the same samples.
+    On a sampled objective the first `g` and `J` are drawn with the seed
+    itself, and the `g` that `J` multiplies with a seed split from it. The sign
+    depends on the same samples.
 
     Args:
       weight: at least 0.
@@ -50,27 +46,15 @@ class SymplecticGradientAdjustment(Learner):
         self.weight = check_number("weight", weight)
         self.epsilon = check_number("epsilon", epsilon)
 
-    def step(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        state: Any,
-    ) -> LearnerStep:
-        if not params[player_id]:
-            return LearnerStep([], state)
-        seed, factor_seed = evaluation_seeds(seed, 2)
-        players = players_with_params(params)
-        factors = own_gradients(objective, params, factor_seed, players)
-        products = jacobian_products(objective, params, players, seed, factors)
-        adjustments = {i: _adjustment(products, i) for i in players}
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
+        products = products_with_gradient(objective, params, seed)
+        adjustments = {i: _adjustment(products, i) for i in products.gradient}
         sign = alignment_sign(products, adjustments, self.epsilon)
-        direction = weighted_sum(
+        return weighted_sum(
             (1.0, products.gradient[player_id]),
             (-self.weight * sign, adjustments[player_id]),
         )
-        return LearnerStep(direction, state)
 
 
 def alignment_sign(
@@ -83,7 +67,7 @@ def alignment_sign(
     Args:
       products: `g`, `J g` and `J^T g`.
       adjustments: `A^T g`, by player.
-      epsilon: what decides when the products are small.
+      epsilon: decides the sign if the products are small.
 
     Returns:
       A scalar, 1 or -1 (or 0 at the boundary).

@@ -13,11 +13,9 @@ from dice_tf.learners.derivatives import (
     inner_product,
     opponents_of,
 )
-from dice_tf.learners.learner import (
-    gradient_of,
-    own_gradients,
-)
+from dice_tf.learners.learner import Situation, gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 
 class TaylorTerms(NamedTuple):
@@ -44,27 +42,29 @@ def taylor_terms(
     objective: Objective,
     params: Params,
     player_ids: Sequence[int],
-    seed: Any,
+    seed: Seed | None,
     rates: Sequence[Any],
 ) -> tuple[dict[int, TaylorTerms], dict[int, list[tf.Tensor]]]:
     """Computes the Taylor terms of some players.
 
-    The two factors of each product are evaluated with splits of the seed of
-    their own, so that the terms of an unbiased objective are unbiased: from
-    one batch the product would be biased by their covariance.
+    The values and the first factor of each product are evaluated with the seed
+    itself, and the second factor, the step, with a seed split from it: the
+    terms of an unbiased objective are then unbiased. From one batch the
+    product would be biased by the covariance of its factors.
 
     Args:
       objective: what all players maximise.
       params: one list of tensors per player.
-      player_ids: whose terms.
+      player_ids: the players whose terms are computed.
       seed: int32 `[2]`.
       rates: `a_j`, one per player.
 
     Returns:
-      `TaylorTerms` by player, and each opponent's own gradient by opponent.
+      `TaylorTerms` by player, and the gradient of each opponent's value in its
+      own parameters, by opponent.
     """
     value_seed, step_seed = evaluation_seeds(seed, 2)
-    opponents = {i: opponents_of(i, params) for i in player_ids}
+    opponents = {i: opponents_of(params, i) for i in player_ids}
     movers = sorted({j for others in opponents.values() for j in others})
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
@@ -72,11 +72,11 @@ def taylor_terms(
         for i in player_ids:
             tape.watch(params[i])
         values, factors = cross_gradients(
-            objective, params, value_seed, player_ids, movers
+            objective, params, player_ids, movers, value_seed
         )
         steps = {}
         if movers:
-            steps = own_gradients(objective, params, step_seed, movers)
+            steps = own_gradients(objective, params, movers, step_seed)
         look_ahead = {i: tf.zeros_like(values[i]) for i in player_ids}
         shaping = dict(look_ahead)
         for i in player_ids:
@@ -105,17 +105,11 @@ class TaylorLearner(AssumedRatesLearner):
         number, one per player, or `InnerRates`.
 
     Raises:
-      TypeError, ValueError: if it is none of these.
+      TypeError, ValueError: if the rates are none of these.
     """
 
-    def move(
-        self,
-        objective: Objective,
-        params: Params,
-        player_id: int,
-        seed: Any,
-        rates: Sequence[Any],
-    ) -> Move:
+    def move(self, situation: Situation, rates: Sequence[Any]) -> Move:
+        objective, params, player_id, seed = situation
         terms, gradients = taylor_terms(
             objective, params, self.terms_of(params, player_id), seed, rates
         )

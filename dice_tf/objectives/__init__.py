@@ -1,16 +1,16 @@
 """Objectives: every player's parameters to every player's value."""
 
-from dice_tf.objectives.dice import DiCEObjective
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.finite_tasks import FiniteTasks
-from dice_tf.objectives.first_order_baseline import (
-    FirstOrderBaselineObjective,
-)
 from dice_tf.objectives.function import FunctionObjective
 from dice_tf.objectives.game_objective import GameState
 from dice_tf.objectives.objective import Objective, Play
+from dice_tf.objectives.sampled_dice import DiCEObjective
+from dice_tf.objectives.sampled_first_order_baseline import (
+    FirstOrderBaselineObjective,
+)
+from dice_tf.objectives.sampled_surrogate import SurrogateObjective
 from dice_tf.objectives.sampled_tasks import SampledTasks
-from dice_tf.objectives.surrogate import SurrogateObjective
 from dice_tf.objectives.tasks import TaskFamily
 
 __all__ = [

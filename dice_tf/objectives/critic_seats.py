@@ -30,7 +30,7 @@ class SeatCritic:
       model: the network, as a `SeatModel`.
 
     Raises:
-      TypeError: if the critic is no `keras.Model`.
+      TypeError: if the critic is not a `keras.Model`.
       ValueError: if its inputs or outputs do not fit the seat, it cannot
         learn, or it draws noise of its own.
     """
@@ -57,7 +57,7 @@ class SeatCritic:
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
         """Returns the value before each step, `[T, B]`, differentiable.
 
-        Behind the end of an episode it is a finite number without meaning.
+        Values behind the end of an episode are finite, but mean nothing.
         """
         if trajectory.states is None or self.model.has_memory:
             observations, _ = player_steps(trajectory, self._player_id)
@@ -74,8 +74,9 @@ class SeatCritic:
     ) -> tf.Tensor:
         """Returns the mean squared error against lambda-returns, a scalar.
 
-        The mean over the steps until the end of each episode, of which all
-        count the same: those of all replicas, of which each returns its part.
+        The mean is over the steps until the end of each episode, which all
+        count the same. On several replicas it is over the steps of all of
+        them, and each replica returns its part.
 
         Args:
           weights: of the critic.
@@ -96,7 +97,7 @@ class SeatCritic:
         targets = lambda_returns(
             rewards, values, discount=discounts, lambda_=td_lambda
         )
-        # Behind the end, rewards and values are 0, and so are errors.
+        # Behind the end, rewards and values are 0, and so are the errors.
         loss = tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))
         if not has_ends:
             return loss
@@ -108,19 +109,19 @@ class SeatCritic:
 def bootstrapped_rewards(
     trajectory: Trajectory, values: tf.Tensor, discount: float, player_id: int
 ) -> tf.Tensor:
-    """Returns rewards, and with them what was cut off, as a critic sees it.
+    """Returns rewards with the value of what was cut off.
 
     `r_t + discount v_{t+1}` at a step that truncated the player's episode,
-    else `r_t`. As the last reward of the episode it has a part in its value,
-    in the targets of critics and in advantages, for every estimator alike. An
-    episode that is cut off by the length T of the game has no `v_T`: to the
-    game, it ends there.
+    else `r_t`. As the last reward of the episode it counts in its value, in
+    the targets of critics and in advantages, for every estimator alike. The
+    length T of the game does not cut an episode off: to the game, the episode
+    ends there, and there is no `v_T`.
 
     Args:
       trajectory: what was played.
       values: `[T, B]`, the critic's values before each step.
       discount: scalar in [0, 1].
-      player_id: whose.
+      player_id: the player whose rewards they are.
 
     Returns:
       `[T, B]`, constant.
@@ -131,7 +132,7 @@ def bootstrapped_rewards(
     values = tf.stop_gradient(values)
     following = tf.concat([values[1:], tf.zeros_like(values[:1])], axis=0)
     is_cut_off = trajectory.truncations[player_id] > 0.0
-    # What lies behind another end may not be finite.
+    # Values behind the end of an episode may not be finite.
     return rewards + tf.where(is_cut_off, discount * following, 0.0)
 
 

@@ -20,8 +20,9 @@ def mean_divergences(
 ) -> tuple[tf.Tensor, ...]:
     """Returns the mean divergence of each player's policy from another.
 
-    A step counts by what a reward at it is worth, as the visits of closed
-    forms do: `sum_t,b w_t,b KL_t,b / sum_t,b w_t,b` with the discount weights.
+    A step counts as much as a reward at that step is worth at the start, as in
+    closed form: `sum_t,b d_t,b KL_t,b / sum_t,b d_t,b` with the discount
+    weights `d_t,b`.
 
     Args:
       actors: one per player.
@@ -35,10 +36,10 @@ def mean_divergences(
       visited states held constant.
     """
     divergences = [
-        player_divergences(actor, own, actor, other, trajectory, i)
-        for i, (actor, own, other) in enumerate(
-            zip(actors, weights, other_weights, strict=True)
+        player_divergences(
+            actor, weights[i], actor, other_weights[i], trajectory, i
         )
+        for i, actor in enumerate(actors)
     ]
     means = visit_means(visit_weights(trajectory, discount), divergences)
     return tuple(mean_over_replicas(means))

@@ -17,6 +17,7 @@ from dice_tf.play.exact_values import (
     state_visits,
 )
 from dice_tf.policies.entropies import divergence, entropy
+from dice_tf.seeds import Seed
 
 
 class ExactObjective(GameObjective):
@@ -36,7 +37,7 @@ class ExactObjective(GameObjective):
         Default: that of the game.
 
     Raises:
-      TypeError: if the game is not a `FiniteGame`, or a policy is not a
+      TypeError: if the game is not a `FiniteGame`, or a policy not a
         `keras.Model`.
       ValueError: if the policies do not fit the game, or the discount is
         outside [0, 1], or 1 with an infinite horizon.
@@ -68,14 +69,16 @@ class ExactObjective(GameObjective):
         self.episode_length = horizon.episode_length
         self.return_scale = horizon.return_scale
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         tables = self._log_prob_tables(params, self._resolve(state))
         mean = self._mean_over_visits(tables)
         entropies = tuple(mean(entropy(table)) for table in tables)
         return Play(self(params, seed, state), entropies, None)
 
     def _values(
-        self, params: Params, seed: Any, state: GameState
+        self, params: Params, seed: Seed | None, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         return initial_values(
             self.game,
@@ -84,20 +87,15 @@ class ExactObjective(GameObjective):
             self.episode_length,
         )
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Any = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        state = self._resolve(state)
         tables = self._log_prob_tables(params, state)
-        others = self._log_prob_tables(other_params, state)
+        anchor_tables = self._log_prob_tables(anchor, state)
         mean = self._mean_over_visits(tables)
         return tuple(
-            mean(divergence(table, other))
-            for table, other in zip(tables, others, strict=True)
+            mean(divergence(table, anchor_table))
+            for table, anchor_table in zip(tables, anchor_tables, strict=True)
         )
 
     def _mean_over_visits(
@@ -107,7 +105,7 @@ class ExactObjective(GameObjective):
         visits = tf.stop_gradient(
             state_visits(self.game, tables, self.discount, self.episode_length)
         )
-        # What is infinite in a state without visits does not count.
+        # A state without visits does not count, also if its number is infinite.
         return lambda x: tf.reduce_sum(
             visits * tf.where(visits == 0.0, tf.zeros_like(x), x)
         )

@@ -10,14 +10,14 @@ from dice_tf.objectives.tasks import (
     check_task,
     mean_of,
 )
-from dice_tf.seeds import split_seed
+from dice_tf.seeds import Seed, split_seed
 
 
 class FiniteTasks(TaskFamily):
     """A family of a few given tasks, all of which count equally.
 
-    The tasks may be of any kind, and each is a part of its own of a compiled
-    function, so that compiling takes as long as there are tasks.
+    The tasks may be of any kind. A compiled function has a part for each of
+    them, so that the time to compile it grows with the number of tasks.
 
     Args:
       objectives: one per task, of as many players and, if they have any, of
@@ -59,15 +59,15 @@ class FiniteTasks(TaskFamily):
                     f"`objectives[{number}]` differs from the first."
                 )
 
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         num_tasks = len(self.objectives)
         seeds = [None] * num_tasks
         if seed is not None:
             seeds = split_seed(seed, num_tasks)
         return mean_of(
             [
-                function(task, own)
-                for task, own in zip(self.objectives, seeds, strict=True)
+                function(task, task_seed)
+                for task, task_seed in zip(self.objectives, seeds, strict=True)
             ]
         )
 

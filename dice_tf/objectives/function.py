@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.seeds import Seed
 
 ValueFunction = Callable[[Params], tf.Tensor]
 
@@ -48,7 +49,7 @@ class FunctionObjective(Objective):
         self.num_players = len(value_functions)
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         values = tuple(
             tf.convert_to_tensor(function(params))

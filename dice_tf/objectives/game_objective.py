@@ -7,15 +7,16 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_per_player
+from dice_tf.checks import check_number
+from dice_tf.estimators.returns import return_scale
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.play.actors import Actor
+from dice_tf.play.actors import seat_actors
 
 
 class GameState(NamedTuple):
-    """What training changes beside the policies' parameters, per player.
+    """What training changes beside the parameters of the policies.
 
     Attributes:
       non_trainable: values of each policy's non-trainable variables.
@@ -49,21 +50,13 @@ class GameObjective(Objective):
     def __init__(
         self, game: Game, policies: Sequence[keras.Model], discount: float
     ):
-        if not isinstance(game, Game):
-            raise TypeError(
-                f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-            )
+        self.actors = seat_actors(game, policies)
         self.game = game
         self.num_players = game.num_players
-        self.policies = check_per_player("policies", policies, game.num_players)
-        self.actors = _seat_actors(self.policies, game)
+        self.policies = tuple(policies)
         check_separate(self._trained_models())
         self.discount = check_number("discount", discount, 0.0, 1.0)
-        self.return_scale = (
-            1.0 - self.discount
-            if self.discount < 1.0
-            else 1.0 / game.episode_length
-        )
+        self.return_scale = return_scale(self.discount, game.episode_length)
 
     @property
     def has_memory(self) -> bool:
@@ -72,7 +65,8 @@ class GameObjective(Objective):
     def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":
         """Returns a copy in which other models play.
 
-        What is bound of `state` stays, but for the policies' own variables.
+        A bound copy keeps its state, except for the policies' non-trainable
+        variables.
 
         Args:
           policies: one `keras.Model` per player.
@@ -80,18 +74,17 @@ class GameObjective(Objective):
         Raises:
           TypeError, ValueError: as of the policies of `GameObjective`.
         """
-        other = copy.copy(self)
-        other.policies = check_per_player(
-            "policies", policies, self.num_players
-        )
-        other.actors = _seat_actors(other.policies, self.game)
-        check_separate(other._trained_models())
-        if self._played is not None:
-            other._played = {}
+        changed = copy.copy(self)
+        changed.actors = seat_actors(self.game, policies)
+        changed.policies = tuple(policies)
+        check_separate(changed._trained_models())
+        if self._trajectories is not None:
+            changed._trajectories = {}
         if self._bound_state is not None:
-            own = other.initial_state().non_trainable
-            other._bound_state = self._bound_state._replace(non_trainable=own)
-        return other
+            changed._bound_state = self._bound_state._replace(
+                non_trainable=changed.initial_state().non_trainable
+            )
+        return changed
 
     def _trained_models(self) -> dict[str, keras.Model]:
         """Returns the models of the seats, by the names that errors use."""
@@ -114,15 +107,8 @@ class GameObjective(Objective):
         """Pairs parameters with the policies' other variables."""
         state = self._resolve(state)
         return [
-            Weights(list(own), list(fixed))
-            for own, fixed in zip(params, state.non_trainable, strict=True)
+            Weights(list(player_params), list(non_trainable))
+            for player_params, non_trainable in zip(
+                params, state.non_trainable, strict=True
+            )
         ]
-
-
-def _seat_actors(
-    policies: Sequence[keras.Model], game: Game
-) -> tuple[Actor, ...]:
-    return tuple(
-        Actor(game, policy, player_id)
-        for player_id, policy in enumerate(policies)
-    )

@@ -14,6 +14,7 @@ from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
 from dice_tf.play.actors import Actor
 from dice_tf.play.trajectories import Trajectory
+from dice_tf.seeds import Seed
 
 Params = Sequence[list[tf.Tensor]]
 
@@ -23,13 +24,13 @@ class Play(NamedTuple):
 
     Attributes:
       values: scalars, discounted returns, not normalised; all of them NaN
-        where a player acted on probabilities that are NaN.
+        if a player acted on probabilities that are NaN.
       entropies: scalars, mean entropy in nats of the player's policy over the
-        states visited, where a visit at step t counts `discount^t`, as for
-        divergences, and nothing behind the end of an episode; differentiable
-        in the player's parameters, with the visits held constant. What is
-        sampled estimates what `ExactObjective` returns. Zeros where there are
-        no policies.
+        states visited. As for divergences, a visit at step t counts
+        `discount^t`, and a visit behind the end of an episode does not count.
+        Differentiable in the player's parameters, with the visits held
+        constant. Sampled entropies estimate those of `ExactObjective`. Zeros
+        if there are no policies.
       trajectory: the `Trajectory` played, `None` in closed form.
     """
 
@@ -44,22 +45,23 @@ class Objective(abc.ABC):
     Called as `objective(params, seed, state=None)`: it returns one scalar per
     player, to be maximised, differentiable in the parameters.
 
-    What else others read of an objective is declared here, with the value that
-    it has where there is no game, no policy or no sampling.
+    All that learners, trainers and diagnostics read of an objective is declared
+    here. The defaults are those of an objective without a game, policies and
+    sampling.
 
     Attributes:
       num_players: N.
-      return_scale: what turns a value into a reported return.
+      return_scale: factor that turns a value into a reported return.
       has_memory: whether a policy or critic carries a state from step to step.
-        Its pass over time is left to graphs: neither compiled by XLA nor
-        vectorised over runs.
+        Its pass over time can neither be compiled by XLA nor vectorised over
+        runs.
       game: the game, or `None`.
       policies: one `keras.Model` per player, or empty.
       actors: the policies in their seats, or empty.
       critics: the critics in their seats, or empty.
       discount: of the game's rewards, or `None`.
-      batch_size: number of episodes of each call, or `None` if nothing is
-        sampled.
+      batch_size: number of episodes of each call, or `None` for an objective
+        that is not sampled.
       num_groups: number of groups of episodes that are differentiated one
         after the other.
     """
@@ -75,22 +77,26 @@ class Objective(abc.ABC):
     batch_size: int | None = None
     num_groups: int = 1
     _bound_state: Any = None
-    _played: dict | None = None
+    _trajectories: dict[Any, Trajectory] | None = None
     _tapes: TapePlace | None = None
 
     def __call__(
-        self, params: Params, seed: Any = None, state: Any = None
+        self, params: Params, seed: Seed | None = None, state: Any = None
     ) -> tuple[tf.Tensor, ...]:
         """Evaluates the objective.
 
         Args:
           params: one list of tensors per player, in the order of its
             policy's `trainable_variables`.
-          seed: int32 `[2]`; ignored by what is not sampled.
-          state: what else training changes; `None` means current variables.
+          seed: int32 `[2]`; ignored by an objective that is not sampled.
+          state: what training changes beside parameters, see `initial_state`;
+            `None` means the values that the variables have now.
 
         Returns:
           One scalar per player: values, not normalised.
+
+        Raises:
+          TypeError, ValueError: if there is not one list per player.
         """
         params = check_per_player("params", params, self.num_players)
         return self._values(params, seed, self._resolve(state))
@@ -100,32 +106,35 @@ class Objective(abc.ABC):
     ) -> "Objective":
         """Returns a copy for one step of training.
 
-        The copy uses `state` where none is given. What it plays with the same
-        parameters and the same seed (the same objects) it plays once: all
-        players can share the play of the parameters that they start from.
+        The copy uses `state` if a call does not give one. If it is called
+        several times with the same parameters and the same seed (the same
+        objects), it plays once, so that all players can share the play of the
+        parameters that they start from.
 
         Args:
           state: as of a call.
-          tapes_inside: whether all tapes that are to see what the copy
-            computes are opened after this call, and not around a
-            `tf.vectorized_map` in which this call stands, as in the step of a
-            trainer. Then the copy may compute its values by shorter formulas,
-            whose derivatives `tf.vectorized_map` would forget. It does so
-            only where it was bound: inside a loop, a map or a function that
-            was entered since, it computes as any other.
+          tapes_inside: whether all tapes that differentiate the copy's values
+            are opened after this call, as in the step of a trainer, and not
+            around a `tf.vectorized_map` in which this call stands. The copy
+            may then compute its values by shorter formulas, whose derivatives
+            `tf.vectorized_map` would forget. It does so only in the place
+            where it was bound, and not inside a loop, a map or a function that
+            was entered since.
         """
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
-        bound._played = {}
+        bound._trajectories = {}
         bound._tapes = current_place() if tapes_inside else None
         return bound
 
     @property
     def tapes_are_inside(self) -> bool:
-        """Whether it was bound here, with `tapes_inside`."""
+        """Whether the objective was bound here, with `tapes_inside`."""
         return self._tapes is not None and self._tapes.is_here()
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         """Measures the players as they are, see `Play`."""
         values = self(params, seed, state)
         return Play(values, tuple(map(tf.zeros_like, values)), None)
@@ -134,10 +143,10 @@ class Objective(abc.ABC):
         self,
         params: Params,
         other_params: Params,
-        seed: Any = None,
+        seed: Seed | None = None,
         state: Any = None,
     ) -> tuple[tf.Tensor, ...]:
-        """Returns how far each player's policy is from another of its own.
+        """Returns how far each player's policy is from another one.
 
         `D_i = sum_s d(s) KL(pi_i(. | s) || pi'_i(. | s))` in nats, where
         `d(s)` are the shares of discounted visits of the states if all play
@@ -146,8 +155,8 @@ class Objective(abc.ABC):
         Args:
           params: one list of tensors per player, of the policies `pi`.
           other_params: one list of tensors per player, of the `pi'`.
-          seed: int32 `[2]`; what is sampled is played with it, the same play
-            as that of the values at `params`.
+          seed: int32 `[2]`. A sampled objective plays with it: the same play
+            as for the values at `params`.
           state: as of a call.
 
         Returns:
@@ -156,29 +165,29 @@ class Objective(abc.ABC):
         Raises:
           ValueError: if the objective has no policies.
         """
-        raise ValueError(
-            f"{type(self).__name__} has no policies to tell apart: use the "
-            "objective of a game, such as dice_tf.objectives.ExactObjective, "
-            "or a learner without a penalty."
-        )
+        state = self._resolve(state)
+        return self._divergences(params, other_params, seed, state)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None
     ) -> tuple[tf.Tensor, ...]:
-        """Returns what each player's critic minimises; zeros without one."""
+        """Returns the loss of each player's critic; zeros without critics."""
         del critic_params, state
         return tuple(tf.zeros_like(value) for value in play.values)
 
     def average(
-        self, function: Callable[["Objective", Any], Any], seed: Any = None
+        self,
+        function: Callable[["Objective", Any], Any],
+        seed: Seed | None = None,
     ) -> Any:
         """Returns the mean over tasks of a function of each.
 
-        An objective that is not a `TaskFamily` is a single task.
+        An objective that is not a `TaskFamily` is a single task, whose seed is
+        `seed` itself.
 
         Args:
-          function: from the objective of a task and a seed (of its own) to a
-            nest of floating tensors.
+          function: from the objective of a task and the seed of that task to
+            a nest of floating tensors.
           seed: int32 `[2]`; may be `None` if nothing is sampled.
 
         Returns:
@@ -188,6 +197,9 @@ class Objective(abc.ABC):
 
     def with_policies(self, policies: Sequence[keras.Model]) -> "Objective":
         """Returns a copy in which other models play.
+
+        Args:
+          policies: one `keras.Model` per player.
 
         Raises:
           ValueError: if the objective is not that of a game.
@@ -207,26 +219,47 @@ class Objective(abc.ABC):
     ) -> list[Weights]:
         """Pairs parameters with the policies' other variables.
 
+        Args:
+          params: one list of tensors per player.
+          state: as of a call.
+
+        Returns:
+          The `Weights` of each player's policy.
+
         Raises:
           ValueError: if the objective is not that of a game.
         """
         raise self._without_policies("`player_weights`")
 
     def initial_state(self) -> Any:
-        """Returns the current values of what `state` carries."""
+        """Returns what training changes beside parameters, as it is now.
+
+        This is the `state` of all methods: a nest of tensors, `None` if there
+        is nothing.
+        """
         return None
 
     @abc.abstractmethod
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         """Computes the values, all arguments checked and resolved."""
+
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
+    ) -> tuple[tf.Tensor, ...]:
+        """Computes the divergences from `anchor`, the state resolved."""
+        raise ValueError(
+            f"{type(self).__name__} has no policies to tell apart: use the "
+            "objective of a game, such as dice_tf.objectives.ExactObjective, "
+            "or a learner without a penalty."
+        )
 
     def _without_policies(self, method: str) -> ValueError:
         return ValueError(
             f"{method} needs the objective of a game, such as "
             "dice_tf.objectives.ExactObjective. Received a "
-            f"{type(self).__name__}, which has no policies of its own."
+            f"{type(self).__name__}, which has no policies."
         )
 
     def _resolve(self, state: Any) -> Any:
@@ -236,7 +269,7 @@ class Objective(abc.ABC):
 
 
 def check_objective(objective: Any) -> Objective:
-    """Returns the objective, or raises if it is none."""
+    """Returns the objective, or raises if it is not an `Objective`."""
     if not isinstance(objective, Objective):
         raise TypeError(
             "`objective` must be a dice_tf.objectives.Objective. Received: "

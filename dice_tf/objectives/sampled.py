@@ -1,7 +1,7 @@
 """Values from sampled play, whatever the estimator of their derivatives."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -30,7 +30,6 @@ from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
-from dice_tf.objectives.shared_plays import played_once
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.play.rollouts import sample_trajectory
 from dice_tf.play.trajectories import (
@@ -41,29 +40,22 @@ from dice_tf.play.trajectories import (
 )
 from dice_tf.policies.sampling import nan_where
 from dice_tf.replicas import mean_over_replicas, to_replicas
+from dice_tf.seeds import Seed
 
 
 class SampledObjective(GameObjective):
     """Plays with the given parameters and estimates the players' values.
 
-    What stands behind the end of an episode does not count, wherever there is
-    a mean over steps. In entropies and divergences, a visit at step t counts
-    `discount^t`, as on `ExactObjective`.
+    A subclass says by its estimator what the derivatives are. Means over steps
+    leave out the steps behind the end of an episode. In entropies and
+    divergences, a visit at step t counts `discount^t`, as in `ExactObjective`.
 
     Args:
-      game: the game.
-      policies: one `keras.Model` per player.
-      discount: in [0, 1].
-      batch_size: B, the number of episodes of each call.
-      baseline: `None`, `"leave_one_out"`, `"state_values"`,
-        `"bellman_values"` or `"critic"`.
-      critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`.
-      critic_td_lambda: in [0, 1], of the critics' targets.
-      num_groups: number of groups of episodes, one at a time differentiated.
+      game, policies, discount, batch_size, baseline, critics,
+        critic_td_lambda, num_groups: as of `DiCEObjective`.
 
     Raises:
-      TypeError: if a policy or critic is no `keras.Model`.
+      TypeError: if a policy or critic is not a `keras.Model`.
       ValueError: if they do not fit the game, draw noise of their own or
         share trainable variables, if a policy cannot be differentiated twice,
         or another argument is out of its range.
@@ -79,8 +71,9 @@ class SampledObjective(GameObjective):
         batch_size: int,
         baseline: str | None,
         critics: Sequence[keras.Model] | None,
-        critic_td_lambda: float,
-        num_groups: int,
+        *,
+        critic_td_lambda: float = 1.0,
+        num_groups: int = 1,
     ):
         super().__init__(game, policies, discount)
         self.batch_size = check_whole_number("batch_size", batch_size, 1)
@@ -103,26 +96,24 @@ class SampledObjective(GameObjective):
         return {**super()._trained_models(), **critics}
 
     @abc.abstractmethod
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        """Returns the objective of each episode, `[B]`."""
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        """Returns a function with the signature of `dice_tf.dice_objective`."""
 
     def initial_state(self) -> GameState:
         critics = tuple(critic.model.weights() for critic in self.critics)
         return super().initial_state()._replace(critics=critics)
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         state = self._resolve(state)
         weights = self.player_weights(params, state)
-        trajectory = self._sample(weights, seed)
+        trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
         discounts = self._discounts(trajectory)
-        values = [mean_return(own, discounts) for own in trajectory.rewards]
+        values = [
+            mean_return(rewards, discounts) for rewards in trajectory.rewards
+        ]
         entropies = visit_means(
             visit_weights(trajectory, self.discount),
             [
@@ -135,9 +126,9 @@ class SampledObjective(GameObjective):
         means = mean_over_replicas([*values, *entropies])
         values, entropies = means[: self.num_players], means[self.num_players :]
         if trajectory.states is not None:
-            # A table of NaNs plays the first action. Its entropy tells.
+            # A table of NaNs plays the first action, but its entropy is NaN.
             is_nan = tf.math.is_nan(tf.add_n(entropies))
-            values = [nan_where(is_nan, own) for own in values]
+            values = [nan_where(is_nan, value) for value in values]
         return Play(tuple(values), tuple(entropies), trajectory)
 
     def critic_losses(
@@ -145,20 +136,20 @@ class SampledObjective(GameObjective):
     ) -> tuple[tf.Tensor, ...]:
         """Returns each critic's squared error against the returns it saw.
 
-        The mean over all steps until the end of each episode, which count the
-        same at any time: a critic is to know the value of each.
-        The target of a step is its lambda-return with `critic_td_lambda`,
-        held constant: with 1 the discounted return from it on, to the end of
+        It is the mean over all steps until the end of each episode. Early and
+        late steps count the same: a critic is to know the value of each. The
+        target of a step is its lambda-return with `critic_td_lambda`, held
+        constant: with 1 the discounted return from that step to the end of
         the episode (Monte Carlo); below 1 a mixture with what the critic
         itself expects of later steps (TD(lambda)). At a step that truncated
-        the episode it is the reward and what the critic expects to follow; at
-        one that ended it, the reward alone.
+        the episode the target is the reward plus what the critic expects to
+        follow; at a step that ended it, the reward alone.
 
         Args:
           critic_params: one list of tensors per player, the critics'
             trainable parameters.
           play: what `play` returned.
-          state: as of `play`; its critics' other variables are used.
+          state: as of `play`, for the other variables of the critics.
 
         Returns:
           One scalar per player, to be minimised.
@@ -168,22 +159,22 @@ class SampledObjective(GameObjective):
         state = self._resolve(state)
         losses = [
             critic.loss(
-                own._replace(params=to_replicas(params)),
+                weights._replace(params=to_replicas(params)),
                 play.trajectory,
                 self.discount,
                 self.critic_td_lambda,
             )
-            for critic, own, params in zip(
+            for critic, weights, params in zip(
                 self.critics, state.critics, critic_params, strict=True
             )
         ]
         return tuple(mean_over_replicas(losses))
 
     def _values(
-        self, params: Params, seed: Any, state: GameState
+        self, params: Params, seed: Seed | None, state: GameState
     ) -> tuple[tf.Tensor, ...]:
         weights = self.player_weights(params, state)
-        trajectory = self._sample(weights, seed)
+        trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
         baselines = [
             self._baseline(trajectory, state, player_id)
@@ -228,54 +219,52 @@ class SampledObjective(GameObjective):
             ]
         )
         discounts = self._discounts(trajectory)
+        estimator = self._estimator()
         return [
             tf.reduce_mean(
-                self._estimate(log_probs, rewards, discounts, baseline)
+                estimator(
+                    log_probs, rewards, discount=discounts, baseline=baseline
+                )
             )
             for rewards, baseline in zip(
                 trajectory.rewards, baselines, strict=True
             )
         ]
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Any = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        state = self._resolve(state)
         weights = self.player_weights(params, state)
-        others = self.player_weights(other_params, state)
-        trajectory = self._sample(weights, seed)
+        anchor_weights = self.player_weights(anchor, state)
+        trajectory = self._trajectory(weights, seed)
         return mean_divergences(
             self.actors,
             weights_to_replicas(weights),
-            weights_to_replicas(others),
+            weights_to_replicas(anchor_weights),
             trajectory,
             self.discount,
         )
 
-    def _sample(self, weights: list[Weights], seed: Any) -> Trajectory:
+    def _trajectory(
+        self, weights: list[Weights], seed: Seed | None
+    ) -> Trajectory:
+        """Plays; a bound objective plays the same weights and seed once."""
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: a sampled "
                 "objective needs one. Received: None."
             )
-        return played_once(
-            self._played,
-            [seed, *tf.nest.flatten(list(weights))],
-            lambda: self._sample_anew(weights, seed),
-        )
-
-    def _sample_anew(self, weights: list[Weights], seed: Any) -> Trajectory:
-        return sample_trajectory(
-            self.game,
-            self.actors,
-            weights,
-            batch_size=self.batch_size,
-            seed=seed,
-        )
+        trajectories = {} if self._trajectories is None else self._trajectories
+        key = _SameObjects([seed, *tf.nest.flatten(list(weights))])
+        if key not in trajectories:
+            trajectories[key] = sample_trajectory(
+                self.game,
+                self.actors,
+                weights,
+                batch_size=self.batch_size,
+                seed=seed,
+            )
+        return trajectories[key]
 
     def _discounts(self, trajectory: Trajectory) -> Any:
         return step_discounts(trajectory, self.discount)
@@ -289,3 +278,26 @@ class SampledObjective(GameObjective):
         return batch_baseline(
             self.baseline, self.game, trajectory, self.discount, player_id
         )
+
+
+class _SameObjects:
+    """A key that is found again with the same objects, in the same graph.
+
+    Identity counts, not equality: tensors of a graph cannot be compared. The
+    key holds its objects, so that no later object can take over their identity.
+
+    Args:
+      objects: tensors and seeds.
+    """
+
+    def __init__(self, objects: Sequence[Any]):
+        self._objects = (tf.compat.v1.get_default_graph(), *objects)
+        self._identities = tuple(map(id, self._objects))
+
+    def __hash__(self) -> int:
+        return hash(self._identities)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _SameObjects):
+            return NotImplemented
+        return self._identities == other._identities

@@ -16,6 +16,7 @@ from dice_tf.objectives.tasks import (
 )
 from dice_tf.replicas import num_replicas
 from dice_tf.seeds import (
+    Seed,
     child_seeds,
     num_runs_of,
     seed_tensor,
@@ -26,23 +27,24 @@ from dice_tf.seeds import (
 class SampledTasks(TaskFamily):
     """A family of tasks drawn anew for each evaluation, as one program.
 
-    A task is a nest of tensors, such as a goal. In a graph all are evaluated
-    at once by `tf.vectorized_map`; eagerly, one after the other. The same
-    seed draws the same tasks.
+    A task is a nest of tensors, such as a goal. In a graph,
+    `tf.vectorized_map` evaluates all tasks at once; eagerly, they are
+    evaluated one after the other. The same seed draws the same tasks.
 
     Args:
       build_objective: function from one task to its `Objective`. It is called
-        while a graph is built, with tensors that have no value yet. Policies
-        must be made outside of it, and be the same for all tasks.
+        while a graph is built, with tensors that have no value yet. The
+        policies must be made outside of it, and be the same for all tasks.
       sample_tasks: function from a seed, int32 `[2]`, and `num_tasks` to a
         nest of tensors with a leading axis of tasks.
       num_tasks: number of tasks of each evaluation.
 
     Raises:
-      TypeError: if `build_objective` returns no objective.
-      ValueError: if it has critics, the tasks are not `num_tasks`, or many
-        runs of a trainer play in a game that is no `FiniteGame`: TensorFlow
-        cannot sample over runs and tasks at once there. Train one run.
+      TypeError: if `build_objective` does not return an objective.
+      ValueError: if the objective has critics, or there are not `num_tasks`
+        tasks. Also if several runs of a trainer play in a game that is not a
+        `FiniteGame`: TensorFlow cannot sample over runs and tasks at once
+        there. Train one run.
 
     Example:
       >>> def head(outputs):
@@ -88,7 +90,7 @@ class SampledTasks(TaskFamily):
         )
         self._has_groups = first.num_groups > 1
 
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: the tasks are "
@@ -96,8 +98,8 @@ class SampledTasks(TaskFamily):
             )
         if self._draws_by_step and num_runs_of(seed) > 1:
             raise ValueError(
-                "SampledTasks in a game that is no FiniteGame can be trained "
-                "in one run at a time (num_seeds=1). Received: "
+                "SampledTasks in a game that is not a FiniteGame can be "
+                "trained in one run at a time (num_seeds=1). Received: "
                 f"{num_runs_of(seed)} runs."
             )
         task_seed, seed = split_seed(seed, 2)
@@ -108,8 +110,8 @@ class SampledTasks(TaskFamily):
             task, number = inputs
             return function(self.build_objective(task), seed_of(number))
 
-        # TensorFlow cannot vectorise a pass over time, nor what is reduced
-        # over replicas; of groups it would lose the gradient.
+        # TensorFlow can vectorise neither a pass over time nor a sum over
+        # replicas. It would lose the gradients of groups.
         one_by_one = self.has_memory or self._has_groups or num_replicas() > 1
         if tf.executing_eagerly() or one_by_one:
             return mean_of(

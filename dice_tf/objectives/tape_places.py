@@ -1,18 +1,18 @@
-"""Where tapes are, as far as vectorised loops are concerned.
+"""Where the tapes are opened: inside or outside of vectorised loops.
 
-`tf.vectorized_map` converts what its function computes, operation by
-operation, and forgets what a `tf.custom_gradient` said about it. A tape inside
-of the function has used that before; one outside of the map would find other
-derivatives, often 0, without an error. No tape can be asked where it is, so
-that code which knows says so, by a `TapePlace`.
+`tf.vectorized_map` converts its function operation by operation, and forgets
+every `tf.custom_gradient`. A tape inside of the function differentiates before
+the conversion, with the custom gradients. A tape around the map finds other
+derivatives, often 0, without an error. A tape cannot be asked where it was
+opened. Code that knows it says so, by a `TapePlace`.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-# The name scope in which `tf.vectorized_map` calls its function, counted up
-# where it is not the first of its kind: "loop_body", "loop_body_1", and so on.
+# `tf.vectorized_map` calls its function in a scope of this name. Further scopes
+# in the same graph are numbered: "loop_body", "loop_body_1", and so on.
 _LOOP_SCOPE = "loop_body"
 
 
@@ -21,8 +21,8 @@ class TapePlace(NamedTuple):
 
     Attributes:
       graph: the graph that operations are added to.
-      num_loops: number of vectorised loops around, also around the functions
-        that are traced there.
+      num_loops: number of vectorised loops around the place, and around the
+        functions that are traced there.
     """
 
     graph: tf.Graph
@@ -41,7 +41,7 @@ def current_place() -> TapePlace:
     while graph is not None:
         scopes = graph.get_name_scope().split("/")
         num_loops += sum(scope.startswith(_LOOP_SCOPE) for scope in scopes)
-        # Only the graph of a function, which TensorFlow has no public type
-        # for, knows where it was traced.
+        # Only the graph of a function knows in which graph it was traced.
+        # TensorFlow has no public type for it.
         graph = getattr(graph, "outer_graph", None)
     return TapePlace(here, num_loops)

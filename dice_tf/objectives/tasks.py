@@ -12,6 +12,7 @@ from dice_tf.objectives.objective import (
     Play,
     check_objective,
 )
+from dice_tf.seeds import Seed
 
 # From the objective of a task and a seed to a nest of tensors.
 TaskFunction = Callable[[Objective, Any], Any]
@@ -22,29 +23,25 @@ class TaskFamily(Objective):
 
     All tasks take parameters of the same shapes. As an objective, a family is
     what one set of parameters earns on average, without adapting to a task:
-    `Naive` on it learns one policy for all tasks. What treats tasks one by
-    one, such as `MAML`, does so through `average`.
+    `Naive` on it learns one policy for all tasks. Learners that treat tasks
+    one by one, such as `MAML`, do so through `average`.
 
     Attributes:
       num_players: N, of every task.
       return_scale: that of every task.
-      policies: the models of every task; empty where tasks have none.
+      policies: the models of every task; empty if tasks have none.
     """
 
     @abc.abstractmethod
-    def average(self, function: TaskFunction, seed: Any = None) -> Any:
+    def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
         """Returns the mean over the tasks of a function of each.
 
-        Args:
-          function: from the objective of a task and a seed (of its own) to a
-            nest of floating tensors.
-          seed: int32 `[2]`; may be `None` where nothing is sampled.
-
-        Returns:
-          The nest of means, differentiable in what the function captures.
+        The seed of each task is split from `seed`, see `Objective.average`.
         """
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         values, entropies = self.average(
             lambda task, task_seed: task.play(params, task_seed, state)[:2],
             seed,
@@ -52,14 +49,14 @@ class TaskFamily(Objective):
         return Play(values, entropies, None)
 
     def _values(
-        self, params: Params, seed: Any, state: Any
+        self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self.average(
             lambda task, task_seed: task(params, task_seed, state), seed
         )
 
     def _describe(self, task: Objective) -> None:
-        """Takes over what all tasks have in common."""
+        """Declares of the family what all tasks have in common."""
         self.num_players = task.num_players
         self.return_scale = task.return_scale
         self.has_memory = task.has_memory

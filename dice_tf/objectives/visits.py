@@ -14,13 +14,12 @@ from dice_tf.replicas import mean_over_replicas
 def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
     """Returns how much each step counts in a mean over the visited states.
 
-    A visit at step t counts what a reward there is worth at the start, its
-    discount weight `d_t,b`, and nothing behind the end of an episode. They
-    are divided by their mean over the steps of all replicas, so that the mean
-    over all steps of `visit_weights * x` is
-    `sum_t,b d_t,b x_t,b / sum_t,b d_t,b`: what
-    `dice_tf.play.exact_values.state_visits` weighs states by, estimated from
-    play.
+    A visit at step t counts as much as a reward at that step is worth at the
+    start: by its discount weight `d_t,b`, which is 0 behind the end of an
+    episode. The weights are divided by their mean over the steps of all
+    replicas, so that the mean over all steps of `visit_weights * x` is
+    `sum_t,b d_t,b x_t,b / sum_t,b d_t,b`. This estimates from play the mean
+    over states with the weights of `dice_tf.play.exact_values.state_visits`.
 
     Args:
       trajectory: what was played.
@@ -33,7 +32,7 @@ def visit_weights(trajectory: Trajectory, discount: float) -> tf.Tensor:
     weights = discount_weights(trajectory.rewards[0], discounts)
     mean = tf.reduce_mean(weights)
     if tf.is_tensor(discounts):
-        # Without ends of episodes it is the same on all replicas.
+        # A scalar discount gives all replicas the same mean.
         (mean,) = mean_over_replicas([mean])
     return weights / mean
 

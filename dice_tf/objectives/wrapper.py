@@ -1,4 +1,4 @@
-"""Objectives that change the values of another, and nothing else of it."""
+"""Objectives that wrap another one and change its values only."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -16,15 +16,16 @@ from dice_tf.objectives.objective import (
     check_objective,
 )
 from dice_tf.play.actors import Actor
+from dice_tf.seeds import Seed
 
 
 class ObjectiveWrapper(Objective):
-    """An objective made of another one, whatever kind that is.
+    """An objective that wraps another one, of any kind.
 
-    A subclass defines `_values` by calls of `self.objective`. All else that an
-    objective declares is that of the wrapped one. Objectives that are made
-    from it (bound for a step, with other policies, of one task of a family)
-    are wrapped in the same way.
+    A subclass defines `_values` by calls of `self.objective`. Everything else
+    that an objective declares is forwarded to the wrapped one. Objectives that
+    are made from a wrapper (bound for a step, with other policies, of one task
+    of a family) are wrapped in the same way.
 
     Args:
       objective: the objective to wrap.
@@ -102,7 +103,9 @@ class ObjectiveWrapper(Objective):
         return self.around(self.objective.with_policies(policies))
 
     def average(
-        self, function: Callable[[Objective, Any], Any], seed: Any = None
+        self,
+        function: Callable[[Objective, Any], Any],
+        seed: Seed | None = None,
     ) -> Any:
         return self.objective.average(
             lambda task, task_seed: function(self.around(task), task_seed),
@@ -120,17 +123,15 @@ class ObjectiveWrapper(Objective):
     def initial_state(self) -> Any:
         return self.objective.initial_state()
 
-    def play(self, params: Params, seed: Any, state: Any = None) -> Play:
+    def play(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Play:
         return self.objective.play(params, seed, state)
 
-    def divergences(
-        self,
-        params: Params,
-        other_params: Params,
-        seed: Any = None,
-        state: Any = None,
+    def _divergences(
+        self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        return self.objective.divergences(params, other_params, seed, state)
+        return self.objective.divergences(params, anchor, seed, state)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None
@@ -138,5 +139,5 @@ class ObjectiveWrapper(Objective):
         return self.objective.critic_losses(critic_params, play, state)
 
     def _resolve(self, state: Any) -> Any:
-        # The wrapped objective may be bound to a state, and resolves `None`.
+        # The wrapped objective resolves `None`: it may be bound to a state.
         return state

@@ -1,4 +1,4 @@
-"""How models are fitted: a rate and an optimiser, for all or by seat."""
+"""How models are fitted: a rate and an optimiser, for all or per seat."""
 
 import numbers
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class FittingRule(NamedTuple):
         """Returns the rule of one iteration, without a schedule.
 
         Args:
-          iteration: int32 scalar, number of those before it.
+          iteration: int32 scalar, number of iterations before it.
         """
         if isinstance(self.learning_rate, Schedule):
             return self._replace(learning_rate=self.learning_rate(iteration))
@@ -40,7 +40,7 @@ class FittingRule(NamedTuple):
 def fitting_rules(
     models: Sequence[keras.Model | None], learning_rate: Any, optimizer: Any
 ) -> tuple[FittingRule | None, ...]:
-    """Returns the rule of each seat, `None` where there is no model.
+    """Returns the rule of each seat, `None` if there is no model.
 
     Args:
       models: one per seat, or `None`.
@@ -69,14 +69,15 @@ def _per_seat(
     models: Sequence[keras.Model | None],
     check: Any,
 ) -> list[Any]:
-    """Returns what holds in each seat, checked where it is needed or given."""
+    """Returns one entry per seat, checked if given or if there is a model."""
     if not isinstance(given, (list, tuple)):
         return [check(name, given)] * len(models)
+    entries = check_per_player(name, given, len(models))
     return [
-        None if model is None and own is None else check(f"{name}[{j}]", own)
-        for j, (model, own) in enumerate(
-            zip(models, check_per_player(name, given, len(models)), strict=True)
-        )
+        None
+        if model is None and entry is None
+        else check(f"{name}[{seat}]", entry)
+        for seat, (model, entry) in enumerate(zip(models, entries, strict=True))
     ]
 
 
@@ -86,7 +87,7 @@ def _check_rate(name: str, rate: Any) -> float | Schedule:
     if not isinstance(rate, numbers.Real):
         raise TypeError(
             f"`{name}` must be a number or a schedule of "
-            "keras.optimizers.schedules; for each model its own in a list "
-            f"with one entry per seat. Received: {rate!r}."
+            "keras.optimizers.schedules, or a list of these with one entry "
+            f"per seat. Received: {rate!r}."
         )
     return check_number(name, rate)

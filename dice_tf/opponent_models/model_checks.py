@@ -19,11 +19,11 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
     """Returns the models, or raises if they cannot be fitted to play.
 
     Args:
-      models: one per seat, `None` where there is none.
+      models: one per seat, `None` if there is none.
 
     Raises:
       TypeError: if they are not models in a list.
-      ValueError: if there is none, one has no weights, two share trainable
+      ValueError: if there is no model, one has no weights, two share trainable
         variables, or one draws noise of its own or cannot be differentiated
         twice.
     """
@@ -63,12 +63,16 @@ def check_models(models: Sequence[keras.Model | None]) -> Models:
 def check_seats(
     models: Models, num_players: int, player_id: int | None = None
 ) -> None:
-    """Raises if there is not one entry per player, or a model of oneself.
+    """Raises if there is not one entry per player, or a player models itself.
 
     Args:
-      models: one per seat, `None` where there is none.
+      models: one per seat, `None` if there is none.
       num_players: of the objective.
-      player_id: who learns, if that is known.
+      player_id: the player that learns, if it is known.
+
+    Raises:
+      ValueError: if there is not one entry per player, or an entry for the
+        player that learns.
     """
     if len(models) != num_players:
         raise ValueError(
@@ -86,7 +90,7 @@ def with_models(objective: Objective, models: Models) -> Objective:
     """Returns the objective with models in place of the opponents.
 
     Raises:
-      ValueError: if models have memory and nobody else has.
+      ValueError: if a model has memory, but no policy and no critic has.
     """
     believed = objective.with_policies(
         [
@@ -95,10 +99,10 @@ def with_models(objective: Objective, models: Models) -> Objective:
         ]
     )
     if believed.has_memory and not objective.has_memory:
-        # The trainer has compiled for the objective that it knows.
+        # A trainer compiles the step unless its own objective has memory.
         raise ValueError(
-            "`models` may have memory only where a policy or critic has "
-            "some, too: else XLA compiles the step, which a pass over "
-            "time does not bear. Use models of observations alone."
+            "`models` may have memory only if a policy or critic has memory: "
+            "otherwise XLA compiles the step, and it cannot compile a pass "
+            "over time. Use models without memory."
         )
     return believed

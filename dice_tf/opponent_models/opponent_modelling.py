@@ -10,7 +10,12 @@ import tensorflow as tf
 from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.learners.derivatives import evaluation_seeds
-from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
+from dice_tf.learners.learner import (
+    FittedModel,
+    Learner,
+    LearnerStep,
+    check_learner,
+)
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.opponent_models.fitting import Schedule, fitting_rules
@@ -22,16 +27,17 @@ from dice_tf.opponent_models.model_checks import (
 )
 from dice_tf.play.trajectories import Trajectory, player_divergences
 from dice_tf.replicas import mean_over_replicas
+from dice_tf.seeds import Seed
 
 
 class OpponentModelState(NamedTuple):
     """What `OpponentModelling` remembers, with the learner it wraps.
 
     Attributes:
-      params: one list of tensors per player, empty where there is no model.
+      params: one list of tensors per player, empty if there is no model.
       slots: one nest of tensors per player, of the models' optimisers.
       learner: state of the wrapped learner.
-      metrics: two scalars, what the last step measured.
+      metrics: two scalars, the metrics of the last step.
       count: int32 scalar, number of iterations made, for schedules.
     """
 
@@ -43,9 +49,9 @@ class OpponentModelState(NamedTuple):
 
 
 class OpponentModelling(Learner):
-    """Learns against models of the opponents, fitted to what they were seen do.
+    """Learns against models of the opponents, which are fitted to their play.
 
-    In every step, and before the learner moves, each model ascends the mean
+    In every step, before the learner moves, each model ascends the mean
     log-likelihood of the actions that its opponent took in the play of the
     iteration,
 
@@ -54,15 +60,16 @@ class OpponentModelling(Learner):
     `num_steps` times. The wrapped learner is then given `phi_j` in place of
     the opponents' own parameters: it plays, looks ahead and differentiates
     with the models alone, and sees nothing of the opponents but that play.
-    No gradient flows through the fit.
+    No gradient flows through the fit. The play of the iteration has the seed
+    itself, and the wrapped learner has a seed split from it.
 
-    It logs, of the player that learns, `model/return`: what the player would
-    get against the models, a reported return as that of real play; and
-    `model/divergence`: `KL(pi_j || pi_phi_j)` in nats, averaged over the
-    states of real play and over the opponents that have a model, after the
-    fit. Every step until the end of its episode counts the same, as in the
-    likelihood that is fitted. It is the one place where the opponents'
-    parameters are read.
+    It logs two metrics of the player that learns. `model/return` is the
+    reported return that the player would get against the models.
+    `model/divergence` is `KL(pi_j || pi_phi_j)` in nats after the fit,
+    averaged over the states of real play and over the opponents that have a
+    model. Every step until the end of its episode counts the same, as in the
+    likelihood that is fitted. Only this metric reads the parameters of
+    opponents that have a model.
 
     Args:
       learner: the learner that moves.
@@ -70,21 +77,21 @@ class OpponentModelling(Learner):
         a policy, of any architecture; `None` for the learner's own seat, and
         for opponents whose parameters it may read. The models start from
         their current weights, in every run, and are not changed themselves.
-        Weights that are set on one later, between two calls of `fit`, say,
-        take the place of what was fitted, in every run.
+        If weights are set on a model later, for example between two calls of
+        `fit`, they take the place of the fitted ones in every run.
       learning_rate: of the fit: a number, or a schedule of
-        `keras.optimizers.schedules` over iterations, from 0; the steps within
-        one have the same rate. One for all models, or a list with one per
-        seat (`None` where there is no model).
+        `keras.optimizers.schedules` over iterations, from 0. The steps of one
+        iteration have the same rate. One for all models, or a list with one
+        per seat (`None` if there is no model).
       num_steps: steps of the fit in each iteration.
-      optimizer: of the fit, each model with slots of its own that are carried
-        from one iteration to the next; one for all models, or a list with
-        one per seat. Default: `Adam`.
+      optimizer: of the fit: one for all models, or a list with one per seat.
+        Each model has slots of its own, which are carried from one iteration
+        to the next. Default: `Adam`.
 
     Raises:
       TypeError: if an argument is of another type.
-      ValueError: if a model has no weights yet, or there is none, or a list
-        is not of one entry per seat; if a model draws noise of its own or
+      ValueError: if there is no model, a model has no weights yet, or a list
+        does not have one entry per seat; if a model draws noise of its own or
         cannot be differentiated twice, or two share trainable variables.
 
     References:
@@ -111,12 +118,7 @@ class OpponentModelling(Learner):
         num_steps: int = 10,
         optimizer: InnerOptimizer | Sequence[Any] | None = None,
     ):
-        if not isinstance(learner, Learner):
-            raise TypeError(
-                "`learner` must be a dice_tf.learners.Learner. Received: "
-                f"{learner!r}."
-            )
-        self.learner = learner
+        self.learner = check_learner(learner)
         self.models = check_models(models)
         self.rules = fitting_rules(self.models, learning_rate, optimizer)
         self.num_steps = check_whole_number("num_steps", num_steps, 1)
@@ -124,7 +126,7 @@ class OpponentModelling(Learner):
 
     def init(self, params: Params) -> OpponentModelState:
         check_seats(self.models, len(params))
-        own = [
+        params_of_models = [
             []
             if model is None
             else [tf.convert_to_tensor(v) for v in model.trainable_variables]
@@ -132,12 +134,12 @@ class OpponentModelling(Learner):
         ]
         slots = [
             [] if rule is None else rule.optimizer.init(values)
-            for rule, values in zip(self.rules, own, strict=True)
+            for rule, values in zip(self.rules, params_of_models, strict=True)
         ]
-        believed = _replace(params, own)
-        nothing = tf.zeros([], next(x for x in own if x)[0].dtype)
+        believed = _replace(params, params_of_models)
+        nothing = tf.zeros([], tf.nest.flatten(params_of_models)[0].dtype)
         return OpponentModelState(
-            own,
+            params_of_models,
             slots,
             self.learner.init(believed),
             [nothing, nothing],
@@ -149,8 +151,8 @@ class OpponentModelling(Learner):
 
     def fitted_models(self, state: OpponentModelState) -> list[FittedModel]:
         fitted = [
-            FittedModel(f"models[{seat}]", model, own)
-            for seat, (model, own) in enumerate(
+            FittedModel(f"models[{seat}]", model, model_params)
+            for seat, (model, model_params) in enumerate(
                 zip(self.models, state.params, strict=True)
             )
             if model is not None
@@ -158,20 +160,20 @@ class OpponentModelling(Learner):
         return [*fitted, *self.learner.fitted_models(state.learner)]
 
     def hoisted(self, states: OpponentModelState) -> "OpponentModelling":
-        own = copy.copy(self)
-        own.learner = self.learner.hoisted(states.learner)
-        own.rules = tuple(
+        hoisted = copy.copy(self)
+        hoisted.rules = tuple(
             None if rule is None else rule.at(states.count[0])
             for rule in self.rules
         )
-        return own
+        hoisted.learner = self.learner.hoisted(states.learner)
+        return hoisted
 
     def step(
         self,
         objective: Objective,
         params: Params,
         player_id: int,
-        seed: Any,
+        seed: Seed | None,
         state: OpponentModelState,
     ) -> LearnerStep:
         check_seats(self.models, objective.num_players, player_id)
@@ -194,7 +196,7 @@ class OpponentModelling(Learner):
             )
             seats = (objective.actors[j], real_weights[j], actor, weights[j])
             divergences.append(player_divergences(*seats, trajectory, j))
-        believed_params = [own.params for own in weights]
+        believed_params = [seat_weights.params for seat_weights in weights]
         believed_seed = evaluation_seeds(seed, 2)[1]
         direction, learner_state = self.learner.step(
             believed, believed_params, player_id, believed_seed, state.learner
@@ -205,8 +207,10 @@ class OpponentModelling(Learner):
         divergence = tf.add_n(means) / len(means)
         value = believed.play(believed_params, believed_seed).values[player_id]
         fitted = [
-            [] if model is None else own
-            for model, own in zip(self.models, believed_params, strict=True)
+            [] if model is None else model_params
+            for model, model_params in zip(
+                self.models, believed_params, strict=True
+            )
         ]
         return LearnerStep(
             direction,
@@ -220,8 +224,10 @@ class OpponentModelling(Learner):
         )
 
 
-def _check_play(objective: Objective, params: Params, seed: Any) -> Trajectory:
-    """Returns what the real players played, or raises if nothing was."""
+def _check_play(
+    objective: Objective, params: Params, seed: Seed | None
+) -> Trajectory:
+    """Returns what the real players played, or raises if nothing is sampled."""
     trajectory = objective.play(params, seed).trajectory
     if trajectory is None:
         raise ValueError(
@@ -235,8 +241,8 @@ def _check_play(objective: Objective, params: Params, seed: Any) -> Trajectory:
 def _replace(
     params: Params, models: Sequence[list[tf.Tensor]]
 ) -> list[list[tf.Tensor]]:
-    """Returns parameters with those of the models where there is one."""
+    """Returns the parameters of the models, and of players without a model."""
     return [
-        list(model) or list(own)
-        for own, model in zip(params, models, strict=True)
+        list(model_params) or list(player_params)
+        for player_params, model_params in zip(params, models, strict=True)
     ]

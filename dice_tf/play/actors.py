@@ -1,9 +1,11 @@
 """A policy in a seat of a game, as pure functions of its parameters."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_float_dtype
+from dice_tf.checks import check_float_dtype, check_per_player
 from dice_tf.distributions import Distribution, all_log_probs
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
@@ -155,3 +157,28 @@ class Actor:
     def num_states(self) -> int:
         """Number of states of the finite game in whose seat it is."""
         return self._states.shape[0]
+
+
+def seat_actors(
+    game: Game, policies: Sequence[keras.Model]
+) -> tuple[Actor, ...]:
+    """Returns the policies in their seats.
+
+    Args:
+      game: the game.
+      policies: one `keras.Model` per player.
+
+    Raises:
+      TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
+      ValueError: if there is not one policy per player, or one does not fit
+        its seat, see `Actor`.
+    """
+    if not isinstance(game, Game):
+        raise TypeError(
+            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
+        )
+    policies = check_per_player("policies", policies, game.num_players)
+    return tuple(
+        Actor(game, policy, player_id)
+        for player_id, policy in enumerate(policies)
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
+from dice_tf.estimators.returns import return_scale
 from dice_tf.games.finite import FiniteGame
 from dice_tf.policies.sampling import nan_where
 
@@ -70,7 +71,7 @@ def check_horizon(
             "`discount` must be below 1 with an infinite horizon "
             "(episode_length=None). Received: discount=1.0."
         )
-    scale = 1.0 - discount if discount < 1.0 else 1.0 / episode_length
+    scale = return_scale(discount, episode_length)
     return Horizon(discount, episode_length, scale)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.checks import check_number_per_player
+from dice_tf.inner_optimizers.norms import global_norm
 from dice_tf.kernels.philox import Draw, draw_many
 from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
 from dice_tf.models.seat_models import Weights
@@ -239,9 +240,7 @@ def _clip(
     """Scales a direction down to a norm, and returns its norm before."""
     if not direction:
         return direction, tf.zeros([])
-    # Not tf.linalg.global_norm, which tf.vectorized_map turns into a loop.
-    squares = [tf.reduce_sum(tf.square(own)) for own in direction]
-    norm = tf.sqrt(tf.add_n(squares))
+    norm = global_norm(direction)
     if max_norm is not None:
         scale = tf.math.divide_no_nan(
             tf.constant(max_norm, norm.dtype), tf.maximum(norm, max_norm)

@@ -338,11 +338,11 @@ def test_rewards_and_values_that_depend_on_parameters_do_not_show(baseline):
             inner = theta if dependent else tf.constant(theta.numpy())
             log_probs = tf.linalg.matvec(features, theta)
             rewards = tf.tanh(tf.linalg.matvec(features, inner))
-            own = baselines()[baseline]
-            if isinstance(own, tf.Tensor):
-                own = own * tf.reduce_sum(inner)
+            values = baselines()[baseline]
+            if isinstance(values, tf.Tensor):
+                values = values * tf.reduce_sum(inner)
             result = dice_objective(
-                log_probs, rewards, discount=0.9, baseline=own
+                log_probs, rewards, discount=0.9, baseline=values
             )
         return tape.gradient(result, theta)
 
@@ -360,8 +360,8 @@ def test_means_of_ones_own_take_the_place_of_those_of_the_others():
                 start, rewards, discount=0.9, baseline=baseline
             )
         found.append([objective, tape.gradient(objective, start)])
-    for own, other in zip(*found, strict=True):
-        np.testing.assert_allclose(own, other, rtol=1e-12)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out"])

@@ -315,8 +315,8 @@ def variances(name):
     )
     chances = every.chances(x).numpy()
     result = []
-    for own in every.episode_derivatives(x, estimator):
-        rows = own.reshape(len(chances), -1)
+    for derivatives in every.episode_derivatives(x, estimator):
+        rows = derivatives.reshape(len(chances), -1)
         errors = rows - chances @ rows
         result.append(np.sum(chances @ np.square(errors)))
     return np.array(result)

@@ -33,8 +33,8 @@ def slow_lambda_returns(r, v, gamma, lambda_, final):
                 total = total + weight * r[k]
                 weight = weight * gamma[k]
             steps.append(total + weight * values[t + n])
-        for n, own in enumerate(steps[:-1], start=1):
-            result[t] += (1 - lambda_) * lambda_ ** (n - 1) * own
+        for n, step in enumerate(steps[:-1], start=1):
+            result[t] += (1 - lambda_) * lambda_ ** (n - 1) * step
         result[t] += lambda_ ** (T - t - 1) * steps[-1]
     return result
 

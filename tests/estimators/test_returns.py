@@ -9,6 +9,7 @@ import tensorflow as tf
 from dice_tf.estimators.returns import (
     discount_weights,
     generalized_advantages,
+    return_scale,
     returns_to_go,
 )
 from dice_tf.kernels.sums_over_time import cumulative_sum
@@ -199,3 +200,9 @@ def test_wrong_discounts_are_refused(function):
         call(tf.ones([3]))
     with pytest.raises(ValueError, match=r"shape of `rewards`, \(3, 2\)"):
         call(tf.ones([2, 2]))
+
+
+def test_the_reported_return_of_equal_rewards_is_that_reward():
+    assert return_scale(0.9, None) * 3.0 / (1.0 - 0.9) == pytest.approx(3.0)
+    assert return_scale(0.9, 7) == return_scale(0.9, None)
+    assert return_scale(1.0, 7) * sum([3.0] * 7) == pytest.approx(3.0)

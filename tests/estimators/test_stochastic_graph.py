@@ -327,9 +327,9 @@ def test_baselines_lower_the_variance_of_each_order_and_keep_the_value():
     )
     np.testing.assert_array_equal(plain[0], lowered[0])
     for order in (1, 2, 3):
-        means = [chances @ own[order] for own in (plain, lowered)]
+        means = [chances @ found[order] for found in (plain, lowered)]
         np.testing.assert_allclose(*means, rtol=1e-11)
-        squares = [chances @ own[order] ** 2 for own in (plain, lowered)]
+        squares = [chances @ found[order] ** 2 for found in (plain, lowered)]
         variances = np.array(squares) - means[0] ** 2
         assert variances[1] < 0.1 * variances[0], order
 
@@ -520,8 +520,8 @@ def test_batch_axes_are_kept_apart():
         for k, (theta, target) in enumerate(
             zip(tf.unstack(thetas), tf.unstack(targets), strict=True)
         ):
-            own = {name: sample[:, k] for name, sample in samples.items()}
-            apart.append(graph(theta, target).objective(own))
+            sample_k = {name: sample[:, k] for name, sample in samples.items()}
+            apart.append(graph(theta, target).objective(sample_k))
         apart = tf.stack(apart, axis=1)
     assert together.shape == [7, 3]
     np.testing.assert_array_equal(together, apart)

@@ -161,7 +161,7 @@ def test_sampled_values_and_derivatives_are_those_of_the_closed_form():
     statistics = dice_tf.diagnostics.derivative_statistics(
         sampled_objective(game, 500, "leave_one_out"),
         0,
-        random_params(game),
+        params=random_params(game),
         num_repetitions=40,
         exact_objective=exact_objective(game),
         repetitions_at_once=1,
@@ -182,7 +182,7 @@ def test_critics_are_baselines_in_a_game_without_a_table():
         (gradient,) = dice_tf.diagnostics.derivative_statistics(
             sampled_objective(game, 50, baseline, critics_of),
             0,
-            random_params(game),
+            params=random_params(game),
             orders=(1,),
             exact_objective=exact_objective(game),
             repetitions_at_once=1,

@@ -76,7 +76,7 @@ class Quadratic:
         return D @ theta + e
 
     def hola_map(self, i, order, rates):
-        own = slice(self.ends[i] - self.sizes[i], self.ends[i])
+        entries = slice(self.ends[i] - self.sizes[i], self.ends[i])
         M, shift = np.eye(self.ends[-1]), np.zeros(self.ends[-1])
         for j in range(len(self.sizes)):
             if order and j != i:
@@ -87,7 +87,7 @@ class Quadratic:
         # V_i(M theta + shift), differentiated in theta_i.
         D = M.T @ self.Q[i] @ M
         e = M.T @ (self.Q[i] @ shift + self.r[i])
-        return D[own], e[own]
+        return D[entries], e[entries]
 
 
 def matrix_game_derivatives(payoffs, thetas, discount, length, step=1e-4):

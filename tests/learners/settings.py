@@ -53,7 +53,12 @@ class QuadraticSetting(Setting):
 
         def value(params):
             theta = tf.concat(
-                [tf.reshape(x, [-1]) for own in params for x in own], axis=0
+                [
+                    tf.reshape(x, [-1])
+                    for player_params in params
+                    for x in player_params
+                ],
+                axis=0,
             )
             return 0.5 * tf.tensordot(
                 theta, tf.linalg.matvec(Q, theta), 1
@@ -69,7 +74,10 @@ class MatrixGameSetting(Setting):
         self.objective = exact_objective(payoffs, DISCOUNT, LENGTH)
         self.params = random_params(self.objective.policies, 0)
         self.at = oracles.matrix_game_derivatives(
-            payoffs, [own[0] for own in self.params], DISCOUNT, LENGTH
+            payoffs,
+            [player_params[0] for player_params in self.params],
+            DISCOUNT,
+            LENGTH,
         )
 
 

@@ -76,12 +76,14 @@ def test_extragradient_is_the_gradient_of_a_step_ahead(game):
         [
             x + rate * gradient
             for x, gradient in zip(
-                own,
+                player_params,
                 learners.Naive().gradient(setting.objective, setting.params, i),
                 strict=True,
             )
         ]
-        for i, (own, rate) in enumerate(zip(setting.params, rates, strict=True))
+        for i, (player_params, rate) in enumerate(
+            zip(setting.params, rates, strict=True)
+        )
     ]
     for i in range(len(setting.params)):
         found = setting.direction(learners.Extragradient(rates), i)

@@ -183,7 +183,10 @@ def test_on_the_surrogate_objective_hola_does_not_shape(player_id):
 @pytest.mark.parametrize("kind", sorted(EVERY))
 def test_a_step_keeps_the_state_and_the_dtype(kind):
     setting = sampled_setting()
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     learner = EVERY[kind]()
     assert learner.init(params) == ()
     direction, state = learner.step(

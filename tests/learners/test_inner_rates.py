@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dice_tf import learners
 from dice_tf.learners import FittedRates, FixedRates
+from dice_tf.objectives import FiniteTasks, FunctionObjective, SampledTasks
 from tests.learners import settings
 
 INITIAL = 0.9
@@ -19,6 +20,8 @@ KINDS = {
     "lola_dice": functools.partial(learners.LOLADiCE, 2),
     "competitive": learners.CompetitiveGradientDescent,
     "extragradient": learners.Extragradient,
+    "hola": functools.partial(learners.HOLA, 2),
+    "pola": functools.partial(learners.POLA, 2, 0.1, 0.0),
 }
 
 
@@ -29,7 +32,10 @@ def setting_of(name):
 
 def play(setting, learner, move, num_steps=4):
     """Steps of player 0, while the others move by `move`."""
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     state = learner.init(params)
     for step in range(num_steps):
         direction, after = learner.step(
@@ -38,10 +44,13 @@ def play(setting, learner, move, num_steps=4):
         tf.nest.assert_same_structure(state, after)
         state = after
         params = [
-            [x + 0.05 * d for x, d in zip(own, direction, strict=True)]
+            [
+                x + 0.05 * d
+                for x, d in zip(player_params, direction, strict=True)
+            ]
             if i == 0
             else move(params, i, step)
-            for i, own in enumerate(params)
+            for i, player_params in enumerate(params)
         ]
     return state, params
 
@@ -74,8 +83,8 @@ def test_the_rate_of_a_naive_opponent_is_found(kind, name):
     state, params = play(
         setting, learner, functools.partial(ascend, setting, real)
     )
-    memory = getattr(state, "rates", state)
-    found = fitted(rates, memory, params)
+    remembered = state.rates if kind == "lola_dice" else state
+    found = fitted(rates, remembered, params)
     np.testing.assert_allclose(
         found[1:], real[1 : len(setting.params)], rtol=1e-9
     )
@@ -87,6 +96,65 @@ def test_the_rate_of_a_naive_opponent_is_found(kind, name):
     np.testing.assert_allclose(
         settings.vector(direction), settings.vector(expected), rtol=1e-9
     )
+
+
+def test_maml_finds_the_rate_at_which_its_own_player_moves():
+    """`a = <g, dtheta> / <g, g>` of one naive step, and then adapts with it."""
+    setting, real = setting_of("quadratic_2"), 0.07
+    learner = learners.MAML(2, FittedRates(INITIAL))
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
+    _, state = learner.step(
+        setting.objective, params, 0, None, learner.init(params)
+    )
+    params[0] = ascend(setting, (real,), params, 0, 0)
+    found = fitted(learner.inner_rates, state, params)
+    assert found == pytest.approx([real, INITIAL])
+    direction, _ = learner.step(setting.objective, params, 0, None, state)
+    expected = learners.MAML(2, real).gradient(setting.objective, params, 0)
+    np.testing.assert_allclose(
+        settings.vector(direction), settings.vector(expected), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("family", ["finite", "sampled"])
+def test_maml_fits_to_the_mean_gradient_over_a_family(family):
+    """Of V = -sum_k |x - c_k|^2 / n it is `2 (mean c - x)`."""
+    goals = tf.constant([[1.0, -2.0], [0.5, 3.0]], tf.float64)
+
+    def task(goal):
+        return FunctionObjective(
+            [lambda params: -tf.reduce_sum((params[0][0] - goal) ** 2)]
+        )
+
+    objective = {
+        "finite": lambda: FiniteTasks(list(map(task, goals))),
+        "sampled": lambda: SampledTasks(task, lambda seed, number: goals, 2),
+    }[family]()
+    params = [[tf.constant([0.3, 0.4], tf.float64)]]
+    learner = learners.MAML(1, FittedRates(0.1))
+    step = tf.function(learner.step, autograph=False)
+    _, state = step(
+        objective, params, 0, tf.constant([1, 2]), learner.init(params)
+    )
+    expected = 2.0 * (np.mean(goals, axis=0) - params[0][0])
+    np.testing.assert_allclose(state.gradients[0][0], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["hola", "pola", "maml"])
+def test_rates_that_do_not_change_are_numbers(kind):
+    """One per player, so that taking the wrong one shows."""
+    setting = setting_of("quadratic_3")
+    build = KINDS.get(kind, functools.partial(learners.MAML, 1))
+    rates = (0.2, 0.3, 0.4)
+    one, two, another = (
+        setting.direction(build(inner_learning_rate=given), 1)
+        for given in (FixedRates(rates), rates, 0.1)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - another).max() > 1e-3
 
 
 def test_the_fit_forgets():
@@ -129,7 +197,10 @@ def test_a_rate_is_never_negative():
 def test_before_anything_was_seen_the_rate_is_the_initial_one():
     setting = setting_of("quadratic_3")
     rates = FittedRates((0.1, 0.2, 0.3))
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     state = rates.init(params)
     assert fitted(rates, state, params) == pytest.approx([0.1, 0.2, 0.3])
     empty = FittedRates(0.5)

@@ -69,7 +69,7 @@ def test_own_gradients_are_differentiable_in_all_parameters():
     params = as_params(PARAMS, 2)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(params)
-        gradients = own_gradients(QUADRATIC, params, None, [0, 1])
+        gradients = own_gradients(QUADRATIC, params, [0, 1], None)
     # dV_0/dx = -2 x y, dV_1/dy = 3 x y^2.
     assert float(gradients[0][0]) == -12.0 and float(gradients[1][0]) == 54.0
     assert float(tape.gradient(gradients[0][0], params[1][0])) == -4.0
@@ -77,7 +77,7 @@ def test_own_gradients_are_differentiable_in_all_parameters():
 
 
 def test_own_gradients_are_those_of_the_players_asked_for():
-    found = own_gradients(QUADRATIC, as_params(PARAMS, 2), None, [1])
+    found = own_gradients(QUADRATIC, as_params(PARAMS, 2), [1], None)
     assert list(found) == [1]
 
 
@@ -95,13 +95,13 @@ def test_gradients_are_dense_and_zero_where_nothing_depends():
     policies = [Embedded(), dice_tf.policies.tit_for_tat(game, 1)]
     objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
     params = objective.initial_params()
-    gradients = own_gradients(objective, params, None, [0, 1])
+    gradients = own_gradients(objective, params, [0, 1], None)
     assert gradients[1] == []
-    shapes = [own.shape for own in gradients[0]]
+    shapes = [gradient.shape for gradient in gradients[0]]
     assert sorted(map(tuple, shapes)) == [(3,), (5, 1)]
-    for own in gradients[0]:
-        assert isinstance(own, tf.Tensor)
-        assert np.any(own) == (own.shape == (5, 1))
+    for gradient in gradients[0]:
+        assert isinstance(gradient, tf.Tensor)
+        assert np.any(gradient) == (gradient.shape == (5, 1))
 
 
 def test_learners_are_one_per_player_or_none():

@@ -33,7 +33,7 @@ class Exact:
     def __init__(self, payoffs, length=LENGTH):
         self.objective = exact_objective(payoffs, DISCOUNT, length)
         self.params = random_params(self.objective.policies, 0)
-        self.thetas = [own[0] for own in self.params]
+        self.thetas = [player_params[0] for player_params in self.params]
         self.value = functools.partial(self._value, payoffs, length)
 
     @staticmethod
@@ -106,8 +106,8 @@ def test_opponents_step_at_once_and_the_player_stands_still():
     expected = oracles.look_ahead(
         setting.value, setting.thetas, 1, 2, [1.5] * 3
     )
-    for (found,), own in zip(reached, expected, strict=True):
-        np.testing.assert_allclose(found, own, atol=1e-12)
+    for (found,), theta in zip(reached, expected, strict=True):
+        np.testing.assert_allclose(found, theta, atol=1e-12)
     assert reached[1][0] is params[1][0]
 
 
@@ -132,7 +132,7 @@ def test_an_infinite_horizon_is_looked_ahead_in_too():
     (found,) = LOLADiCE(1, 0.5).gradient(objective, params, 1)
     expected = oracles.lola_dice(
         lambda thetas: oracles.values(payoffs, thetas, 0.7, 110),
-        [own[0] for own in params],
+        [player_params[0] for player_params in params],
         1,
         1,
         [0.5, 0.5],
@@ -237,7 +237,7 @@ def test_a_sampled_direction_is_close_to_the_exact_one():
     objective = sampled_objective(size, length, dtype="float32")
     params = random_params(objective.policies, 1)
     exact = exact_objective(ASYMMETRIC, DISCOUNT, length)
-    thetas = [np.float64(own[0]) for own in params]
+    thetas = [np.float64(player_params[0]) for player_params in params]
     learner = LOLADiCE(1, rate)
 
     @tf.function
@@ -246,7 +246,9 @@ def test_a_sampled_direction_is_close_to_the_exact_one():
 
     samples = [sample(tf.constant([5, k])) for k in range(batches)]
     for player_id in range(2):
-        directions = np.array([np.ravel(own[player_id]) for own in samples])
+        directions = np.array(
+            [np.ravel(sample[player_id]) for sample in samples]
+        )
         mean = directions.mean(axis=0)
         errors = directions.std(axis=0, ddof=1) / np.sqrt(batches)
         expected = np.ravel(
@@ -257,7 +259,7 @@ def test_a_sampled_direction_is_close_to_the_exact_one():
         assert cosine(mean, expected) > np.sqrt(1 - noise**2)
         # Without the shaping term it would not be.
         constant = oracles.without_shaping(
-            lambda own: oracles.values(ASYMMETRIC, own, DISCOUNT, length),
+            lambda at: oracles.values(ASYMMETRIC, at, DISCOUNT, length),
             thetas,
             player_id,
             1,

@@ -411,7 +411,7 @@ def test_it_mirrors_lola_dice():
     team = FunctionObjective([lambda params: setting.objective(params)[0]] * 2)
     adapted = MAML(2, 0.3).adapt(team, setting.params, 1)
     imagined = LOLADiCE(2, 0.3).look_ahead(team, setting.params, 0, [None] * 2)
-    for own, other in zip(
+    for one, other in zip(
         tf.nest.flatten(adapted), tf.nest.flatten(imagined), strict=True
     ):
-        np.testing.assert_array_equal(own, other)
+        np.testing.assert_array_equal(one, other)

@@ -20,7 +20,7 @@ from tests.toys import (
 def test_each_player_ascends_its_own_exact_value(payoffs):
     objective = exact_objective(payoffs, 0.9, 4)
     params = random_params(objective.policies, 0)
-    thetas = [own[0] for own in params]
+    thetas = [player_params[0] for player_params in params]
     for i, theta in enumerate(thetas):
         expected = oracles.complex_step_gradient(
             lambda x, i=i: oracles.values(

@@ -73,8 +73,8 @@ class Oracle:
                 for j in range(len(thetas))
             ]
             thetas = [
-                own if j == self.i else own + self.rates[j] * g
-                for j, (own, g) in enumerate(
+                theta if j == self.i else theta + self.rates[j] * g
+                for j, (theta, g) in enumerate(
                     zip(thetas, gradients, strict=True)
                 )
             ]
@@ -174,13 +174,13 @@ def test_one_outer_step_without_penalties_is_lola_dice(name):
 def test_sgd_with_rate_1_lands_where_the_outer_steps_lead():
     objective, params = matrix_game(ASYMMETRIC)
     (move,) = POLA(3, 0.2, 0.0, num_lookaheads=0).gradient(objective, params, 0)
-    own = tf.constant(params[0][0])
+    theta = tf.constant(params[0][0])
     for _ in range(3):
         with tf.GradientTape() as tape:
-            tape.watch(own)
-            value = objective([[own], params[1]])[0]
-        own += 0.2 * tape.gradient(value, own)
-    np.testing.assert_allclose(params[0][0] + move, own, rtol=1e-13)
+            tape.watch(theta)
+            value = objective([[theta], params[1]])[0]
+        theta += 0.2 * tape.gradient(value, theta)
+    np.testing.assert_allclose(params[0][0] + move, theta, rtol=1e-13)
 
 
 def test_a_large_penalty_holds_the_behaviour_and_a_small_one_does_not():
@@ -212,15 +212,15 @@ def test_a_seat_without_parameters_does_not_move():
 def test_the_anchor_stands_still_where_the_parameters_are():
     """Else a penalty would have no curvature at the anchor itself."""
     objective, params = matrix_game(np.zeros_like(ASYMMETRIC))
-    own = tf.constant(params[0][0])
+    theta = tf.constant(params[0][0])
     with tf.GradientTape() as outer:
-        outer.watch(own)
+        outer.watch(theta)
         with tf.GradientTape() as inner:
-            inner.watch(own)
-            at = [[own], params[1]]
+            inner.watch(theta)
+            at = [[theta], params[1]]
             value = ProximalObjective(objective, at, (0.7, 0.0))(at)[0]
-        gradient = inner.gradient(value, own)
-    found = outer.jacobian(gradient, own)[:, 0, :, 0]
+        gradient = inner.gradient(value, theta)
+    found = outer.jacobian(gradient, theta)[:, 0, :, 0]
     p = oracles.policy(params[0][0])[:, 0]
     d = visits([x[0] for x in params], (2, 2))
     np.testing.assert_allclose(gradient, np.zeros([5, 1]), atol=1e-15)
@@ -306,7 +306,10 @@ def test_it_moves_against_models_alone():
         num_steps=2,
     )
     believed = [objective.policies[0], model]
-    params = [[tf.constant(x) for x in own] for own in setting.params]
+    params = [
+        [tf.constant(x) for x in player_params]
+        for player_params in setting.params
+    ]
     step = learner.step(objective, params, 0, SEED, learner.init(params))
     alone = learner.learner.gradient(
         objective.with_policies(believed),

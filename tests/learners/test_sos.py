@@ -20,7 +20,7 @@ def terms(naive, look_ahead, shaping):
 
 
 def weight(*players, a=0.5, b=0.1):
-    return float(shaping_weight([terms(*own) for own in players], a, b))
+    return float(shaping_weight([terms(*player) for player in players], a, b))
 
 
 def test_shaping_along_the_look_ahead_direction_is_let_be():
@@ -92,8 +92,8 @@ def tandem_losses(learner):
 
     @tf.function
     def move(theta):
-        def directions(own):
-            params = [[own[0]], [own[1]]]
+        def directions(at):
+            params = [[at[0]], [at[1]]]
             return tf.concat(
                 [learner.gradient(objective, params, i) for i in range(2)],
                 axis=0,

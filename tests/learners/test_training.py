@@ -45,6 +45,12 @@ LINE_UPS = {
         ),
         learners.POLA(1, 0.3, 0.5),
     ],
+    "proximal memory": lambda: [
+        learners.POLA(
+            2, 0.3, 0.5, inner_learning_rate=learners.FittedRates(0.3)
+        ),
+        learners.HOLA(1, learners.FittedRates(0.3)),
+    ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }
 RATE, NUM_STEPS, NUM_SEEDS = 0.1, 2, 2
@@ -52,7 +58,9 @@ RATE, NUM_STEPS, NUM_SEEDS = 0.1, 2, 2
 
 def step_by_step(objective, line_up, params):
     """The parameters after simultaneous steps, eagerly."""
-    params = [[tf.constant(x) for x in own] for own in params]
+    params = [
+        [tf.constant(x) for x in player_params] for player_params in params
+    ]
     states = [learner.init(params) for learner in line_up]
     for _ in range(NUM_STEPS):
         results = [
@@ -61,8 +69,11 @@ def step_by_step(objective, line_up, params):
         ]
         states = [result.state for result in results]
         params = [
-            [x + RATE * d for x, d in zip(own, result.direction, strict=True)]
-            for own, result in zip(params, results, strict=True)
+            [
+                x + RATE * d
+                for x, d in zip(player_params, result.direction, strict=True)
+            ]
+            for player_params, result in zip(params, results, strict=True)
         ]
     return params
 
@@ -85,9 +96,11 @@ def test_a_compiled_step_of_many_runs_is_that_of_each(name, jit_compile):
     trainer.fit(steps_per_epoch=NUM_STEPS, verbose=0)
     for run, start in enumerate(starts):
         expected = step_by_step(objective, LINE_UPS[name](), start)
-        for player, own in zip(trainer.players, expected, strict=True):
+        for player, player_params in zip(
+            trainer.players, expected, strict=True
+        ):
             np.testing.assert_allclose(
-                player.params[0][run], own[0], rtol=1e-6, atol=1e-7
+                player.params[0][run], player_params[0], rtol=1e-6, atol=1e-7
             )
 
 

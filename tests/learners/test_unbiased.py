@@ -97,8 +97,8 @@ def sampled_directions(wrap, names):
 
     seeds = tf.stack([tf.range(NUM_SEEDS), tf.fill([NUM_SEEDS], 7)], axis=1)
     return {
-        name: own.numpy().reshape(NUM_SEEDS, -1)
-        for name, own in sample(seeds).items()
+        name: samples.numpy().reshape(NUM_SEEDS, -1)
+        for name, samples in sample(seeds).items()
     }
 
 

@@ -22,7 +22,7 @@ def setting_of(name):
 
 
 def as_tensors(params):
-    return [[tf.constant(x) for x in own] for own in params]
+    return [[tf.constant(x) for x in player_params] for player_params in params]
 
 
 def value_ahead(learner, setting, player_id, x):

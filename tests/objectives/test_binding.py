@@ -8,7 +8,14 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.learners import LOLADiCE, Naive
 from dice_tf.learners.learner import Learner, LearnerStep
-from dice_tf.objectives import DiCEObjective, dice
+from dice_tf.objectives import (
+    DiCEObjective,
+    ExactObjective,
+    FirstOrderBaselineObjective,
+    SurrogateObjective,
+    sampled_dice,
+)
+from tests.recurrent import gru_policies, small_game
 from tests.toys import ASYMMETRIC, random_params, tabular_policies
 
 SCALES = [1.0, 0.6]
@@ -37,24 +44,24 @@ OPTIONS = {
 def derivatives(objective, mapped, bind_inside=None):
     """The first, and second ones across players, of a tape around a map."""
     params = [
-        [tf.constant(x) for x in own]
-        for own in random_params(objective.policies, 3)
+        [tf.constant(x) for x in player_params]
+        for player_params in random_params(objective.policies, 3)
     ]
-    own, other = params[0][0], params[1][0]
+    theta, other = params[0][0], params[1][0]
 
     def value(scale):
         here = objective
         if bind_inside is not None:
             here = objective.bind(tapes_inside=bind_inside)
-        return here([[scale * own], [scale * other]], SEED)[0]
+        return here([[scale * theta], [scale * other]], SEED)[0]
 
     with tf.GradientTape() as outer:
         outer.watch(other)
         with tf.GradientTape() as inner:
-            inner.watch(own)
+            inner.watch(theta)
             scales = tf.constant(SCALES, tf.float64)
             total = tf.reduce_sum(mapped(value, scales))
-        first = inner.gradient(total, own)
+        first = inner.gradient(total, theta)
         square = tf.reduce_sum(first**2)
     return first, outer.gradient(square, other)
 
@@ -67,19 +74,85 @@ def test_a_tape_around_a_map_finds_all_derivatives(name):
     )
     assert all(np.abs(x).max() > 1e-3 for x in expected)
     cases = [
-        (mapped, own, bind_inside)
+        (mapped, source, bind_inside)
         for mapped in MAPS.values()
-        for own, bind_inside in ((objective.bind(), None), (objective, False))
+        for source, bind_inside in (
+            (objective.bind(), None),
+            (objective, False),
+        )
     ]
     if name == "groups":
         # TensorFlow refuses the second derivative of a loop in a loop.
-        cases = [(tf.vectorized_map, *own[1:]) for own in cases[:2]]
+        cases = [(tf.vectorized_map, *source[1:]) for source in cases[:2]]
         cases.append((tf.vectorized_map, objective, None))
-    for mapped, own, bind_inside in cases:
+    for mapped, source, bind_inside in cases:
         compute = tf.function(derivatives, autograph=False)
-        found = compute(own, mapped, bind_inside)
+        found = compute(source, mapped, bind_inside)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def critic_objective(game, policies):
+    critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
+    for critic in critics:
+        critic.set_weights([np.arange(5.0)[:, np.newaxis]])
+    return DiCEObjective(game, policies, 0.9, 6, "critic", critics)
+
+
+KINDS = {
+    "exact": lambda game, policies: ExactObjective(game, policies, 0.9),
+    "critic": critic_objective,
+    "leave one out": lambda game, policies: DiCEObjective(
+        game, policies, 0.9, 6
+    ),
+    "surrogate": lambda game, policies: SurrogateObjective(
+        game, policies, 0.9, 6
+    ),
+    "first order baseline": lambda game, policies: FirstOrderBaselineObjective(
+        game, policies, 0.9, 6
+    ),
+}
+
+
+@pytest.mark.parametrize("mapped", MAPS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tapes_between_the_binding_and_a_map_find_all_derivatives(kind, mapped):
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3, dtype="float64")
+    objective = KINDS[kind](game, tabular_policies(game))
+
+    @tf.function(autograph=False)
+    def step():
+        bound = objective.bind(tapes_inside=True)
+        return derivatives(bound, MAPS[mapped])
+
+    expected = derivatives(objective, one_by_one)
+    assert np.abs(expected[0]).max() > 1e-3
+    for one, other in zip(step(), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mapped", MAPS)
+def test_a_map_over_policies_with_memory_has_their_derivatives(mapped):
+    game = small_game()
+    objective = DiCEObjective(game, gru_policies(game, 1), 0.9, 4)
+    start = objective.initial_params()
+
+    def gradients(apply_map):
+        def value(scale):
+            params = [[scale * x for x in start[0]], start[1]]
+            return objective.bind()(params, SEED)[0]
+
+        scales = tf.constant(SCALES, tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(start[0])
+            total = tf.reduce_sum(apply_map(value, scales))
+        return tape.gradient(total, start[0])
+
+    found = tf.function(gradients, autograph=False)(MAPS[mapped])
+    expected = gradients(one_by_one)
+    assert max(np.abs(x).max() for x in expected) > 0.1
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
 def map_of_functions(function, elements):
@@ -142,18 +215,18 @@ class AtScales(Learner):
         self.mapped = mapped
 
     def step(self, objective, params, player_id, seed, state):
-        own = list(params[player_id])
+        parameters = list(params[player_id])
 
         def value(scale):
             moved = list(params)
-            moved[player_id] = [scale * x for x in own]
+            moved[player_id] = [scale * x for x in parameters]
             return objective(moved, seed)[player_id]
 
         with tf.GradientTape() as tape:
-            tape.watch(own)
-            scales = tf.constant(SCALES, own[0].dtype)
+            tape.watch(parameters)
+            scales = tf.constant(SCALES, parameters[0].dtype)
             total = tf.reduce_sum(self.mapped(value, scales))
-        return LearnerStep(tape.gradient(total, own), state)
+        return LearnerStep(tape.gradient(total, parameters), state)
 
 
 def test_a_learner_may_map_within_the_step_of_a_trainer():
@@ -176,20 +249,28 @@ def test_a_learner_may_map_within_the_step_of_a_trainer():
     [
         (LOLADiCE(1, 0.5), 1),
         (LOLADiCE(1, 0.5), 2),
-        (dice_tf.learners.POLA(2, 0.1, 0.5, 1, 0.1), 2),
+        (
+            dice_tf.learners.POLA(
+                2, 0.1, 0.5, num_lookaheads=1, inner_learning_rate=0.1
+            ),
+            2,
+        ),
     ],
 )
 def test_a_training_step_computes_no_box(monkeypatch, learner, num_seeds):
     """Else its program would compute what only derivatives need."""
     boxes = []
-    plain = {"unit_box": dice.unit_box, "magic_box": dice.magic_box}
+    plain = {
+        "unit_box": sampled_dice.unit_box,
+        "magic_box": sampled_dice.magic_box,
+    }
     for name, function in plain.items():
 
         def box(x, name=name, function=function):
             boxes.append(name)
             return function(x)
 
-        monkeypatch.setattr(dice, name, box)
+        monkeypatch.setattr(sampled_dice, name, box)
     trainer = dice_tf.Trainer(
         objective_of("float32"), [learner, Naive()], num_seeds=num_seeds
     )

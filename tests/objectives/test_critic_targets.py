@@ -85,8 +85,10 @@ def test_critics_converge_to_exact_state_values(td_lambda):
     discount, length = 0.7, 60
     game = dice_tf.games.iterated_prisoners_dilemma(length, dtype="float64")
     policies = tabular_policies(game)
-    for policy, own in zip(policies, random_params(policies, 4), strict=True):
-        policy.set_weights(own)
+    for policy, weights in zip(
+        policies, random_params(policies, 4), strict=True
+    ):
+        policy.set_weights(weights)
     sampled = dice_tf.objectives.DiCEObjective(
         game,
         policies,

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives import sampled
 from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.play.trajectories import Trajectory
 from tests import oracles
@@ -49,13 +50,15 @@ def test_exact_ones_and_their_gradients_hold_the_visits(name, discount, length):
     payoffs = GAMES[name]
     objective = exact_objective(payoffs, discount, length)
     params, others = two_points(objective)
-    thetas, olds = ([own[0] for own in x] for x in (params, others))
+    thetas, olds = (
+        [player_params[0] for player_params in x] for x in (params, others)
+    )
     num_actions = payoffs.shape[1:]
     d = visits(thetas, num_actions, discount, length or 200)
-    own = [[tf.constant(theta)] for theta in thetas]
+    parameters = [[tf.constant(theta)] for theta in thetas]
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(own)
-        found = objective.divergences(own, others)
+        tape.watch(parameters)
+        found = objective.divergences(parameters, others)
     for i in range(len(thetas)):
         one = (olds[i], i, num_actions)
         np.testing.assert_allclose(
@@ -65,10 +68,13 @@ def test_exact_ones_and_their_gradients_hold_the_visits(name, discount, length):
             lambda x, one=one: divergence_at(d, x, *one), thetas[i]
         )
         np.testing.assert_allclose(
-            tape.gradient(found[i], own[i][0]), expected, rtol=1e-9, atol=1e-14
+            tape.gradient(found[i], parameters[i][0]),
+            expected,
+            rtol=1e-9,
+            atol=1e-14,
         )
         # Others move the visits alone, which are held.
-        assert tape.gradient(found[i], own[i - 1][0]) is None
+        assert tape.gradient(found[i], parameters[i - 1][0]) is None
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
@@ -131,8 +137,8 @@ def test_what_follows_the_end_of_an_episode_does_not_count():
     )
     found = mean_divergences(
         objective.actors,
-        [Weights(own, []) for own in params],
-        [Weights(own, []) for own in others],
+        [Weights(player_params, []) for player_params in params],
+        [Weights(player_params, []) for player_params in others],
         trajectory,
         0.5 * trajectory.discounts,
     )
@@ -150,10 +156,10 @@ def test_a_step_plays_once_for_values_and_divergences(monkeypatch):
         game, tabular_policies(game), 0.9, 4
     )
     played = []
-    sample = type(objective)._sample_anew
+    sample = sampled.sample_trajectory
     monkeypatch.setattr(
-        type(objective),
-        "_sample_anew",
+        sampled,
+        "sample_trajectory",
         lambda *inputs: played.append(1) or sample(*inputs),
     )
     params = objective.initial_params()

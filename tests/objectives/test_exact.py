@@ -21,7 +21,10 @@ GAMES = {"2": ASYMMETRIC, "3": THREE_PLAYERS}
 
 
 def thetas(objective, seed=0):
-    return [own[0] for own in random_params(objective.policies, seed)]
+    return [
+        player_params[0]
+        for player_params in random_params(objective.policies, seed)
+    ]
 
 
 @pytest.mark.parametrize("discount, length", [(0.9, 5), (1.0, 4), (0.8, None)])
@@ -30,22 +33,24 @@ def test_values_are_those_of_the_policies_in_their_seats(
     name, discount, length
 ):
     objective = exact_objective(GAMES[name], discount, length)
-    own = thetas(objective)
-    expected = oracles.values(GAMES[name], own, discount, length or 180)
-    values = objective([[tf.constant(theta)] for theta in own])
-    assert [value.shape for value in values] == [()] * len(own)
+    parameters = thetas(objective)
+    expected = oracles.values(GAMES[name], parameters, discount, length or 180)
+    values = objective([[tf.constant(theta)] for theta in parameters])
+    assert [value.shape for value in values] == [()] * len(parameters)
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
 def test_the_horizon_is_that_of_the_game_unless_said_otherwise():
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 7, dtype="float64")
     policies = tabular_policies(game)
-    own = thetas(exact_objective(ASYMMETRIC, 0.9, 7))
-    params = [[tf.constant(theta)] for theta in own]
+    parameters = thetas(exact_objective(ASYMMETRIC, 0.9, 7))
+    params = [[tf.constant(theta)] for theta in parameters]
     for arguments, length in (((), 7), ((3,), 3), ((None,), 400)):
         found = ExactObjective(game, policies, 0.9, *arguments)(params)
         np.testing.assert_allclose(
-            found, oracles.values(ASYMMETRIC, own, 0.9, length), rtol=1e-12
+            found,
+            oracles.values(ASYMMETRIC, parameters, 0.9, length),
+            rtol=1e-12,
         )
 
 
@@ -55,10 +60,10 @@ def test_moving_every_player_to_another_seat_moves_the_results(name, order):
     payoffs = GAMES[name]
     objective = exact_objective(payoffs, 0.9, 5)
     moved = exact_objective(swap_seats(payoffs, order), 0.9, 5)
-    own = [tf.constant(theta) for theta in thetas(objective)]
-    seated = [own[player_id] for player_id in order]
+    parameters = [tf.constant(theta) for theta in thetas(objective)]
+    seated = [parameters[player_id] for player_id in order]
     results = []
-    for game, params in ((objective, own), (moved, seated)):
+    for game, params in ((objective, parameters), (moved, seated)):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(params)
             values = game([[param] for param in params])
@@ -78,41 +83,41 @@ def test_moving_every_player_to_another_seat_moves_the_results(name, order):
 
 def test_entropies_are_means_over_the_states_visited():
     objective = exact_objective(ASYMMETRIC, 0.9, 5)
-    own = thetas(objective)
-    play = objective.play([[tf.constant(theta)] for theta in own], None)
-    distributions = oracles.state_distributions(own, (2, 2), 5)
+    parameters = thetas(objective)
+    play = objective.play([[tf.constant(theta)] for theta in parameters], None)
+    distributions = oracles.state_distributions(parameters, (2, 2), 5)
     weights = 0.9 ** np.arange(5)
     visits = weights @ distributions / weights.sum()
     joints = [*oracles.joint_actions((2, 2)), None]
-    for i, theta in enumerate(own):
+    for i, theta in enumerate(parameters):
         pi = oracles.policy(theta)
         rows = [oracles.observation(joint, i, (2, 2)) for joint in joints]
         entropy = -np.sum(pi * np.log(pi), axis=1)[rows]
         np.testing.assert_allclose(play.entropies[i], visits @ entropy)
     np.testing.assert_allclose(
-        play.values, oracles.values(ASYMMETRIC, own, 0.9, 5), rtol=1e-12
+        play.values, oracles.values(ASYMMETRIC, parameters, 0.9, 5), rtol=1e-12
     )
 
 
 def test_the_gradient_of_an_entropy_holds_the_visits_constant():
     objective = exact_objective(ASYMMETRIC, 0.9, 5)
-    own = [tf.constant(theta) for theta in thetas(objective)]
+    parameters = [tf.constant(theta) for theta in thetas(objective)]
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(own)
-        play = objective.play([[theta] for theta in own], None)
-    distributions = oracles.state_distributions(own, (2, 2), 5)
+        tape.watch(parameters)
+        play = objective.play([[theta] for theta in parameters], None)
+    distributions = oracles.state_distributions(parameters, (2, 2), 5)
     weights = 0.9 ** np.arange(5)
     visits = weights @ distributions / weights.sum()
     joints = [*oracles.joint_actions((2, 2)), None]
     rows = [oracles.observation(joint, 1, (2, 2)) for joint in joints]
     # dH/dtheta of a coin of log-odds theta: -theta p (1 - p).
-    pi = oracles.policy(own[1])
-    slopes = -own[1].numpy()[:, 0] * pi[:, 0] * pi[:, 1]
+    pi = oracles.policy(parameters[1])
+    slopes = -parameters[1].numpy()[:, 0] * pi[:, 0] * pi[:, 1]
     expected = np.zeros(5)
     expected[rows] = visits * slopes[rows]
-    found = tape.gradient(play.entropies[1], own[1])
+    found = tape.gradient(play.entropies[1], parameters[1])
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-13)
-    assert tape.gradient(play.entropies[1], own[0]) is None
+    assert tape.gradient(play.entropies[1], parameters[0]) is None
 
 
 def test_fixed_policies_have_no_parameters():

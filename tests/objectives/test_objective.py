@@ -68,10 +68,10 @@ def test_parameters_are_one_list_per_player(name):
 def test_initial_parameters_are_those_of_the_policies():
     objective = exact_objective(ASYMMETRIC, 0.9, 3)
     params = random_params(objective.policies, 1)
-    for policy, own in zip(objective.policies, params, strict=True):
-        policy.set_weights(own)
-    for found, own in zip(objective.initial_params(), params, strict=True):
-        np.testing.assert_array_equal(found[0], own[0])
+    for policy, weights in zip(objective.policies, params, strict=True):
+        policy.set_weights(weights)
+    for found, weights in zip(objective.initial_params(), params, strict=True):
+        np.testing.assert_array_equal(found[0], weights[0])
     # Values snapshotted are not moved by the variables.
     found = objective.initial_params()
     objective.policies[0].set_weights([np.zeros((5, 1))])

@@ -19,17 +19,26 @@ class Enumerated(DiCEObjective):
     So its value and derivatives are expectations of those of one episode.
     """
 
-    def _sample_anew(self, weights, seed):
+    def _trajectory(self, weights, seed):
         actions = recurrent.all_actions()
         players = range(2)
         seen = [
-            np.stack([recurrent.observations_of(own, i) for own in actions], 1)
+            np.stack(
+                [
+                    recurrent.observations_of(joint_actions, i)
+                    for joint_actions in actions
+                ],
+                1,
+            )
             for i in players
         ]
         played = actions.transpose(2, 1, 0)
         return Trajectory(
             tuple(map(tf.constant, seen)),
-            tuple(tf.constant(own, tf.int32) for own in played),
+            tuple(
+                tf.constant(player_actions, tf.int32)
+                for player_actions in played
+            ),
             tuple(
                 tf.constant(ASYMMETRIC[i][played[0], played[1]])
                 for i in players
@@ -38,11 +47,16 @@ class Enumerated(DiCEObjective):
             tf.constant(np.argmax(seen[0], axis=-1), tf.int32),
         )
 
-    def _estimate(self, log_probs, rewards, discount, baseline):
-        chances = tf.exp(tf.reduce_sum(log_probs, axis=0))
-        size = tf.cast(tf.size(chances), chances.dtype)
-        each = super()._estimate(log_probs, rewards, discount, baseline)
-        return size * tf.stop_gradient(chances) * each
+    def _estimator(self):
+        estimator = super()._estimator()
+
+        def weighted(log_probs, rewards, **options):
+            chances = tf.exp(tf.reduce_sum(log_probs, axis=0))
+            size = tf.cast(tf.size(chances), chances.dtype)
+            each = estimator(log_probs, rewards, **options)
+            return size * tf.stop_gradient(chances) * each
+
+        return weighted
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +67,10 @@ def enumerated():
 
 
 def test_the_expected_value_is_that_of_an_oracle(enumerated):
-    params = [[x.numpy() for x in own] for own in enumerated.initial_params()]
+    params = [
+        [x.numpy() for x in player_params]
+        for player_params in enumerated.initial_params()
+    ]
     values = enumerated(params, [0, 1])
     expected = [recurrent.value(params, i) for i in range(2)]
     np.testing.assert_allclose(values, expected, rtol=1e-12)
@@ -65,18 +82,21 @@ def test_lola_dice_follows_differences_of_the_enumerated_look_ahead(
 ):
     """d/dtheta_i V_i(theta_i, theta_j + a dV_j/dtheta_j), by an oracle."""
     other = 1 - player_id
-    params = [[x.numpy() for x in own] for own in enumerated.initial_params()]
+    params = [
+        [x.numpy() for x in player_params]
+        for player_params in enumerated.initial_params()
+    ]
 
-    def seat(own, theirs):
-        return [own, theirs] if player_id == 0 else [theirs, own]
+    def seat(mine, theirs):
+        return [mine, theirs] if player_id == 0 else [theirs, mine]
 
-    def looked_ahead(own):
+    def looked_ahead(mine):
         step = recurrent.gradient(
-            lambda theirs: recurrent.value(seat(own, theirs), other),
+            lambda theirs: recurrent.value(seat(mine, theirs), other),
             params[other],
         )
         moved = [x + RATE * d for x, d in zip(params[other], step, strict=True)]
-        return recurrent.value(seat(own, moved), player_id)
+        return recurrent.value(seat(mine, moved), player_id)
 
     direction = LOLADiCE(1, RATE).gradient(
         enumerated, params, player_id, tf.constant([0, 1])

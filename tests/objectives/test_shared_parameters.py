@@ -183,8 +183,10 @@ def test_a_frozen_trunk_may_be_shared_and_the_rest_learns_as_it_should():
 
     def value(kernel):
         thetas = [
-            hidden_units @ own + bias
-            for own, (_, bias) in zip([kernel, lasts[1][0]], lasts, strict=True)
+            hidden_units @ weights + bias
+            for weights, (_, bias) in zip(
+                [kernel, lasts[1][0]], lasts, strict=True
+            )
         ]
         return oracles.values(ASYMMETRIC, thetas, 0.9, 3)[0]
 

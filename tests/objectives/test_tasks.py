@@ -84,14 +84,14 @@ def test_finite_tasks_are_the_mean_of_their_values_and_gradients():
     assert family.num_players == 2 and family.policies == policies
     assert family.return_scale == pytest.approx(0.1)
     values = [task(params) for task in tasks]
-    for found, own in zip(
+    for found, of_tasks in zip(
         family(params), zip(*values, strict=True), strict=True
     ):
-        np.testing.assert_allclose(found, np.mean(own), rtol=1e-12)
+        np.testing.assert_allclose(found, np.mean(of_tasks), rtol=1e-12)
     naive = dice_tf.learners.Naive()
     (found,) = naive.gradient(family, params, 1)
-    own = [naive.gradient(task, params, 1)[0] for task in tasks]
-    np.testing.assert_allclose(found, np.mean(own, axis=0), rtol=1e-12)
+    directions = [naive.gradient(task, params, 1)[0] for task in tasks]
+    np.testing.assert_allclose(found, np.mean(directions, axis=0), rtol=1e-12)
 
 
 def test_each_task_is_played_with_a_seed_of_its_own():
@@ -113,11 +113,11 @@ def test_play_reports_means_over_the_tasks():
     params = random_params(tasks[0].policies, 0)
     play = family.play(params, SEED)
     np.testing.assert_allclose(play.values, family(params, SEED), rtol=1e-12)
-    own = [
+    entropies = [
         task.play(params, seed).entropies
         for task, seed in zip(tasks, split_seed(SEED, 2), strict=True)
     ]
-    np.testing.assert_allclose(play.entropies, np.mean(own, axis=0))
+    np.testing.assert_allclose(play.entropies, np.mean(entropies, axis=0))
     assert play.trajectory is None
 
 

@@ -15,7 +15,9 @@ from tests.toys import (
 
 def measured(objective, params, seed):
     """Entropies, divergences and gradients of both, in one row."""
-    others = [[0.5 * x + 0.2 for x in own] for own in params]
+    others = [
+        [0.5 * x + 0.2 for x in player_params] for player_params in params
+    ]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((params, others))
         entropies = objective.play(params, seed).entropies
@@ -44,8 +46,8 @@ def test_sampled_means_estimate_those_of_the_closed_form(
     )
     # Sure enough of themselves that the first steps are unlike the later.
     params = [
-        [tf.constant(x) for x in own]
-        for own in random_params(exact.policies, 0, scale=2.5)
+        [tf.constant(x) for x in player_params]
+        for player_params in random_params(exact.policies, 0, scale=2.5)
     ]
     draw = tf.function(lambda seed: measured(sampled, params, seed))
     found = np.array([draw(tf.constant([seed, 1])) for seed in range(12)])
@@ -62,8 +64,8 @@ def test_sampled_means_estimate_those_of_the_closed_form(
 def test_at_discount_0_only_the_first_step_is_visited():
     exact = exact_objective(ASYMMETRIC, 0.0, 3)
     params = [
-        [tf.constant(x) for x in own]
-        for own in random_params(exact.policies, 0)
+        [tf.constant(x) for x in player_params]
+        for player_params in random_params(exact.policies, 0)
     ]
     for game in (exact.game, Plain(exact.game)):
         sampled = dice_tf.objectives.DiCEObjective(game, exact.policies, 0.0, 4)

@@ -18,7 +18,8 @@ def setting(payoffs=ASYMMETRIC, wrap=lambda game: game):
     policies = tabular_policies(game)
     objective = DiCEObjective(wrap(game), policies, DISCOUNT, BATCH_SIZE)
     params = [
-        [tf.constant(x) for x in own] for own in random_params(policies, 0)
+        [tf.constant(x) for x in player_params]
+        for player_params in random_params(policies, 0)
     ]
     return objective, params
 
@@ -26,15 +27,17 @@ def setting(payoffs=ASYMMETRIC, wrap=lambda game: game):
 def models_of(objective, player_id, seed=7):
     """Models of all others, with random weights."""
     models = tabular_policies(objective.game)
-    for model, own in zip(models, random_params(models, seed), strict=True):
-        model.set_weights(own)
+    for model, weights in zip(models, random_params(models, seed), strict=True):
+        model.set_weights(weights)
     models[player_id] = None
     return models
 
 
 def tables_of(models):
     """The logits of each model, `None` where there is none."""
-    return [None if own is None else own.get_weights()[0] for own in models]
+    return [
+        None if model is None else model.get_weights()[0] for model in models
+    ]
 
 
 def fitted_by_hand(objective, params, tables, num_steps, rates):

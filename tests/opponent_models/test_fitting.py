@@ -33,16 +33,21 @@ def fitted(learner, objective, params, player_id, num_iterations):
     for _ in range(num_iterations):
         step = learner.step(objective, params, player_id, SEED, state)
         state = step.state
-        tables.append([own[0] if own else None for own in state.params])
+        tables.append(
+            [
+                model_params[0] if model_params else None
+                for model_params in state.params
+            ]
+        )
     return tables
 
 
 def assert_tables(found, expected):
-    for own, other in zip(found, expected, strict=True):
+    for one, other in zip(found, expected, strict=True):
         if other is None:
-            assert own is None
+            assert one is None
         else:
-            np.testing.assert_allclose(own, other, rtol=1e-12)
+            np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +72,8 @@ def test_models_are_fitted_with_the_rates_of_their_iteration(
     )
     expected = tables_of(models)
     found = fitted(learner, objective, params, 1, len(rates))
-    for tables, own in zip(found, rates, strict=True):
-        expected = fitted_by_hand(objective, params, expected, 2, own)
+    for tables, rate_of_seat in zip(found, rates, strict=True):
+        expected = fitted_by_hand(objective, params, expected, 2, rate_of_seat)
         assert_tables(tables, expected)
 
 
@@ -97,10 +102,10 @@ def test_many_runs_share_the_rate_of_an_iteration():
     hoisted = learner.hoisted(runs)
     found = hoisted.step(objective, params, 0, SEED, state)
     expected = learner.step(objective, params, 0, SEED, state)
-    for own, other in zip(
+    for one, other in zip(
         tf.nest.flatten(found), tf.nest.flatten(expected), strict=True
     ):
-        np.testing.assert_array_equal(own, other)
+        np.testing.assert_array_equal(one, other)
     assert float(hoisted.rules[1].learning_rate) == RATES[2]
     assert hoisted.learner.learner is Inner.replacement
     # The learner itself is as it was.

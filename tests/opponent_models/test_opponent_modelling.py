@@ -54,17 +54,17 @@ def test_the_learner_moves_as_if_the_models_were_its_opponents(
     rates = [RATE] * len(models)
     fitted = fitted_by_hand(objective, params, tables_of(models), 3, rates)
     believed = [
-        own if theta is None else [tf.constant(theta)]
-        for own, theta in zip(params, fitted, strict=True)
+        player_params if theta is None else [tf.constant(theta)]
+        for player_params, theta in zip(params, fitted, strict=True)
     ]
     seed = split_seed(SEED, 1)[0]
     expected = wrapped.gradient(objective, believed, player_id, seed)
     np.testing.assert_allclose(found.direction[0], expected[0], rtol=1e-9)
-    for theta, own in zip(fitted, found.state.params, strict=True):
+    for theta, model_params in zip(fitted, found.state.params, strict=True):
         if theta is None:
-            assert own == []
+            assert model_params == []
         else:
-            np.testing.assert_allclose(own[0], theta, rtol=1e-10)
+            np.testing.assert_allclose(model_params[0], theta, rtol=1e-10)
 
     model_return, divergence = learner.metrics(found.state)
     values = objective.play(believed, seed).values
@@ -102,12 +102,12 @@ def test_opponents_are_known_by_their_play_alone():
     ):
         np.testing.assert_array_equal(before, after)
     directions = [
-        learner.gradient(objective, own, 0, SEED)[0] for own in (params, moved)
+        learner.gradient(objective, at, 0, SEED)[0] for at in (params, moved)
     ]
     np.testing.assert_array_equal(*directions)
     unmodelled = [
-        LOLADiCE(1, 0.5).gradient(objective, own, 0, SEED)[0]
-        for own in (params, moved)
+        LOLADiCE(1, 0.5).gradient(objective, at, 0, SEED)[0]
+        for at in (params, moved)
     ]
     assert np.any(unmodelled[0] != unmodelled[1])
 

@@ -268,7 +268,7 @@ def test_sampled_gradients_average_to_the_exact_one(baseline):
     game, policies, params = setting()
     sampled = DiCEObjective(game, policies, DISCOUNT, 32, baseline)
     (found,) = dice_tf.diagnostics.derivative_statistics(
-        sampled, 1, params, orders=(1,), num_repetitions=300
+        sampled, 1, params=params, orders=(1,), num_repetitions=300
     )
     errors = np.maximum(found.standard_error, 1e-12)
     assert np.max(np.abs(found.bias) / errors) < 4.0

@@ -209,7 +209,7 @@ def test_what_is_seen_after_the_end_of_an_episode_does_not_matter():
     )
     params, results = objective.initial_params(), []
     for played in (trajectory, other):
-        objective._sample_anew = lambda weights, seed, played=played: played
+        objective._trajectory = lambda weights, seed, played=played: played
         with tf.GradientTape() as tape:
             tape.watch(params)
             values = objective(params, SEED)

@@ -181,7 +181,7 @@ def test_a_model_with_memory_is_fitted_where_there_is_memory():
     assert likelihoods[1] > likelihoods[0] + 0.1
     plain = DiCEObjective(game, tabular_policies(game), 0.9, BATCH)
     params = plain.initial_params()
-    with pytest.raises(ValueError, match="`models` may have memory only where"):
+    with pytest.raises(ValueError, match="`models` may have memory only if"):
         learner.gradient(plain, params, 0, seed)
 
 

@@ -1,6 +1,7 @@
 """The surrogate objective: sampled values, right to the first order only."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,24 +26,16 @@ class SurrogateObjective(SampledObjective):
     shows what derivatives of higher order are for.
 
     Args:
-      game: the game.
-      policies: one `keras.Model` per player, from observations to the inputs
-        of its head (logits).
-      discount: in [0, 1].
-      batch_size: B, the number of episodes of each call.
-      baseline: as of `DiCEObjective`. With `tau` of 1 all but
-        `"bellman_values"`, with its bias of the order of one over the visits
-        of a state, keep the first derivatives unbiased; all lower their
-        variance.
-      critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`. They also say what would have
-        followed where an episode was cut off, as in `DiCEObjective`.
+      game, policies, discount, batch_size, critics: as of `DiCEObjective`.
+      baseline: as of `DiCEObjective`. With `tau` of 1 all keep the first
+        derivatives unbiased but `"bellman_values"`, with its bias of the order
+        of one over the visits of a state. All lower their variance.
       tau: in [0, 1], of the generalised advantages; below 1 the baseline must
         be one of state values, whose errors then bias the derivatives.
-      critic_td_lambda, num_groups: as of `DiCEObjective`.
+      **options: `critic_td_lambda` and `num_groups`, as of `DiCEObjective`.
 
     Raises:
-      TypeError: if a policy or critic is no `keras.Model`.
+      TypeError: if a policy or critic is not a `keras.Model`.
       ValueError: if they do not fit the game, or another argument is out of
         its range.
 
@@ -61,34 +54,14 @@ class SurrogateObjective(SampledObjective):
         critics: Sequence[keras.Model] | None = None,
         *,
         tau: float = 1.0,
-        critic_td_lambda: float = 1.0,
-        num_groups: int = 1,
+        **options: Any,
     ):
         super().__init__(
-            game,
-            policies,
-            discount,
-            batch_size,
-            baseline,
-            critics,
-            critic_td_lambda,
-            num_groups,
+            game, policies, discount, batch_size, baseline, critics, **options
         )
         self.tau = check_number("tau", tau, 0.0, 1.0)
         if self.tau < 1.0:
             check_state_values(f"`tau` below 1 (tau={tau}) needs", baseline)
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        return surrogate_objective(
-            log_probs,
-            rewards,
-            discount=discount,
-            baseline=baseline,
-            tau=self.tau,
-        )
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        return functools.partial(surrogate_objective, tau=self.tau)

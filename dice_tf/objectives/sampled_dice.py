@@ -1,6 +1,7 @@
 """The sampled objective of LOLA-DiCE."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -27,15 +28,15 @@ class DiCEObjective(SampledObjective):
     the joint log-probabilities. The play is held constant; gradients flow
     through the log-probabilities into all players' parameters.
 
-    In a game that tells episodes that were cut off from those that ended, see
-    `TimeStep.truncations`, critics say what would have followed: the reward
-    of the step t that truncated is `r_t + discount v(o_{t+1})`, with the
-    critic's value of what the player saw then, held constant, in the value,
-    its derivatives and the critics' targets. The errors of the critic then
-    bias them. Without critics a truncated episode counts as one that ended,
-    and so does one that reaches `episode_length` in either case: let that be
-    longer than the environment's own limit. Reported returns hold rewards
-    only.
+    A game may tell episodes that were cut off from those that ended, see
+    `TimeStep.truncations`. Critics then say what would have followed: the
+    reward of the step t that truncated an episode is
+    `r_t + discount v(o_{t+1})`, with the critic's value of what the player saw
+    then, held constant. It counts in the value, its derivatives and the
+    critics' targets, which the errors of the critic bias. Without critics a
+    truncated episode counts as one that ended. With or without them, so does
+    an episode that reaches `episode_length`: choose it longer than the limit
+    of the environment itself. Reported returns hold rewards only.
 
     On N replicas, inside `strategy.run` of a `tf.distribute` strategy, each
     plays B / N of the episodes; values and derivatives of every order are
@@ -51,36 +52,36 @@ class DiCEObjective(SampledObjective):
         the mean of the other episodes; `"state_values"`, the mean return that
         the other episodes had from each state at each step (for a
         `FiniteGame`); `"bellman_values"`, the values of the steps to go in the
-        Markov chain that the batch shows (also); or `"critic"`, the values of
-        the critics. With `lambda_` and `tau` of 1, all but
-        `"bellman_values"` keep the derivatives of every order unbiased. It
-        counts an episode's own actions among those of the batch, a bias of
+        Markov chain that the batch shows (for a `FiniteGame`); or `"critic"`,
+        the values of the critics. With `lambda_` and `tau` of 1, all but
+        `"bellman_values"` keep the derivatives of every order unbiased. That
+        one counts an episode's own actions among those of the batch, a bias of
         the order of one over the visits of a state. State values lower the
         variance of every order. A critic knows no more than it observes: if
-        that does not tell the step, it learns a mean over the steps, which
-        leaves more variance where the end of the episode is near, and more
-        bias with `tau` below 1.
+        the observations do not tell the step, it learns a mean over the steps.
+        This leaves more variance near the end of the episode, and more bias
+        with `tau` below 1.
       critics: one `keras.Model` per player from observations to one output,
         needed by the baseline `"critic"`.
       lambda_: in [0, 1]; below 1, as of `loaded_dice_objective`.
       tau: in [0, 1]; below 1, as of `loaded_dice_objective`. With one of the
         two below 1 the baseline must be one of state values.
-      critic_td_lambda: in [0, 1]: with 1, critics are trained on returns,
-        below 1 on lambda-returns.
-      num_groups: number of groups of episodes whose log-probabilities and
-        their derivatives are computed one after the other. It changes no
-        result: memory falls with networks in games that do not list their
-        states, and time rises, since derivatives compute their group again.
-        In a `FiniteGame`, where policies without memory are evaluated once
-        for each state, it takes more memory. Play, critics and entropies
-        are of the whole batch still. Must divide `batch_size`. Inside a
-        `tf.vectorized_map` of your own, it saves memory only if the objective
-        is bound there: `objective.bind(tapes_inside=True)`. A `tf.function`
-        that was traced before must not be called in such a map with the tape
-        around it: the derivatives of its groups would be 0.
+      **options: `critic_td_lambda`, in [0, 1], 1 by default: with 1, critics
+        are trained on returns, below 1 on lambda-returns. `num_groups`, 1 by
+        default: number of groups of episodes whose log-probabilities and
+        their derivatives are computed one after the other. Must divide
+        `batch_size`. It does not change the results. Networks in games that do
+        not list their states need less memory, and more time, since
+        derivatives compute their group again. In a `FiniteGame` it takes more
+        memory, since policies without memory are evaluated once for each
+        state. Play, critics and entropies remain those of the whole batch.
+        Inside a `tf.vectorized_map` of your own, it saves memory only if the
+        objective is bound there: `objective.bind(tapes_inside=True)`. Do not
+        call a `tf.function` that was traced before in such a map with the tape
+        around the map: the derivatives of its groups would be 0.
 
     Raises:
-      TypeError: if a policy or critic is no `keras.Model`.
+      TypeError: if a policy or critic is not a `keras.Model`.
       ValueError: if they do not fit the game, or another argument is out of
         its range.
 
@@ -100,18 +101,10 @@ class DiCEObjective(SampledObjective):
         *,
         lambda_: float = 1.0,
         tau: float = 1.0,
-        critic_td_lambda: float = 1.0,
-        num_groups: int = 1,
+        **options: Any,
     ):
         super().__init__(
-            game,
-            policies,
-            discount,
-            batch_size,
-            baseline,
-            critics,
-            critic_td_lambda,
-            num_groups,
+            game, policies, discount, batch_size, baseline, critics, **options
         )
         self.lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
         self.tau = check_number("tau", tau, 0.0, 1.0)
@@ -123,24 +116,13 @@ class DiCEObjective(SampledObjective):
                 baseline,
             )
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
+    def _estimator(self) -> Callable[..., tf.Tensor]:
         box = unit_box if self.tapes_are_inside else magic_box
         if self._is_loaded:
-            return loaded_dice_objective(
-                log_probs,
-                rewards,
-                discount=discount,
-                baseline=baseline,
+            return functools.partial(
+                loaded_dice_objective,
                 lambda_=self.lambda_,
                 tau=self.tau,
                 box=box,
             )
-        return dice_objective(
-            log_probs, rewards, discount=discount, baseline=baseline, box=box
-        )
+        return functools.partial(dice_objective, box=box)

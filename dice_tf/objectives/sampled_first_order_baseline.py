@@ -1,6 +1,6 @@
 """The sampled objective with the baseline term of DiCE's authors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,26 +17,19 @@ class FirstOrderBaselineObjective(SampledObjective):
 
     As `DiCEObjective`, but with the batch mean of
     `dice_tf.estimators.first_order_baseline_objective`, the baseline term of
-    the DiCE paper. Derivatives of every order are unbiased (but with
+    the DiCE paper. Derivatives of every order are unbiased (except with
     `"bellman_values"`, see `DiCEObjective`). The baseline lowers the variance
-    of the first, and hardly that of higher ones, for which `DiCEObjective`
-    with the same baseline is the better choice.
+    of the first order, and hardly that of higher ones, for which
+    `DiCEObjective` with the same baseline is the better choice.
 
     Args:
-      game: the game.
-      policies: one `keras.Model` per player, from observations to the inputs
-        of its head (logits).
-      discount: in [0, 1].
-      batch_size: B, the number of episodes of each call.
+      game, policies, discount, batch_size, critics: as of `DiCEObjective`.
       baseline: one of state values: `"state_values"`, `"bellman_values"`
         or `"critic"`, as of `DiCEObjective`.
-      critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`. They also say what would have
-        followed where an episode was cut off, as in `DiCEObjective`.
-      critic_td_lambda, num_groups: as of `DiCEObjective`.
+      **options: `critic_td_lambda` and `num_groups`, as of `DiCEObjective`.
 
     Raises:
-      TypeError: if a policy or critic is no `keras.Model`.
+      TypeError: if a policy or critic is not a `keras.Model`.
       ValueError: if they do not fit the game, or another argument is out of
         its range.
 
@@ -52,29 +45,12 @@ class FirstOrderBaselineObjective(SampledObjective):
         batch_size: int = 64,
         baseline: str = STATE_VALUES,
         critics: Sequence[keras.Model] | None = None,
-        *,
-        critic_td_lambda: float = 1.0,
-        num_groups: int = 1,
+        **options: Any,
     ):
         super().__init__(
-            game,
-            policies,
-            discount,
-            batch_size,
-            baseline,
-            critics,
-            critic_td_lambda,
-            num_groups,
+            game, policies, discount, batch_size, baseline, critics, **options
         )
         check_state_values("FirstOrderBaselineObjective needs", baseline)
 
-    def _estimate(
-        self,
-        log_probs: tf.Tensor,
-        rewards: tf.Tensor,
-        discount: Any,
-        baseline: Any,
-    ) -> tf.Tensor:
-        return first_order_baseline_objective(
-            log_probs, rewards, discount=discount, baseline=baseline
-        )
+    def _estimator(self) -> Callable[..., tf.Tensor]:
+        return first_order_baseline_objective

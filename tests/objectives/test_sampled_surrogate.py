@@ -44,7 +44,10 @@ def make(kind, baseline, batch_size=50, own_game=None, **options):
 
 def params():
     drawn = random_params(tabular_policies(game()), seed=3)
-    return [[tf.constant(value) for value in own] for own in drawn]
+    return [
+        [tf.constant(value) for value in player_params]
+        for player_params in drawn
+    ]
 
 
 def value_and_gradients(objective, at, seed=(1, 2)):
@@ -52,7 +55,7 @@ def value_and_gradients(objective, at, seed=(1, 2)):
     with tf.GradientTape() as tape:
         tape.watch(at)
         value = objective(at, list(seed))[0]
-    return value, [own[0] for own in tape.gradient(value, at)]
+    return value, [gradients[0] for gradients in tape.gradient(value, at)]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +68,8 @@ def value_and_gradients(objective, at, seed=(1, 2)):
 def test_values_and_first_derivatives_are_those_of_dice(kind, baseline):
     """On the same play, with each baseline."""
     (value, gradients), (expected, others) = (
-        value_and_gradients(make(own, baseline), params())
-        for own in (kind, DICE)
+        value_and_gradients(make(estimator, baseline), params())
+        for estimator in (kind, DICE)
     )
     np.testing.assert_allclose(value, expected, rtol=1e-13)
     for one, other in zip(gradients, others, strict=True):
@@ -96,7 +99,7 @@ def test_tau_is_that_of_the_advantages():
 
 def reached(objective, at, seed):
     """The opponent's parameters after one naive step, held constant."""
-    gradients = own_gradients(objective, at, seed, [1])[1]
+    gradients = own_gradients(objective, at, [1], seed)[1]
     moved = [
         tf.stop_gradient(value + RATES[1] * gradient)
         for value, gradient in zip(at[1], gradients, strict=True)
@@ -114,7 +117,7 @@ def test_lola_dice_on_the_surrogate_has_no_shaping_term(baseline):
     (later,) = split_seed(seed, 1)
     for objective in (surrogate, dice):
         at = reached(objective, params(), seed)
-        expected = own_gradients(objective, at, later, [0])[0][0]
+        expected = own_gradients(objective, at, [0], later)[0][0]
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
     shaped = learner.gradient(dice, params(), 0, seed)[0]
     assert np.abs(shaped - found).max() > 0.05 * np.abs(found).max()
@@ -128,7 +131,7 @@ def test_it_is_the_closed_form_without_the_shaping_term():
         learner.gradient(sampled, params(), 0, tf.constant([5, k]))[0].numpy()
         for k in range(8)
     ]
-    thetas = [own[0].numpy() for own in params()]
+    thetas = [player_params[0].numpy() for player_params in params()]
 
     def value(at):
         return oracles.values(ASYMMETRIC, at, DISCOUNT, 4)
@@ -149,7 +152,7 @@ def test_shaping_works_with_the_first_order_baseline():
         learner.gradient(sampled, params(), 0, tf.constant([5, k]))[0].numpy()
         for k in range(8)
     ]
-    thetas = [own[0].numpy() for own in params()]
+    thetas = [player_params[0].numpy() for player_params in params()]
     expected = oracles.lola_dice(
         lambda at: oracles.values(ASYMMETRIC, at, DISCOUNT, 4),
         thetas,

@@ -13,9 +13,11 @@ from dice_tf.diagnostics.repetitions import (
     repeat,
 )
 from dice_tf.games.finite import acts_by_state
+from dice_tf.learners.jacobians import flatten, unflatten
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
+from dice_tf.seeds import Seed
 
 
 class DerivativeStatistics(NamedTuple):
@@ -27,16 +29,16 @@ class DerivativeStatistics(NamedTuple):
 
     Attributes:
       order: 1 for the gradient, 2 for the Hessian, and so on.
-      mean: `[n]`, `[n, n]`, ... by order (`[n]` for every order where a
+      mean: `[n]`, `[n, n]`, ... by order (`[n]` for every order if a
         direction was given): mean over R repetitions.
       variance: like `mean`, of one estimate.
       standard_error: like `mean`, of the mean: `sqrt(variance / R)`.
       signal_to_noise: scalar: norm of the derivative over the root of the
-        summed variances of one estimate. The norm is the exact one where
+        summed variances of one estimate. The norm is the exact one if it is
         known; else that of the mean, less what noise adds to it.
-      exact: like `mean`, the exact derivative; `None` where unknown.
-      bias: like `mean`, the mean less the exact derivative, or `None`. It is
-        noise where it is a few standard errors.
+      exact: like `mean`, the exact derivative; `None` if it is not known.
+      bias: like `mean`, the mean less the exact derivative, or `None`. An
+        entry of a few standard errors is noise.
       correlations: `[R]`, Pearson's correlation over the entries of each
         estimate with the exact derivative, or `None`.
     """
@@ -54,11 +56,11 @@ class DerivativeStatistics(NamedTuple):
 def derivative_statistics(
     objective: Objective,
     player_id: int,
-    params: Params | None = None,
     *,
+    params: Params | None = None,
     orders: Sequence[int] = (1, 2),
     num_repetitions: int = 64,
-    seed: Any = (0, 0),
+    seed: Seed = (0, 0),
     direction: Params | None = None,
     exact_objective: Objective | None = None,
     repetitions_at_once: int = 1,
@@ -68,7 +70,8 @@ def derivative_statistics(
 
     Args:
       objective: a sampled objective.
-      player_id: whose value is differentiated, in all players' parameters.
+      player_id: the player whose value is differentiated, in all players'
+        parameters.
       params: one list of tensors per player. Default: the current values of
         the objective's policies.
       orders: which derivatives. The full tensor of order k has `n^k` entries
@@ -78,8 +81,8 @@ def derivative_statistics(
       direction: one list of arrays per player, like `params`. With it
         derivatives of order k are taken k - 1 times along it, such as
         Hessian-vector products: for policies too large for full tensors.
-      exact_objective: where the exact derivatives are taken from. Default:
-        the `ExactObjective` of a `FiniteGame`, else they are left out.
+      exact_objective: has the exact derivatives. Default: the `ExactObjective`
+        of a `FiniteGame`; in other games they are left out.
       repetitions_at_once: how many estimates are drawn by one vectorised
         program. More than 1 pays off with XLA and many repetitions.
       jit_compile: whether to compile with XLA, which takes seconds, and pays
@@ -101,34 +104,28 @@ def derivative_statistics(
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
     check_whole_number("num_repetitions", num_repetitions, 2)
-    for order in orders:
-        check_whole_number("orders", order, 1)
     check_repetitions(objective, repetitions_at_once, jit_compile)
-    if objective.has_memory and direction is None and max(orders) > 1:
-        raise ValueError(
-            "`direction` must be given for orders above 1, as a policy or "
-            "critic of the objective has memory: the rows of a whole Hessian "
-            "cannot be vectorised over a pass over time. Received: "
-            f"orders={tuple(orders)} and no direction."
-        )
+    _check_orders(objective, orders, direction)
     params = params_of(objective, params)
+    players = range(num_players)
     along = None
     if direction is not None:
-        along = _flatten(as_params(direction, num_players))
+        along = flatten(as_params(direction, num_players), players)
 
     def sample(source: Objective, key: Any) -> list[tf.Tensor]:
         def value(x: tf.Tensor) -> tf.Tensor:
-            return source(_unflatten(x, params), key)[player_id]
+            all_params = unflatten(x, params, players)
+            return source(list(all_params.values()), key)[player_id]
 
-        x = _flatten(params)
+        x = flatten(params, players)
         return [_derivative(value, order, along)(x) for order in orders]
 
     estimates = repeat(
         lambda key: sample(objective, key),
         num_repetitions,
-        seed,
-        repetitions_at_once,
-        jit_compile,
+        seed=seed,
+        at_once=repetitions_at_once,
+        jit_compile=jit_compile,
     )
     exact = [None] * len(orders)
     if exact_objective is None:
@@ -139,22 +136,25 @@ def derivative_statistics(
         )
         exact = [np.asarray(x, np.float64) for x in graph()]
     return tuple(
-        _statistics(order, own, reference)
-        for order, own, reference in zip(orders, estimates, exact, strict=True)
+        _statistics(order, drawn, reference)
+        for order, drawn, reference in zip(
+            orders, estimates, exact, strict=True
+        )
     )
 
 
-def _flatten(params: Params) -> tf.Tensor:
-    flat = [tf.reshape(x, [-1]) for own in params for x in own]
-    return tf.concat(flat, axis=0)
-
-
-def _unflatten(x: tf.Tensor, like: Params) -> list[list[tf.Tensor]]:
-    sizes = [param.shape.num_elements() for own in like for param in own]
-    parts = iter(tf.split(x, sizes))
-    return [
-        [tf.reshape(next(parts), param.shape) for param in own] for own in like
-    ]
+def _check_orders(
+    objective: Objective, orders: Sequence[int], direction: Params | None
+) -> None:
+    for order in orders:
+        check_whole_number("orders", order, 1)
+    if objective.has_memory and direction is None and max(orders) > 1:
+        raise ValueError(
+            "`direction` must be given for orders above 1, as a policy or "
+            "critic of the objective has memory: the rows of a whole Hessian "
+            "cannot be vectorised over a pass over time. Received: "
+            f"orders={tuple(orders)} and no direction."
+        )
 
 
 def _derivative(
@@ -196,8 +196,8 @@ def _statistics(
     variance = estimates.var(axis=0, ddof=1)
     noise = variance.sum()
     if exact is None:
-        # The squared norm of a mean is, on average, that of the derivative
-        # and the variance of the mean.
+        # The expected squared norm of a mean is that of the derivative plus
+        # the variance of the mean.
         signal = max(np.square(mean).sum() - noise / len(estimates), 0.0)
     else:
         signal = np.square(exact).sum()

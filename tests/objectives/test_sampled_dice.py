@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.objectives import DiCEObjective, ExactObjective
+from dice_tf.objectives import DiCEObjective, ExactObjective, sampled
 from tests import oracles
 from tests.toys import (
     ASYMMETRIC,
@@ -28,8 +28,10 @@ def critics_with_values(game, seed=0):
         dice_tf.critics.tabular_critic(game, player_id)
         for player_id in range(game.num_players)
     ]
-    for critic, own in zip(critics, random_params(critics, seed), strict=True):
-        critic.set_weights(own)
+    for critic, weights in zip(
+        critics, random_params(critics, seed), strict=True
+    ):
+        critic.set_weights(weights)
     return critics
 
 
@@ -52,7 +54,8 @@ class Setting:
             wrap(game), policies, DISCOUNT, batch_size, baseline, critics
         )
         self.params = [
-            tf.constant(own[0]) for own in random_params(policies, 3)
+            tf.constant(player_params[0])
+            for player_params in random_params(policies, 3)
         ]
         rng = np.random.default_rng(4)
         self.directions = [
@@ -68,8 +71,10 @@ class Setting:
                 values = objective([[param] for param in self.params], seed)
             gradients = [inner.gradient(v, self.params) for v in values]
         products = [
-            outer.gradient(own, self.params, output_gradients=self.directions)
-            for own in gradients
+            outer.gradient(
+                gradient, self.params, output_gradients=self.directions
+            )
+            for gradient in gradients
         ]
         rows = [values, *gradients, *products]
         return tf.concat(
@@ -153,7 +158,9 @@ def test_gradients_of_continuous_players_are_those_of_the_closed_form():
     objective = DiCEObjective(
         game, [normal_policy(i) for i in range(2)], DISCOUNT, 32
     )
-    params = [own.copy() for own in objective.initial_params()]
+    params = [
+        player_params.copy() for player_params in objective.initial_params()
+    ]
 
     def both(seed):
         with tf.GradientTape(persistent=True) as tape:
@@ -161,8 +168,8 @@ def test_gradients_of_continuous_players_are_those_of_the_closed_form():
             value = objective(params, seed)[0]
             seen = objective.play(params, seed).trajectory.observations[0][0]
             outputs = [
-                actor.model(weights, own)
-                for actor, weights, own in zip(
+                actor.model(weights, observations)
+                for actor, weights, observations in zip(
                     objective.actors,
                     objective.player_weights(params, objective.initial_state()),
                     (seen, tf.reverse(seen, [1])),
@@ -206,16 +213,16 @@ def test_a_seed_gives_the_same_values_and_another_seed_others():
     assert np.any(np.array(first) != setting.sampled(params, [3, 5]))
 
 
-def test_a_step_plays_once_with_the_same_parameters_and_seed():
+def test_a_step_plays_once_with_the_same_parameters_and_seed(monkeypatch):
     setting = Setting(ASYMMETRIC, "leave_one_out", 16)
     objective, played = setting.sampled.bind(), []
-    sample = objective._sample_anew
+    sample = sampled.sample_trajectory
 
-    def record(weights, seed):
-        played.append(seed)
-        return sample(weights, seed)
+    def record(*inputs):
+        played.append(inputs[-1])
+        return sample(*inputs)
 
-    objective._sample_anew = record
+    monkeypatch.setattr(sampled, "sample_trajectory", record)
     params = [[param] for param in setting.params]
     seed, other = tf.constant([3, 4]), tf.constant([3, 5])
     values = objective(params, seed)
@@ -226,8 +233,11 @@ def test_a_step_plays_once_with_the_same_parameters_and_seed():
     moved = [[params[0][0] + 0.1], params[1]]
     objective(moved, seed)
     assert len(played) == 3
-    # It keeps nothing beyond the step.
-    assert not setting.sampled._played and setting.sampled.bind()._played == {}
+    # It keeps nothing beyond the step: unbound, it plays each time.
+    setting.sampled.bind()(params, seed)
+    for _ in range(2):
+        setting.sampled(params, seed)
+    assert len(played) == 6
 
 
 # --- Critics ----------------------------------------------------------------
@@ -244,8 +254,11 @@ def test_bound_for_a_step_an_objective_keeps_its_derivatives(
     objective = DiCEObjective(
         game, policies, DISCOUNT, 8, "state_values", **options
     )
-    params = [[tf.constant(own[0])] for own in random_params(policies, 3)]
-    own, other = params[0][0], params[1][0]
+    params = [
+        [tf.constant(player_params[0])]
+        for player_params in random_params(policies, 3)
+    ]
+    theta, other = params[0][0], params[1][0]
     seed = tf.constant([1, 2])
 
     # Third derivatives, across players, once through a vectorised jacobian.
@@ -256,20 +269,20 @@ def test_bound_for_a_step_an_objective_keeps_its_derivatives(
             own_objective = objective.bind(tapes_inside=tapes_inside)
             assert own_objective.tapes_are_inside == tapes_inside
         with tf.GradientTape(persistent=True) as outer:
-            outer.watch((own, other))
+            outer.watch((theta, other))
             with tf.GradientTape(persistent=True) as middle:
-                middle.watch((own, other))
+                middle.watch((theta, other))
                 with tf.GradientTape() as inner:
-                    inner.watch(own)
+                    inner.watch(theta)
                     value = own_objective(params, seed)[0]
-                first = inner.gradient(value, own)
+                first = inner.gradient(value, theta)
                 square = tf.reduce_sum(first**2)
             if by_jacobian:
                 second = middle.jacobian(first, other)
             else:
                 second = middle.gradient(square, other)
             length = tf.reduce_sum(tf.sin(second))
-        return [value, first, second, *outer.gradient(length, [own, other])]
+        return [value, first, second, *outer.gradient(length, [theta, other])]
 
     for one, expected in zip(
         derivatives(True), derivatives(False), strict=True
@@ -280,7 +293,7 @@ def test_bound_for_a_step_an_objective_keeps_its_derivatives(
 
 def test_a_critic_is_held_constant_in_the_values():
     setting = Setting(ASYMMETRIC, "critic", 16)
-    objective, params = setting.sampled, [[own] for own in setting.params]
+    objective, params = setting.sampled, [[theta] for theta in setting.params]
     state = objective.initial_state()
     weights = [critic.params for critic in state.critics]
     with tf.GradientTape(persistent=True) as tape:
@@ -296,7 +309,7 @@ def test_a_critic_is_held_constant_in_the_values():
 def test_a_critic_minimises_its_error_against_returns(wrap, critic_td_lambda):
     """Lambda-returns, which are held constant: the plain ones with 1."""
     setting = Setting(ASYMMETRIC, "critic", 16, wrap)
-    objective, params = setting.sampled, [[own] for own in setting.params]
+    objective, params = setting.sampled, [[theta] for theta in setting.params]
     objective.critic_td_lambda = critic_td_lambda
     play = objective.play(params, [3, 4])
     state = objective.initial_state()
