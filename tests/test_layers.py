@@ -23,7 +23,15 @@ LAYERS = (
     # 0: pure functions on tensors, seeds, and what is written for speed.
     {"checks", "estimators", "kernels", "replicas", "seeds", "version"},
     # 1: games; Keras models and their heads; differentiable optimizers.
-    {"critics", "games", "inner_optimizers", "layers", "models", "policies"},
+    {
+        "critics",
+        "distributions",
+        "games",
+        "inner_optimizers",
+        "layers",
+        "models",
+        "policies",
+    },
     # 2: actors, trajectories, rollouts, exact values.
     {"play"},
     # 3
