@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.diagnostics.shaping import OpponentsHeldStill
+from dice_tf.inner_optimizers.clipping import sum_of_squares
 from dice_tf.learners.learner import FittedModel, Learner, LearnerStep
 from dice_tf.objectives.objective import Objective, Params
 
@@ -104,5 +105,4 @@ class MeasuredShaping(Learner):
 
 
 def _norm(tensors: list[tf.Tensor]) -> tf.Tensor:
-    # Not tf.linalg.global_norm, which tf.vectorized_map turns into a loop.
-    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(x)) for x in tensors]))
+    return tf.sqrt(sum_of_squares(tensors))

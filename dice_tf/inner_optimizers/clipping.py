@@ -55,8 +55,20 @@ class ClipByGlobalNorm(InnerOptimizer):
         learning_rate: Any,
     ) -> InnerStep:
         if gradients:
-            square = tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients])
+            square = sum_of_squares(gradients)
             # Inside the root, as the derivative of a norm is infinite at 0.
             norm = tf.sqrt(tf.maximum(square, self.max_norm**2))
             gradients = [g * (self.max_norm / norm) for g in gradients]
         return self.optimizer.step(params, gradients, slots, learning_rate)
+
+
+def sum_of_squares(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """Returns the square of the norm of several tensors together, a scalar.
+
+    `tf.linalg.global_norm` would do, but `tf.vectorized_map` turns it into a
+    loop over runs.
+
+    Args:
+      tensors: at least one, of one dtype.
+    """
+    return tf.add_n([tf.reduce_sum(tf.square(x)) for x in tensors])
