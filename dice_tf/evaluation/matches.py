@@ -10,7 +10,11 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.estimators.returns import discounted_rewards, running_steps
-from dice_tf.evaluation.tables import log_prob_table, seat_actors
+from dice_tf.evaluation.tables import (
+    have_tables,
+    log_prob_table,
+    seat_actors,
+)
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
@@ -99,9 +103,7 @@ def play_match(
     actors = seat_actors(game, policies)
     batch_size = check_whole_number("batch_size", batch_size, 1)
     discount = check_number("discount", discount, 0.0, 1.0)
-    # What is remembered is no state of the game.
-    by_state = not any(actor.has_memory for actor in actors)
-    if isinstance(game, FiniteGame) and by_state:
+    if have_tables(game, policies):
         tables = [log_prob_table(actor) for actor in actors]
         return play_tables(game, tables, batch_size, seed, discount)
     play = compiled_play(game, batch_size, tuple(policies))

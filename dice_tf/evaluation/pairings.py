@@ -10,10 +10,9 @@ import tensorflow as tf
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
-from dice_tf.evaluation.tables import log_prob_table
+from dice_tf.evaluation.tables import have_tables, log_prob_table
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import OF_THE_GAME, check_horizon
 from dice_tf.seeds import as_seed, split_seed
@@ -61,9 +60,7 @@ def play_pairs(
       One match per pair, row-major.
     """
     pairs = list(itertools.product(*policies))
-    is_finite = isinstance(game, FiniteGame) and not any(
-        has_memory(policy) for own in policies for policy in own
-    )
+    is_finite = have_tables(game, itertools.chain(*policies))
     if is_finite:
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))

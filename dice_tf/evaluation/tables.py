@@ -1,6 +1,6 @@
 """Policies as tables of probabilities, in a game of few states."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_per_player, check_player_id
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
+from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
 
 
@@ -73,6 +74,15 @@ def seat_actors(game: Game, policies: Any) -> tuple[Actor, ...]:
         Actor(policy, game, player_id)
         for player_id, policy in enumerate(policies)
     )
+
+
+def have_tables(game: Game, policies: Iterable[keras.Model]) -> bool:
+    """Returns whether each policy is a table of the game's states.
+
+    It is in a finite game, unless a policy has memory: what it remembers is
+    not part of the game's state. Values are then exact.
+    """
+    return isinstance(game, FiniteGame) and not any(map(has_memory, policies))
 
 
 def check_finite_game(game: Any) -> FiniteGame:
