@@ -39,6 +39,7 @@ class GameObjective(Objective):
       policies: the models.
       actors: the models in their seats.
       discount: the discount.
+      episode_length: that of the game.
 
     Raises:
       TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
@@ -55,6 +56,7 @@ class GameObjective(Objective):
             )
         self.game = game
         self.num_players = game.num_players
+        self.episode_length = game.episode_length
         self.policies = check_per_player("policies", policies, game.num_players)
         self.actors = _seat_actors(self.policies, game)
         check_separate(self._trained_models())
