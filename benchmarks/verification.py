@@ -66,7 +66,7 @@ def _exact_directions(size, logits):
 def _our_directions(size, logits, values):
     objective = programs.our_trainer(size).objective
     for critic, own in zip(objective.critics, values, strict=True):
-        critic.model.model.set_weights([own[:, np.newaxis]])
+        critic.network.set_weights([own[:, np.newaxis]])
     return _directions(objective, size, logits, tf.constant([1, 2]))
 
 

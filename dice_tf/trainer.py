@@ -1,56 +1,72 @@
 """The trainer: a Keras model that trains all players, in many runs at once."""
 
-from collections.abc import Sequence
+import functools
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import (
     check_flag,
+    check_index,
     check_steps_per_epoch,
     check_whole_number,
 )
 from dice_tf.kernels.draws import choose_draw
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
-from dice_tf.training.averages import callback_list, with_averages
-from dice_tf.training.compilation import fit_one_program
-from dice_tf.training.initial_states import CURRENT, RANDOM, initial_run_states
+from dice_tf.training.checkpoints import Snapshot
+from dice_tf.training.compilation import fit_one_program, is_compilable_step
+from dice_tf.training.distribution import Distribution
+from dice_tf.training.fit_callbacks import with_averages, with_validation
+from dice_tf.training.initial_states import (
+    CURRENT,
+    GIVEN,
+    RANDOM,
+    initial_run_states,
+)
+from dice_tf.training.iteration import iteration_seeds, player_rules
 from dice_tf.training.loaded_models import LoadedModels
-from dice_tf.training.many_runs import map_steps
+from dice_tf.training.players import describe_players, make_players
 from dice_tf.training.records import (
     Curves,
     StepMeans,
     metric_names,
     nan_unless_finite,
 )
-from dice_tf.training.runs import Runs
-from dice_tf.training.steps import StepSeeds, player_rules
-from dice_tf.training.team import Team
-from dice_tf.training.validation import Opponents, with_validation
+from dice_tf.training.updates import PlayerUpdates
+from dice_tf.training.validation import (
+    Opponents,
+    check_opponents,
+    check_size,
+    match_returns,
+    mean_returns,
+)
 
 
-class Trainer(Runs):
-    """Trains the players of an objective, each with a learner of its own.
+class Trainer(keras.Model):
+    """Trains the players of an objective, each by its own learner.
 
     A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
-    one vectorised program; run r (from 0) draws its random numbers from
+    one vectorised program. Run r (from 0) draws its random numbers from
     `seed + r`, whatever the number of runs.
 
-    The policies and critics of the objective always hold the parameters of one
-    run, the loaded one: the first, or that of the last call of `load_run`.
-    Weights that are set on them (`policy.set_weights`, `load_weights`) are
-    taken into that run, and the next step starts from them; what optimisers
-    and learners remember stays, as in Keras. Those set on the policy of a
-    frozen player count in every run. Trainers that share policies take turns
-    if they have a single run; several runs are each trainer's own.
+    The policies and critics of the objective hold the parameters of one run,
+    the loaded one: the first, or that of the last call of `load_run`. Weights
+    that are set on them (`policy.set_weights`, `load_weights`) are taken into
+    that run, and the next step starts from them. What optimisers and learners
+    remember stays, as in Keras. Weights that are set on the policy of a frozen
+    player count in every run. Trainers with a single run can take turns on
+    shared policies. Several runs belong to one trainer only.
 
-    A run whose parameters stop being finite goes on without a return: its
-    curves are NaN from there on, the other runs are as they would be without
-    it. What is logged are means over runs, which are NaN as soon as one run's
-    are; `diverged_runs` says which. `keras.callbacks.TerminateOnNaN` then ends
-    all of them.
+    If the parameters of a run stop being finite, the run goes on without a
+    return. Its curves are NaN from there on, and the other runs are not
+    affected. The logs are means over runs, which are NaN as soon as one run
+    is; `diverged_runs` tells which. `keras.callbacks.TerminateOnNaN` then ends
+    all runs.
 
     Args:
       objective: what the players maximise.
@@ -59,31 +75,37 @@ class Trainer(Runs):
       num_seeds: number of independent runs.
       seed: whole number, the seed of the first run.
       initial_params: `"current"`, the parameters that policies and critics
-        have now; `"random"`, parameters drawn anew by the models' own
-        initializers from each run's seed (frozen players keep theirs); or for
-        each run one list of arrays per player. Default: `"current"` for a
-        single run, `"random"` for several.
+        have now; `"random"`, parameters that the models' initializers draw
+        from each run's seed (frozen players keep theirs); or for each run one
+        list of arrays per player. Default: `"current"` for a single run,
+        `"random"` for several.
       entropy_coefficient: weight of the entropy (in nats) of each policy,
         which is added to the player's value (a discounted return, not
-        normalised); one number, or one per player. It is the mean over the
-        states visited, where a visit at step t counts `discount^t`, on every
-        objective. The visits are held constant.
+        normalised); one number, or one per player. The entropy is the mean
+        over the states visited, where a visit at step t counts `discount^t`.
+        The visits are held constant.
       max_gradient_norm: norm to which the direction of each player is
         clipped; one number or `None`, or one per player.
-      updates: `"simultaneous"`, in every step all players move at once from
-        one snapshot of the parameters; or `"alternating"`, one after the
-        other in seat order, each where those before it have moved to.
+      updates: `"simultaneous"`, all players move at once from the same
+        parameters; or `"alternating"`, they move one after the other in seat
+        order, each from the parameters that earlier moves have led to.
       strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy` that
         splits each batch of episodes. Default: that of the scope around.
       name: name of the model.
+
+    Attributes:
+      players: one layer per player, which holds its variables for all runs.
+      player_optimizers: the Keras optimisers of policies, after `compile`.
+      critic_optimizers: the same, of critics.
+      steps_per_program: number of iterations of one call of `train_step`.
 
     Raises:
       TypeError, ValueError: if an argument does not fit the objective, or the
         parameters that a run starts from are not finite.
       ValueError: if a model that learns has regularizers, constraints or
-        losses of its own, which would be ignored, or if two policies or
-        critics share trainable variables; or if layers of a policy were set
-        free whose second derivatives are wrong.
+        losses, which would be ignored; if two policies or critics share
+        trainable variables; or if layers of a policy were set free whose
+        second derivatives are wrong.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
@@ -105,39 +127,43 @@ class Trainer(Runs):
         strategy: tf.distribute.Strategy | None = None,
         name: str = "trainer",
     ):
-        super().__init__(check_objective(objective), strategy, name)
-        num_players = objective.num_players
+        check_objective(objective)
+        distribution = Distribution(strategy)
+        distribution.check_batch(objective)
+        with distribution.scope():
+            super().__init__(name=name)
+        self.distribution = distribution
         self.objective = objective
-        self.learners = check_learners(learners, num_players)
+        self.learners = check_learners(learners, objective.num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
         self.seed = check_whole_number("seed", seed, 0)
+        self.steps_per_program = 1
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
-        self._team = Team(
-            objective,
-            player_rules(self.learners, entropy_coefficient, max_gradient_norm),
-            initial_run_states(
-                objective, self.learners, self._run_seeds(), initial_params
-            ),
-            updates,
-            self.replicas,
+        rules = player_rules(
+            self.learners, entropy_coefficient, max_gradient_norm
         )
-        self.players = self._team.players
+        runs = initial_run_states(
+            objective, self.learners, self._run_seeds(), initial_params
+        )
+        with distribution.scope():
+            self.players = make_players(rules, runs)
+        self._updates = PlayerUpdates(
+            objective, rules, self.players, updates, distribution
+        )
+        self.player_optimizers = []
+        self.critic_optimizers = []
         self._iteration = self.add_weight(
             name="iteration",
             dtype="int32",
             initializer="zeros",
             trainable=False,
         )
-        has_given_params = not isinstance(initial_params, str)
-        self._starts_from_models = (
-            not has_given_params and initial_params == CURRENT
-        )
+        start = initial_params if isinstance(initial_params, str) else GIVEN
         self._models = LoadedModels(
-            objective, self.players, self.learners, has_given_params
+            objective, self.players, self.learners, self.num_seeds, start
         )
-        self._use_averages = False
-        self._curves = Curves(self.num_seeds, num_players)
+        self._curves = Curves(self.num_seeds, objective.num_players)
         self._means = StepMeans(metric_names(self.learners))
         self.built = True
         self._models.show()
@@ -154,22 +180,22 @@ class Trainer(Runs):
     ) -> None:
         """Configures the trainer for training.
 
-        Models of opponents belong to their learner: their optimisers and
+        Models of opponents belong to their learner. Their optimisers and
         rates are arguments of `dice_tf.opponent_models.OpponentModelling`.
 
         Args:
           optimizer: a Keras optimiser, or its name, for all players; or a
             list with one per player (`None` for a frozen one), each with a
-            rate or a schedule. It ascends: it is handed the negative of each
-            direction. With `use_ema=True`, its averages take the place of
-            the parameters when `fit` ends, as in Keras.
+            rate or a schedule. It ascends, since it gets the negative of each
+            direction. With `use_ema=True`, its averages replace the
+            parameters when `fit` ends, as in Keras.
           critic_optimizer: the same, for the critics' losses. Unused without
             critics.
           critic_passes: number of steps of the critics on each play.
           jit_compile: whether to compile with XLA; "auto" does if it can.
           run_eagerly: whether to run step by step in Python, to debug.
           steps_per_execution: number of steps of one compiled call, at least
-            1. Of small batches XLA makes one program of them all.
+            1. For small batches, XLA compiles all of them into one program.
 
         Raises:
           TypeError, ValueError: if the optimisers do not fit the players, or
@@ -179,24 +205,25 @@ class Trainer(Runs):
             "steps_per_execution", steps_per_execution, 1
         )
         run_eagerly = check_flag("run_eagerly", run_eagerly)
-        compiles = self._team.compiles(jit_compile)
-        self._team.use_optimizers(optimizer, critic_optimizer, critic_passes)
-        self._use_averages = self._team.use_averages
-        # Named so that Keras saves what they remember with the weights.
-        self.player_optimizers = self._team.optimizers.optimizers
-        self.critic_optimizers = self._team.critic_optimizers.optimizers
-        self._jit_step = self.replicas.jit(compiles) and not run_eagerly
+        compiles = is_compilable_step(self.objective, jit_compile)
+        self._updates.use_optimizers(optimizer, critic_optimizer, critic_passes)
+        # As attributes of the trainer, Keras saves them with its weights.
+        self.player_optimizers = self._updates.optimizers.optimizers
+        self.critic_optimizers = self._updates.critic_optimizers.optimizers
+        self._jit_step = (
+            self.distribution.can_compile(compiles) and not run_eagerly
+        )
         self.steps_per_program = 1
         if self._jit_step and fit_one_program(
             self.objective, self.num_seeds, steps_per_execution
         ):
             self.steps_per_program = steps_per_execution
         super().compile(
-            optimizer=self._team.joint_optimizer,
+            optimizer=self._updates.joint_optimizer,
             jit_compile=False,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
-            # No loss is scaled here, whatever Keras' global dtype policy is.
+            # There is no loss to scale, whatever Keras' dtype policy is.
             auto_scale_loss=False,
         )
 
@@ -216,12 +243,14 @@ class Trainer(Runs):
 
         Args:
           epochs: number of the last epoch.
-          steps_per_epoch: iterations per epoch, each one step of all players.
+          steps_per_epoch: iterations per epoch, in each of which every player
+            moves once.
           initial_epoch: epoch to start from.
-          verbose: 0 for silence, 1 for a progress bar, 2 for a line an epoch.
+          verbose: 0 for silence, 1 for a progress bar, 2 for one line per
+            epoch.
           callbacks: list of `keras.callbacks.Callback`.
-          validation_opponents: whom to `evaluate` against; what it returns
-            is logged with `val_` before its name.
+          validation_opponents: the opponents to `evaluate` against. The logs
+            get what it returns, with `val_` before each name.
           validation_freq: number of epochs from one evaluation to the next;
             the first epoch is evaluated, too.
           validation_batch_size: episodes of each match, see `evaluate`.
@@ -239,16 +268,16 @@ class Trainer(Runs):
             validation_batch_size,
             validation_freq,
         )
-        if self._use_averages:
+        if self.compiled and self._updates.use_averages:
             callbacks = with_averages(
-                callback_list(callbacks), self._team.critic_optimizers
+                callbacks, self._updates.critic_optimizers
             )
-        dataset = self.replicas.dataset()
+        dataset = self.distribution.dataset()
         self._models.check()
         self.synchronize()
-        new = max(epochs - initial_epoch, 0) * steps
-        self._curves.reserve(self.iterations + new)
-        # A callback that restores sets it; Keras would keep it for ever.
+        num_new = max(epochs - initial_epoch, 0) * steps
+        self._curves.reserve(self.iterations + num_new)
+        # A callback that restores sets this. Keras would keep it for ever.
         self._initial_epoch = None
         history = super().fit(
             x=dataset,
@@ -262,36 +291,305 @@ class Trainer(Runs):
         self.synchronize()
         return history
 
+    def make_train_function(self, force: bool = False) -> Callable:
+        """Makes `train_function`, which Keras calls for each execution."""
+        is_replicated = self.distribution.strategy is not None
+        if not is_replicated and self.steps_per_program == 1:
+            return super().make_train_function(force)
+        if self.train_function is not None and not force:
+            return self.train_function
+        if is_replicated:
+            self.train_function = self.distribution.train_function(
+                self.train_step, self.run_eagerly, self.steps_per_execution
+            )
+        else:
+            # Keras' own function launches a program for each step, and a
+            # launch takes as long as a small step. The iterator of a data set
+            # is not needed, since no step reads it.
+            train = tf.function(lambda: self.train_step(None), autograph=False)
+            self.train_function = lambda iterator: train()
+        return self.train_function
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Moves all players, in every run, by the steps of one program."""
+        """Makes `steps_per_program` iterations of all players in all runs.
+
+        Args:
+          data: not read.
+
+        Returns:
+          The mean of each logged scalar since the epoch began, by name.
+        """
         del data
         num_steps = self.steps_per_program
         iterations = tf.range(num_steps) + tf.convert_to_tensor(self._iteration)
-        keys = tf.stack(
-            [
-                tf.tile(self._run_seeds(), [num_steps]),
-                tf.repeat(iterations, self.num_seeds),
-            ],
-            axis=-1,
+        seeds = iteration_seeds(
+            self._run_seeds(), iterations, choose_draw(self._jit_step)
+        )
+        update_players = self.distribution.on_replicas(
+            self._updates.update_players
         )
 
-        draw = choose_draw(self._jit_step)
-
-        def move(step: Any) -> tf.Tensor:
-            seeds = StepSeeds(keys, step, draw)
-            returns, scalars = self._team.move(seeds)
+        def make_iteration(number: int | tf.Tensor) -> tf.Tensor:
+            returns, scalars = update_players(seeds._replace(iteration=number))
             self._means.update_state(scalars)
             return nan_unless_finite(tf.cast(returns, tf.float32))
 
-        def update() -> tf.Tensor:
+        def make_iterations() -> tf.Tensor:
             self._models.read()
-            returns = map_steps(move, num_steps)
+            if num_steps == 1:
+                returns = make_iteration(0)[tf.newaxis]
+            else:
+                returns = tf.map_fn(
+                    make_iteration,
+                    tf.range(num_steps),
+                    parallel_iterations=1,
+                    fn_output_signature=tf.float32,
+                )
             self._models.write()
             return returns
 
         if self._jit_step:
-            # One function per trace: it captures the bits drawn around it.
-            update = tf.function(update, jit_compile=True, autograph=False)
-        self._curves.write(iterations, update())
+            # Make a function for each trace: it captures the random bits,
+            # which are drawn in the graph around it.
+            make_iterations = tf.function(
+                make_iterations, jit_compile=True, autograph=False
+            )
+        self._curves.write(iterations, make_iterations())
         self._iteration.assign_add(num_steps)
         return self._means.result()
+
+    def evaluate(
+        self,
+        opponents: Opponents,
+        *,
+        batch_size: int | None = None,
+    ) -> dict[str, float]:
+        """Plays matches of each learning player against given opponents.
+
+        Args:
+          opponents: by name, one policy per seat (each learner takes its own
+            seat); or a function from the game and a seat to a policy, such as
+            `dice_tf.policies.tit_for_tat`.
+          batch_size: number of episodes of each match. Default: exact values
+            in a `FiniteGame`, 1024 episodes in any other game.
+
+        Returns:
+          `player_<i>/return_against_<name>`: reported returns, means over
+          runs.
+
+        Raises:
+          TypeError, ValueError: if there is no game, or the opponents do not
+            fit it.
+        """
+        seated = check_opponents(self.objective, opponents)
+        size = check_size(batch_size)
+        learning = [i for i, x in enumerate(self.players) if x.trainable]
+        play = functools.partial(
+            match_returns, self.objective, learning, seated, size
+        )
+        return mean_returns(
+            self.map_loaded_runs(lambda run: play(self.seed + run))
+        )
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations made so far."""
+        return int(self._iteration.numpy())
+
+    @property
+    def curves(self) -> np.ndarray:
+        """Reported returns, `[iterations, num_seeds, num_players]`.
+
+        A return is `(1 - discount)` times the discounted return (at discount
+        1 the mean reward per step), of real play before the update. It is NaN
+        if it is not finite, or if a policy's probabilities are NaN.
+        """
+        return self._curves.read(self.iterations)
+
+    @property
+    def diverged_runs(self) -> tuple[int, ...]:
+        """Numbers of the runs, from 0, that have stopped being finite.
+
+        In such a run a parameter of a policy or critic is NaN or infinite, or
+        the last return is NaN.
+        """
+        has_diverged = ~np.all(np.isfinite(self.curves[-1:]), axis=(0, 2))
+        for player in self.players:
+            has_diverged |= player.diverged()
+        return tuple(int(run) for run in np.flatnonzero(has_diverged))
+
+    @property
+    def loaded_run(self) -> int:
+        """Number of the run whose parameters policies and critics hold."""
+        return int(self._models.run.numpy())
+
+    def load_run(self, run: int) -> None:
+        """Makes the objective's policies and critics hold, and follow, a run.
+
+        Weights that were set on them before are taken into the run that they
+        held.
+
+        Args:
+          run: number of the run, from 0.
+
+        Raises:
+          ValueError: if there is no such run.
+        """
+        run = check_index("run", run, self.num_seeds, "runs")
+        self.distribution.check_current()
+        self._models.take(has_begun=self.iterations > 0)
+        self._models.run.assign(run)
+        self._models.show()
+
+    def map_loaded_runs(
+        self, function: Callable[[int], Any], num_runs: int | None = None
+    ) -> list[Any]:
+        """Calls a function for each run, while policies and critics hold it.
+
+        In the end they hold the run that they held before.
+
+        Args:
+          function: from the number of the run to anything.
+          num_runs: number of runs, the first ones. Default: all.
+
+        Returns:
+          What the function returned for each run.
+        """
+        loaded = self.loaded_run
+        results = []
+        try:
+            for run in range(self.num_seeds if num_runs is None else num_runs):
+                self.load_run(run)
+                results.append(function(run))
+        finally:
+            self.load_run(loaded)
+        return results
+
+    def synchronize(self) -> None:
+        """Makes the trainer and its models agree on the loaded run.
+
+        Weights that were set on policies and critics are taken into the run
+        that they hold. Changes of the trainer's variables are written to them.
+        The trainer calls this wherever it reads or has changed either side.
+        Call it to read policies after assigning variables of the trainer, or
+        to read these variables after setting weights of policies.
+        """
+        self.load_run(self.loaded_run)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process should write files: of workers, the first."""
+        return self.distribution.is_chief
+
+    def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
+        """Returns the optimiser that moves a player, `None` without one.
+
+        Args:
+          player_id: the player.
+        """
+        return self._updates.optimizers.of(player_id) if self.compiled else None
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Prints who learns what, and how, and Keras' table of variables.
+
+        Args:
+          *args: as of `keras.Model.summary`.
+          print_fn: what to call with each piece of text. Default: writes to
+            the standard output.
+          **kwargs: as of `keras.Model.summary`.
+        """
+        runs = f"1 run (seed {self.seed})"
+        if self.num_seeds > 1:
+            last = self.seed + self.num_seeds - 1
+            runs = f"{self.num_seeds} runs (seeds {self.seed} to {last})"
+        num_players = len(self.players)
+        optimizers = map(self.optimizer_of, range(num_players))
+        text = (
+            f"{type(self.objective).__name__}, {num_players} players, {runs}, "
+            f"{self.iterations} iterations so far\n"
+            f"{describe_players(self.players, self.learners, optimizers)}"
+        )
+        if print_fn is None:
+            sys.stdout.write(f"{text}\n")
+        else:
+            print_fn(text)
+        super().summary(*args, print_fn=print_fn, **kwargs)
+
+    def take_snapshot(self) -> Snapshot:
+        """Returns copies of all that training changes, see `Snapshot`."""
+        self.synchronize()
+        return Snapshot(
+            [variable.numpy() for variable in self._state_variables()],
+            self.curves,
+        )
+
+    def put_back(self, snapshot: Snapshot) -> None:
+        """Makes the trainer what it was when a snapshot was taken.
+
+        Args:
+          snapshot: what `take_snapshot` returned.
+        """
+        num_made = self.iterations
+        for variable, value in zip(
+            self._state_variables(), snapshot.values, strict=True
+        ):
+            variable.assign(value)
+        self._curves.restore(snapshot.curves, num_made)
+        self._models.show()
+
+    def _state_variables(self) -> list[keras.Variable]:
+        optimizers = [*self.player_optimizers, *self.critic_optimizers]
+        return sum((x.variables for x in optimizers), self.variables)
+
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        before = self.take_snapshot()
+        try:
+            super().load_weights(filepath, **kwargs)
+        except BaseException:
+            self.put_back(before)
+            raise
+        self._models.show()
+
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
+        self.synchronize()
+        super().save_weights(*args, **kwargs)
+
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self._models.show()
+
+    def get_weights(self) -> list[np.ndarray]:
+        self.synchronize()
+        return super().get_weights()
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store["curves"] = self.curves
+
+    def load_own_variables(self, store: Any) -> None:
+        # Read everything first, so that a missing part changes nothing.
+        iteration, curves = np.asarray(store["0"]), np.asarray(store["curves"])
+        num_made = self.iterations
+        self._iteration.assign(iteration)
+        self._curves.restore(curves, num_made)
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError(
+            "A trainer cannot be rebuilt from a file: it holds games and "
+            "learners. Save what it learned with `save_weights` "
+            "(`ModelCheckpoint(..., save_weights_only=True)`) and load that "
+            "into a new trainer, or export its policies with "
+            "`dice_tf.export.export_policy`."
+        )
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self._means]
+
+    def reset_metrics(self) -> None:
+        """Resets the metrics, as Keras does at the start of each epoch."""
+        super().reset_metrics()
+        self.distribution.check_agreement(self.iterations)
+
+    def _run_seeds(self) -> list[int]:
+        return [self.seed + run for run in range(self.num_seeds)]

@@ -50,24 +50,26 @@ def test_a_match_with_a_player_of_nans_has_no_returns(kind):
     match = evaluation.play_match(
         KINDS[kind][0], policies, batch_size=4, seed=(0, 1)
     )
-    for own in (match.mean, match.standard_error, match.returns):
-        assert np.all(np.isnan(own))
+    for array in (match.mean, match.standard_error, match.returns):
+        assert np.all(np.isnan(array))
     assert np.all(np.isnan(match.cooperation_rates))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("objective", [DiCEObjective, SurrogateObjective])
 def test_sampled_play_of_nans_has_no_value(kind, objective):
-    own = objective(KINDS[kind][0], pair(*KINDS[kind]), 0.96, 4)
-    params = own.initial_params()
-    assert np.all(np.isnan(own.play(params, [0, 1]).values))
-    assert np.all(np.isnan(own(params, [0, 1])))
+    sampled = objective(KINDS[kind][0], pair(*KINDS[kind]), 0.96, 4)
+    params = sampled.initial_params()
+    assert np.all(np.isnan(sampled.play(params, [0, 1]).values))
+    assert np.all(np.isnan(sampled(params, [0, 1])))
 
 
 def test_continuous_actions_of_nans_have_no_value_even_if_clipped():
     class Bounded(dice_tf.games.RepeatedCournot):
         def step(self, state, actions, seed):
-            actions = [tf.where(own > 0.0, own, 0.0) for own in actions]
+            actions = [
+                tf.where(action > 0.0, action, 0.0) for action in actions
+            ]
             return super().step(state, actions, seed)
 
     def build(game, player_id):
@@ -106,8 +108,8 @@ def test_huge_weights_play_as_any_others():
     """Steps of 1 are rounded away in weights of 3e38."""
     policies = pair(broken=())
     policies[1].set_weights([np.full([5, 1], -3e38, np.float32)])
-    own = DiCEObjective(GAME, policies, 0.96, 4)
-    played = own.play(own.initial_params(), [0, 1]).trajectory
+    sampled = DiCEObjective(GAME, policies, 0.96, 4)
+    played = sampled.play(sampled.initial_params(), [0, 1]).trajectory
     np.testing.assert_array_equal(played.actions[1], 1)
 
 
@@ -126,7 +128,7 @@ def test_only_the_episodes_with_nans_are_lost():
     match = evaluation.play_match(
         game, pair(game, build, ()), batch_size=64, seed=(0, 1)
     )
-    first, second = (own[:-1] for own in match.actions)
+    first, second = (actions[:-1] for actions in match.actions)
     lost = np.any((first == 1) & (second == 1), axis=0)
     assert 0 < lost.sum() < 64
     np.testing.assert_array_equal(np.isnan(match.returns[:, 0]), lost)
@@ -144,8 +146,8 @@ def test_cross_play_is_nan_where_a_player_is(batch_size):
         batch_size=batch_size,
     )
     expected = [[False, True], [True, True]]
-    for own in (*result.payoffs, *result.cooperation_rates):
-        np.testing.assert_array_equal(np.isnan(own), expected)
+    for table in (*result.payoffs, *result.cooperation_rates):
+        np.testing.assert_array_equal(np.isnan(table), expected)
 
 
 @pytest.mark.parametrize("with_itself", [True, False])
@@ -501,7 +503,7 @@ def test_systems_are_solved_as_tensorflow_does_or_are_nan():
         with tf.GradientTape() as tape:
             tape.watch(matrices)
             solved = tf.vectorized_map(
-                lambda own: solve(own, x, adjoint=True), matrices
+                lambda matrix: solve(matrix, x, adjoint=True), matrices
             )
         return solved, tape.gradient(solved, matrices)
 

@@ -110,7 +110,7 @@ def one_step():
 
 def directions_of(objective, start):
     """What the learners alone would do, and the gradients of entropies."""
-    params = [[tf.constant(own[0])] for own in start]
+    params = [[tf.constant(arrays[0])] for arrays in start]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(params)
         play = objective.play(params, None)
@@ -151,10 +151,10 @@ def test_players_move_one_after_the_other_if_asked_to():
     objective = quadratic_objective()
     for run in range(2):
         params = [[tf.constant(x)] for x in np.float32(STARTS[run])]
-        params = [[own[0][0]] for own in params]
+        params = [[arrays[0][0]] for arrays in params]
         np.testing.assert_allclose(
             trainer.curves[0, run],
-            quadratic_values(*(float(own[0]) for own in params)),
+            quadratic_values(*(float(arrays[0]) for arrays in params)),
             rtol=1e-5,
         )
         for player_id, (learner, rate) in enumerate(
@@ -163,8 +163,8 @@ def test_players_move_one_after_the_other_if_asked_to():
             (direction,) = learner.gradient(objective, params, player_id)
             params[player_id] = [params[player_id][0] + rate * direction]
         np.testing.assert_allclose(
-            [own[0] for own in params_of(trainer, run)],
-            [float(own[0]) for own in params],
+            [arrays[0] for arrays in params_of(trainer, run)],
+            [float(arrays[0]) for arrays in params],
             rtol=1e-5,
         )
 
@@ -207,14 +207,14 @@ def test_an_epoch_is_a_whole_number_of_calls():
 
 def test_scalars_are_means_over_runs_before_the_step(one_step):
     objective, starts, _, history = one_step
-    found = {name: own[0] for name, own in history.history.items()}
+    found = {name: values[0] for name, values in history.history.items()}
     results = [directions_of(objective, start) for start in starts]
     for i in range(2):
         returns = [0.1 * float(play.values[i]) for _, _, play in results]
         entropies = [float(play.entropies[i]) for _, _, play in results]
         norms = [
-            np.linalg.norm(own[i] + (0.3 * bonus[i] if i == 0 else 0.0))
-            for own, bonus, _ in results
+            np.linalg.norm(directions[i] + (0.3 * bonus[i] if i == 0 else 0.0))
+            for directions, bonus, _ in results
         ]
         for name, expected in (
             ("return", returns),
@@ -376,8 +376,10 @@ def test_a_run_is_the_same_whatever_the_number_of_runs():
     np.testing.assert_allclose(
         alone.curves, five.curves[:, 2:3], rtol=0, atol=1e-5
     )
-    for own, others in zip(params_of(alone), params_of(five, 2), strict=True):
-        np.testing.assert_allclose(own[0], others[0], rtol=0, atol=1e-5)
+    for arrays, others in zip(
+        params_of(alone), params_of(five, 2), strict=True
+    ):
+        np.testing.assert_allclose(arrays[0], others[0], rtol=0, atol=1e-5)
     # The runs are not copies of one.
     assert np.all(np.std(five.curves, axis=1) > 0)
 
@@ -390,10 +392,10 @@ def test_one_program_of_several_steps_makes_the_same_steps():
     assert trainer.iterations == RUNS
     np.testing.assert_allclose(trainer.curves, one.curves, rtol=0, atol=1e-5)
     for run in range(3):
-        for own, other in zip(
+        for arrays, other in zip(
             params_of(trainer, run), params_of(one, run), strict=True
         ):
-            np.testing.assert_allclose(own[0], other[0], rtol=0, atol=1e-5)
+            np.testing.assert_allclose(arrays[0], other[0], rtol=0, atol=1e-5)
     for name, values in expected.history.items():
         np.testing.assert_allclose(history.history[name], values, atol=1e-4)
     np.testing.assert_array_equal(
@@ -423,18 +425,18 @@ def test_a_single_run_starts_from_the_current_parameters():
     objective = sampled_objective()
     current = [policy.get_weights() for policy in objective.policies]
     trainer = Trainer(objective, [Naive(), Naive()])
-    for own, expected in zip(params_of(trainer), current, strict=True):
-        np.testing.assert_array_equal(own[0], expected[0])
+    for arrays, expected in zip(params_of(trainer), current, strict=True):
+        np.testing.assert_array_equal(arrays[0], expected[0])
 
 
 def test_policies_hold_and_follow_the_run_that_was_loaded():
     trainer, objective, _ = sampled_runs(3, 11, False)
     for run in (0, 2, 1):
         trainer.load_run(run)
-        for policy, own in zip(
+        for policy, arrays in zip(
             objective.policies, params_of(trainer, run), strict=True
         ):
-            np.testing.assert_array_equal(policy.get_weights()[0], own[0])
+            np.testing.assert_array_equal(policy.get_weights()[0], arrays[0])
     before = objective.policies[0].get_weights()[0]
     fit(trainer, RUNS + 1, RUNS + 2, initial_epoch=RUNS + 1)
     after = objective.policies[0].get_weights()[0]
@@ -445,8 +447,10 @@ def test_policies_hold_and_follow_the_run_that_was_loaded():
 def test_at_first_the_policies_hold_the_first_run():
     objective = sampled_objective()
     trainer = Trainer(objective, [Naive(), Naive()], num_seeds=3)
-    for policy, own in zip(objective.policies, params_of(trainer), strict=True):
-        np.testing.assert_array_equal(policy.get_weights()[0], own[0])
+    for policy, arrays in zip(
+        objective.policies, params_of(trainer), strict=True
+    ):
+        np.testing.assert_array_equal(policy.get_weights()[0], arrays[0])
 
 
 # --- Players that differ ----------------------------------------------------
@@ -546,10 +550,10 @@ def test_training_continues_from_saved_weights_as_if_never_interrupted(
     fit(restored, 3, 2, initial_epoch=1)
     np.testing.assert_array_equal(restored.curves, trainer.curves)
     for run in range(2):
-        for own, other in zip(
+        for arrays, other in zip(
             params_of(restored, run), params_of(trainer, run), strict=True
         ):
-            np.testing.assert_array_equal(own[0], other[0])
+            np.testing.assert_array_equal(arrays[0], other[0])
 
 
 # --- Critics ----------------------------------------------------------------
@@ -560,8 +564,8 @@ def test_critics_learn_the_values_of_the_policies():
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
     policies = tabular_policies(game)
     # Else they start from what others have left of Keras' own generator.
-    for policy, own in zip(policies, random_params(policies, 3), strict=True):
-        policy.set_weights(own)
+    for policy, start in zip(policies, random_params(policies, 3), strict=True):
+        policy.set_weights(start)
     critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
     objective = DiCEObjective(
         game, policies, 0.9, 256, baseline="critic", critics=critics

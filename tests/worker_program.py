@@ -50,7 +50,7 @@ def make_trainer(strategy=None):
     trainer = dice_tf.Trainer(
         objective, [naive, naive], initial_params="random", strategy=strategy
     )
-    with trainer.replicas.scope():
+    with trainer.distribution.scope():
         optimizer = keras.optimizers.Adam(0.1)
     trainer.compile(optimizer, jit_compile=False)
     return trainer

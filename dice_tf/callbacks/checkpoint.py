@@ -8,38 +8,39 @@ from typing import Any
 import keras
 
 from dice_tf.checks import check_number
+from dice_tf.trainer import Trainer
 from dice_tf.training.checkpoints import (
     delete_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
 )
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves a training at the ends of epochs, and continues from there.
 
-    If the file is there when `fit` starts, training goes on from the epoch
-    after it, and ends with the parameters and the curves, bit by bit, that it
-    would have had without interruption (on the same machine, with the same
-    versions). It differs from `keras.callbacks.BackupAndRestore` in that the
-    file is whole at any moment, also while it is being replaced, and that it
-    is refused by another training. What other callbacks remember (the
-    patience of `EarlyStopping`, say) is not part of it. Of several workers the
-    first one saves, and all must see its file to continue.
+    If the file exists when `fit` starts, training goes on from the epoch after
+    it. It ends with the same parameters and curves, bit by bit, as without
+    interruption (on the same machine, with the same versions). Unlike that of
+    `keras.callbacks.BackupAndRestore`, the file is whole at any moment, also
+    while it is being replaced, and another training refuses it. What other
+    callbacks remember (the patience of `EarlyStopping`, say) is not part of
+    it. Of several workers the first one saves, and all must see its file to
+    continue.
 
     Args:
       path: the file.
-      configuration: JSON, what else must be the same to continue: what is
-        not seen in the trainer, such as rates of learners or the game.
-      every_seconds: time from one checkpoint to the next, at least; 0 saves
-        every epoch.
-      resume: whether to continue from the file if it is there; otherwise it
-        is replaced.
-      keep: whether the file stays when training has ended as it should.
+      configuration: JSON, what else must be the same to continue, and cannot
+        be seen in the trainer, such as rates of learners or the game.
+      every_seconds: least time from one checkpoint to the next; 0 saves every
+        epoch.
+      resume: whether to continue from an existing file; otherwise it is
+        replaced.
+      keep: whether the file stays after training has ended normally.
 
     Raises:
-      ValueError: on starting to train, if the file is damaged or that of
-        another training. The trainer is as it was before.
+      ValueError: when training starts, if the file is damaged or belongs to
+        another training. The trainer is then as it was before.
 
     Example:
       >>> checkpoint = dice_tf.callbacks.Checkpoint("runs/mine.checkpoint")
@@ -65,11 +66,11 @@ class Checkpoint(keras.callbacks.Callback):
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, with that of the training that is continued."""
+        """Wall time so far, including that of the training it continues."""
         return time.monotonic() - self._start
 
-    def restore(self, trainer: keras.Model) -> int:
-        """Puts a trainer where the file says, if there is one.
+    def restore(self, trainer: Trainer) -> int:
+        """Loads the file into a trainer, if there is one.
 
         Args:
           trainer: a compiled `dice_tf.Trainer`.
@@ -78,34 +79,64 @@ class Checkpoint(keras.callbacks.Callback):
           The number of epochs done, 0 without a file.
 
         Raises:
-          ValueError: if the file is damaged or that of another training.
+          ValueError: if the trainer is not compiled, or the file is damaged or
+            belongs to another training.
         """
         if not self.path.exists():
             return 0
-        progress = load_checkpoint(trainer, self.path, self._configuration)
+        progress = read_checkpoint(
+            self.path, self._identity(trainer), trainer.load_weights
+        )
         self._start -= progress["seconds"]
         return progress["epoch"]
 
-    def save(self, trainer: keras.Model, epoch: int) -> None:
-        """Writes the file; of several workers, only the first does.
+    def save(self, trainer: Trainer, epoch: int) -> None:
+        """Writes the file. Of several workers, only the first does.
 
         Args:
           trainer: a compiled `dice_tf.Trainer`.
           epoch: number of epochs done.
+
+        Raises:
+          ValueError: if the trainer is not compiled.
         """
         if not trainer.is_chief:
             return
-        save_checkpoint(
-            trainer,
+        write_checkpoint(
             self.path,
-            self._configuration,
-            {"epoch": epoch, "seconds": self.seconds},
+            self._identity(trainer),
+            trainer.save_weights,
+            progress={"epoch": epoch, "seconds": self.seconds},
         )
         self._last = time.monotonic()
 
+    def _identity(self, trainer: Trainer) -> dict[str, Any]:
+        """Returns what must be the same to continue a training."""
+        if not trainer.compiled:
+            raise ValueError(
+                "A trainer must be compiled before it is saved to a "
+                "checkpoint or restored: optimisers are part of its state."
+            )
+        return {
+            "num_seeds": trainer.num_seeds,
+            "seed": trainer.seed,
+            "learners": [
+                type(learner).__name__ for learner in trainer.learners
+            ],
+            "variables": {
+                f"{player.name}/{variable.name}": _shape(variable)
+                for player in trainer.players
+                for variable in player.variables
+            },
+            "optimizer": list(map(_settings, trainer.player_optimizers)),
+            "critic_optimizer": list(map(_settings, trainer.critic_optimizers)),
+            "configuration": self._configuration,
+        }
+
     def on_train_begin(self, logs: Any = None) -> None:
         if self._resume:
-            # As keras.callbacks.BackupAndRestore tells `fit` where to start.
+            # `keras.callbacks.BackupAndRestore` sets this, too, to tell `fit`
+            # where to start. Keras has no public way.
             self.model._initial_epoch = self.restore(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -115,3 +146,21 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         if not self._keep and self.model.is_chief:
             delete_checkpoint(self.path)
+
+
+def _shape(variable: keras.Variable) -> str:
+    return f"{variable.dtype} {list(variable.shape)}"
+
+
+def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Returns what must be the same of an optimiser to continue."""
+    config = optimizer.get_config()
+    # A rate that is a number is state, since callbacks may change it.
+    if isinstance(config.get("learning_rate"), float):
+        del config["learning_rate"]
+    del config["name"]
+    return {
+        **config,
+        "class": type(optimizer).__name__,
+        "variables": [_shape(variable) for variable in optimizer.variables],
+    }

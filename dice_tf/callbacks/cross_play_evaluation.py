@@ -9,20 +9,18 @@ from dice_tf.callbacks.policy_tables import check_tables, run_tables
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import cross_play
-from dice_tf.play.exact_values import OF_THE_GAME
 from dice_tf.policies.fixed import fixed_policy
 
 
 class CrossPlayEvaluation(keras.callbacks.Callback):
     """Logs how runs do with each other's players, every n epochs.
 
-    `cross_play/player_<i>/return` is the mean return of player i where both
-    players come from different runs, over all pairs; `self_play/...` that
-    with the partner of its own run. Both are exact. The first epoch of a
-    `fit` is evaluated, too, since `CSVLogger` takes its columns from there.
-    Callbacks that are to see the numbers stand after it.
-
-    Both are NaN if a run has diverged.
+    `cross_play/player_<i>/return` is the mean return of player i over all
+    pairs of players from different runs. `self_play/player_<i>/return` is the
+    mean over pairs from the same run. Both are exact, and NaN if a run has
+    diverged. The first epoch of a `fit` is evaluated, too, since `CSVLogger`
+    takes its columns from there. Put callbacks that should see these numbers
+    after this one.
 
     Needs several runs of two players in a `FiniteGame` that they see one-hot,
     such as an iterated matrix game.
@@ -31,8 +29,8 @@ class CrossPlayEvaluation(keras.callbacks.Callback):
       every: number of epochs from one evaluation to the next.
 
     Raises:
-      ValueError: on starting to train, if there is a single run, or the game
-        has not two players or no tables.
+      ValueError: when training starts, if there is a single run, if the game
+        does not have two players, or if policies are not tables.
 
     Example:
       >>> evaluation = dice_tf.callbacks.CrossPlayEvaluation(every=5)
@@ -64,16 +62,19 @@ class CrossPlayEvaluation(keras.callbacks.Callback):
         self._is_first = False
         objective, num_runs = self.model.objective, self.model.num_seeds
         tables = run_tables(self.model, num_runs)
-        # A run that has diverged has no policies: all with it is NaN.
+        # A run that has diverged has no policies. All its pairs are NaN.
         runs = np.flatnonzero(
             [
-                all(np.all(np.isfinite(own[run])) for own in tables)
+                all(np.all(np.isfinite(table[run])) for table in tables)
                 for run in range(num_runs)
             ]
         )
         seats = [
-            [fixed_policy(objective.game, player_id, own[run]) for run in runs]
-            for player_id, own in enumerate(tables)
+            [
+                fixed_policy(objective.game, player_id, table[run])
+                for run in runs
+            ]
+            for player_id, table in enumerate(tables)
         ]
         payoffs = np.full([2, num_runs, num_runs], np.nan)
         if len(runs):
@@ -82,12 +83,10 @@ class CrossPlayEvaluation(keras.callbacks.Callback):
                 {"run": seats[0]},
                 {"run": seats[1]},
                 discount=objective.discount,
-                episode_length=getattr(
-                    objective, "episode_length", OF_THE_GAME
-                ),
+                episode_length=objective.episode_length,
             ).payoffs
         is_partner = np.eye(num_runs, dtype=bool)
-        for player_id, own in enumerate(payoffs):
+        for player_id, returns in enumerate(payoffs):
             name = f"player_{player_id}/return"
-            logs[f"cross_play/{name}"] = float(own[~is_partner].mean())
-            logs[f"self_play/{name}"] = float(own[is_partner].mean())
+            logs[f"cross_play/{name}"] = float(returns[~is_partner].mean())
+            logs[f"self_play/{name}"] = float(returns[is_partner].mean())

@@ -13,6 +13,7 @@ import tensorflow as tf
 from dice_tf.callbacks.policy_tables import check_tables, run_tables
 from dice_tf.checks import check_whole_number
 from dice_tf.evaluation.policy_figures import policy_figure, require_matplotlib
+from dice_tf.export.files import write_file
 
 
 class PolicyPictures(keras.callbacks.Callback):
@@ -23,16 +24,16 @@ class PolicyPictures(keras.callbacks.Callback):
 
     Args:
       folder: for `policies_<epoch>.png`, epochs counted from 1.
-      log_dir: of TensorBoard (`pip install 'dice_tf[tensorboard]'`), for an
-        image named `policies`.
+      log_dir: folder of TensorBoard (`pip install 'dice_tf[tensorboard]'`),
+        for an image named `policies`.
       every: number of epochs from one picture to the next.
-      most_runs: runs that are drawn, the first ones.
-      state_labels: per player, what each observation is called.
+      most_runs: how many runs are drawn at most, the first ones.
+      state_labels: per player, the name of each observation.
 
     Raises:
-      ImportError: without the library that draws or that writes.
-      ValueError: if there is nowhere to draw to, or, on starting to train,
-        if the game has no tables.
+      ImportError: if Matplotlib or TensorBoard is needed and not installed.
+      ValueError: if neither `folder` nor `log_dir` is given, or, when training
+        starts, if policies are not tables.
 
     Example:
       >>> pictures = dice_tf.callbacks.PolicyPictures("pictures", every=5)
@@ -82,9 +83,8 @@ class PolicyPictures(keras.callbacks.Callback):
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=100)
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"policies_{epoch + 1}.png"
-            path.write_bytes(picture.getvalue())
+            write_file(path, picture.getvalue())
         if self._log_dir is not None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(str(self._log_dir))

@@ -1,17 +1,15 @@
 """What the policies of all runs do, as tables."""
 
-from typing import Any
-
-import keras
 import numpy as np
 
 from dice_tf.evaluation.tables import action_probabilities
 from dice_tf.games.finite import FiniteGame
+from dice_tf.trainer import Trainer
 
 
-def check_tables(trainer: keras.Model, what: str) -> None:
-    """Raises if policies are no tables: the game has to show its states."""
-    game = getattr(trainer.objective, "game", None)
+def check_tables(trainer: Trainer, what: str) -> None:
+    """Raises if policies are not tables of the states of the game."""
+    game = trainer.objective.game
     if not isinstance(game, FiniteGame):
         raise ValueError(
             f"{what} needs a dice_tf.games.FiniteGame, such as an iterated "
@@ -19,25 +17,22 @@ def check_tables(trainer: keras.Model, what: str) -> None:
         )
 
 
-def run_tables(trainer: Any, num_runs: int) -> list[np.ndarray]:
-    """Returns the probabilities of actions, of the first runs.
+def run_tables(trainer: Trainer, num_runs: int) -> list[np.ndarray]:
+    """Returns the probabilities of actions in the first runs.
 
     Args:
-      trainer: a `dice_tf.Trainer`; its loaded run stays what it is.
+      trainer: a `dice_tf.Trainer`; its loaded run stays loaded.
       num_runs: how many runs.
 
     Returns:
       Per player `[num_runs, num_observations, num_actions]`.
     """
-    loaded, objective = trainer.loaded_run, trainer.objective
-    tables: list[list[np.ndarray]] = [[] for _ in objective.policies]
-    try:
-        for run in range(num_runs):
-            trainer.load_run(run)
-            for player_id, policy in enumerate(objective.policies):
-                tables[player_id].append(
-                    action_probabilities(objective.game, policy, player_id)
-                )
-    finally:
-        trainer.load_run(loaded)
-    return [np.stack(own) for own in tables]
+    objective = trainer.objective
+    runs = trainer.map_loaded_runs(
+        lambda run: [
+            action_probabilities(objective.game, policy, player_id)
+            for player_id, policy in enumerate(objective.policies)
+        ],
+        num_runs,
+    )
+    return [np.stack(tables) for tables in zip(*runs, strict=True)]

@@ -6,31 +6,30 @@ import keras
 import numpy as np
 
 from dice_tf.checks import check_number, check_whole_number
-from dice_tf.training.snapshots import put_back, take_snapshot
 
 
 class RestoreLastGood(keras.callbacks.Callback):
-    """Goes back to the last good epoch, and on from there with smaller steps.
+    """Returns to the last good epoch, and continues with smaller steps.
 
-    An epoch is good if all that training changes, and what was logged, is
-    finite. After one that is not, the trainer is put back to the end of the
-    last good one (parameters, critics, what learners and optimisers remember,
-    the number of the iteration, the curves), and the rates of all optimisers
-    are multiplied by `factor`, once for each bad epoch in a row. Epochs count
-    on: what was undone is not made up for. All runs go back together.
+    An epoch is good if all that training changes, and all that was logged, is
+    finite. After a bad epoch, the trainer is put back to the end of the last
+    good one (parameters, critics, what learners and optimisers remember, the
+    number of the iteration, the curves). The rates of all optimisers are
+    multiplied by `factor`, once for each bad epoch in a row. The epochs that
+    were undone still count. All runs go back together.
 
     Args:
       factor: what rates are multiplied by, in (0, 1).
       max_restores: number of bad epochs in a row after which to give up.
 
     Attributes:
-      num_restores: how often it went back, over all.
+      num_restores: how often it went back.
 
     Raises:
-      ValueError: on starting to train, if an optimiser has a schedule, which
-        cannot be slowed, or if there is nothing good to go back to.
-      RuntimeError: after more bad epochs in a row; the trainer then is where
-        the last good one ended.
+      ValueError: when training starts, if an optimiser has a schedule, which
+        cannot be slowed, or if there is nothing good to return to.
+      RuntimeError: after more bad epochs in a row. The trainer is then at the
+        end of the last good one.
 
     Example:
       >>> guard = dice_tf.callbacks.RestoreLastGood(factor=0.5)
@@ -58,7 +57,7 @@ class RestoreLastGood(keras.callbacks.Callback):
                     "number."
                 )
         self._num_in_a_row = 0
-        self._good = take_snapshot(self.model)
+        self._good = self.model.take_snapshot()
         if not _is_finite([*self._good.values, self._good.curves]):
             raise ValueError(
                 "RestoreLastGood has nothing good to go back to: parameters or "
@@ -68,12 +67,12 @@ class RestoreLastGood(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        now = take_snapshot(self.model)
+        now = self.model.take_snapshot()
         if _is_finite([*now.values, now.curves, *(logs or {}).values()]):
             self._good = now
             self._num_in_a_row = 0
             return
-        put_back(self.model, self._good)
+        self.model.put_back(self._good)
         if self._num_in_a_row == self._max_restores:
             raise RuntimeError(
                 f"{self._num_in_a_row + 1} epochs in a row ended with values "

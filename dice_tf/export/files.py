@@ -5,7 +5,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import tensorflow as tf
 
@@ -94,7 +94,48 @@ def write_folder(
 
 def write_file(path: pathlib.Path, content: bytes) -> None:
     """Writes beside `path` first, and then moves it there."""
-    with _folder_beside(path) as folder:
-        written = folder / "written"
-        written.write_bytes(content)
-        os.replace(written, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def whole_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
+    """Yields a file that takes the place of `path` when it is complete.
+
+    It is written beside `path`, flushed to the disk and renamed. Whenever the
+    process or the machine stops, the file at `path` is whole: the earlier one
+    or the new one. An error leaves the earlier one.
+
+    Args:
+      path: the file, in a folder that exists.
+    """
+    unfinished = unfinished_path(path)
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def unfinished_path(path: pathlib.Path) -> pathlib.Path:
+    """Returns where `whole_file` writes first.
+
+    The name is always the same, so that interrupted writes do not pile up.
+    """
+    return path.with_name(f"{path.name}-unfinished")
+
+
+def _flush_folder(folder: pathlib.Path) -> None:
+    """Flushes a renaming to the disk, on systems that can open folders."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

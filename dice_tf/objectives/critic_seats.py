@@ -54,6 +54,11 @@ class SeatCritic:
         self.model.check_follows_weights(tf.ones_like(observations[:1]))
         self.model.check_repeatable(observations)
 
+    @property
+    def network(self) -> keras.Model:
+        """The Keras model that the critic was made of."""
+        return self.model.model
+
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
         """Returns the value before each step, `[T, B]`, differentiable.
 

@@ -40,6 +40,7 @@ class GameObjective(Objective):
       policies: the models.
       actors: the models in their seats.
       discount: the discount.
+      episode_length: that of the game.
 
     Raises:
       TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
@@ -53,6 +54,7 @@ class GameObjective(Objective):
         self.actors = seat_actors(game, policies)
         self.game = game
         self.num_players = game.num_players
+        self.episode_length = game.episode_length
         self.policies = tuple(policies)
         check_separate(self._trained_models())
         self.discount = check_number("discount", discount, 0.0, 1.0)

@@ -60,6 +60,8 @@ class Objective(abc.ABC):
       actors: the policies in their seats, or empty.
       critics: the critics in their seats, or empty.
       discount: of the game's rewards, or `None`.
+      episode_length: number of steps that values are sums over, or `None` for
+        an infinite horizon or if there is no game.
       batch_size: number of episodes of each call, or `None` for an objective
         that is not sampled.
       num_groups: number of groups of episodes that are differentiated one
@@ -74,6 +76,7 @@ class Objective(abc.ABC):
     actors: Sequence[Actor] = ()
     critics: Sequence[Any] = ()
     discount: float | None = None
+    episode_length: int | None = None
     batch_size: int | None = None
     num_groups: int = 1
     _bound_state: Any = None

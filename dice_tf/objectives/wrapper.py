@@ -79,6 +79,10 @@ class ObjectiveWrapper(Objective):
         return self.objective.discount
 
     @property
+    def episode_length(self) -> int | None:
+        return self.objective.episode_length
+
+    @property
     def batch_size(self) -> int | None:
         return self.objective.batch_size
 

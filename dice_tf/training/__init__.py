@@ -1,3 +1,3 @@
-"""The parts of the trainer: one step of a run, and what it acts on."""
+"""What the trainer is made of: an iteration, and what it reads and changes."""
 
 __all__: list[str] = []

@@ -1,10 +1,11 @@
-"""Checkpoints of a trainer: one file, whole or not there.
+"""The state of a trainer outside of it: in memory, or in one whole file.
 
-A zip archive of what `keras.Model.save_weights` writes (parameters, critics,
-what learners and optimisers remember, the iteration, the curves) and of
-`metadata.json`, which tells whose it is. It is written beside its place,
-flushed to the disk and renamed: whenever a process dies, the file at the path
-is the last whole one. The archive's checksums show what was damaged later.
+The file is a zip archive of what `keras.Model.save_weights` writes
+(parameters, critics, what learners and optimisers remember, the iteration, the
+curves) and of `metadata.json`, which says what training it belongs to. It is
+written beside its place, flushed to the disk and renamed. Whenever a process
+dies, the file at the path is therefore the last whole one. The checksums of
+the archive show later damage.
 """
 
 import json
@@ -13,12 +14,14 @@ import pathlib
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from dice_tf.export.files import unfinished_path, whole_file
 from dice_tf.version import __version__
 
 _VERSION = 1
@@ -27,59 +30,75 @@ _WEIGHTS = "trainer.weights.h5"
 _MOST_DIFFERENCES = 8
 
 
-def save_checkpoint(
-    trainer: keras.Model,
+class Snapshot(NamedTuple):
+    """What training has changed, at some moment.
+
+    `keras.Model.get_state_tree` would leave out the optimisers of critics, and
+    needs a compiled model.
+
+    Attributes:
+      values: arrays, one per variable of the trainer and its optimisers:
+        parameters, critics, what learners and optimisers remember, and the
+        number of the iteration.
+      curves: `[iterations, num_seeds, num_players]`.
+    """
+
+    values: list[np.ndarray]
+    curves: np.ndarray
+
+
+def write_checkpoint(
     path: str | os.PathLike,
-    configuration: Any = None,
+    identity: Mapping[str, Any],
+    save_weights: Callable[[pathlib.Path], None],
     progress: Any = None,
 ) -> None:
     """Writes all that training has changed, in place of an earlier file.
 
     Args:
-      trainer: a compiled `dice_tf.Trainer`.
       path: the file.
-      configuration: JSON, what else must be the same to continue.
-      progress: JSON, what to hand back on loading.
+      identity: JSON, what must be the same to continue.
+      save_weights: writes the weights to a file `*.weights.h5`.
+      progress: JSON, what `read_checkpoint` returns.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = _identity(trainer, configuration) | {
+    metadata = {
+        "version": _VERSION,
+        **identity,
         "versions": _versions(),
         "progress": progress,
     }
-    weights, unfinished = _unfinished(path)
-    trainer.save_weights(weights)
-    with open(unfinished, "wb") as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr(_METADATA, json.dumps(metadata, default=str))
-            archive.write(weights, _WEIGHTS)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    weights = _unfinished_weights(path)
+    save_weights(weights)
+    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(_METADATA, json.dumps(metadata, default=str))
+        archive.write(weights, _WEIGHTS)
     weights.unlink()
-    _flush_folder(path.parent)
 
 
-def load_checkpoint(
-    trainer: keras.Model, path: str | os.PathLike, configuration: Any = None
+def read_checkpoint(
+    path: str | os.PathLike,
+    identity: Mapping[str, Any],
+    load_weights: Callable[[pathlib.Path], None],
 ) -> Any:
-    """Puts a trainer where another one was; it is changed wholly or not at all.
+    """Loads what `write_checkpoint` wrote, wholly or not at all.
 
     Args:
-      trainer: a compiled `dice_tf.Trainer`, built like the one saved.
       path: the file.
-      configuration: what was given to `save_checkpoint`.
+      identity: JSON, as it was given to `write_checkpoint`.
+      load_weights: loads the weights from a file.
 
     Returns:
-      The `progress` given to `save_checkpoint`.
+      The `progress` given to `write_checkpoint`.
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it is damaged, or that of another training; the message
-        tells what differs.
+      ValueError: if it is damaged, or belongs to another training. The message
+        says what differs.
     """
     metadata, weights = _read(pathlib.Path(path))
-    expected = _as_json(_identity(trainer, configuration))
+    expected = _as_json({"version": _VERSION, **identity})
     found = {key: metadata.get(key) for key in expected}
     differences = list(_differences("", found, expected))
     if differences:
@@ -100,36 +119,23 @@ def load_checkpoint(
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / _WEIGHTS
         file.write_bytes(weights)
-        trainer.load_weights(file)
+        load_weights(file)
     return metadata["progress"]
 
 
 def delete_checkpoint(path: str | os.PathLike) -> None:
-    """Removes a checkpoint, and what an unfinished one has left."""
+    """Removes a checkpoint, and what an interrupted one has left."""
     path = pathlib.Path(path)
-    for own in (path, *_unfinished(path)):
-        own.unlink(missing_ok=True)
+    for leftover in (path, unfinished_path(path), _unfinished_weights(path)):
+        leftover.unlink(missing_ok=True)
 
 
-def _unfinished(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """Returns where the weights and the archive are written at first.
+def _unfinished_weights(path: pathlib.Path) -> pathlib.Path:
+    """Returns where the weights are written first.
 
-    The names are always the same, so that nothing piles up.
+    The name is always the same, so that interrupted writes do not pile up.
     """
-    return (
-        path.with_name(f"{path.name}-unfinished.weights.h5"),
-        path.with_name(f"{path.name}-unfinished"),
-    )
-
-
-def _flush_folder(folder: pathlib.Path) -> None:
-    """Makes a renaming last, where folders can be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return path.with_name(f"{path.name}-unfinished.weights.h5")
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
@@ -143,50 +149,10 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
         raise
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise ValueError(
-            f"{str(path)!r} is no checkpoint of a trainer, or is damaged: "
+            f"{str(path)!r} is not a checkpoint of a trainer, or is damaged: "
             f"{error}. Remove it to start anew."
         ) from error
     return metadata, weights
-
-
-def _identity(trainer: keras.Model, configuration: Any) -> dict[str, Any]:
-    """Returns what must be the same to continue."""
-    if not getattr(trainer, "compiled", False):
-        raise ValueError(
-            "A trainer must be compiled before it is saved to a checkpoint or "
-            "restored: optimisers are part of its state."
-        )
-    return {
-        "version": _VERSION,
-        "num_seeds": trainer.num_seeds,
-        "seed": trainer.seed,
-        "learners": [type(own).__name__ for own in trainer.learners],
-        "variables": {
-            f"{player.name}/{variable.name}": _shape(variable)
-            for player in trainer.players
-            for variable in player.variables
-        },
-        "optimizer": list(map(_optimizer, trainer.player_optimizers)),
-        "critic_optimizer": list(map(_optimizer, trainer.critic_optimizers)),
-        "configuration": configuration,
-    }
-
-
-def _shape(variable: keras.Variable) -> str:
-    return f"{variable.dtype} {list(variable.shape)}"
-
-
-def _optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    config = optimizer.get_config()
-    # A rate that is a number is state: callbacks may change it.
-    if isinstance(config.get("learning_rate"), float):
-        del config["learning_rate"]
-    del config["name"]
-    return {
-        **config,
-        "class": type(optimizer).__name__,
-        "variables": [_shape(variable) for variable in optimizer.variables],
-    }
 
 
 def _versions() -> dict[str, str]:
@@ -201,7 +167,7 @@ def _as_json(content: Any) -> Any:
     return json.loads(json.dumps(content, default=str))
 
 
-def _differences(name: str, found: Any, expected: Any) -> Any:
+def _differences(name: str, found: Any, expected: Any) -> Iterator[str]:
     """Yields what differs between two pieces of JSON, by dotted name."""
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
         for key in dict.fromkeys([*found, *expected]):

@@ -1,10 +1,10 @@
-"""What XLA compiles of a trainer: a step, some steps, or nothing."""
+"""What XLA compiles of a training: one step, several at once, or nothing."""
 
 from dice_tf.checks import check_choice, check_flag
 from dice_tf.objectives.objective import Objective
 
 AUTO = "auto"
-# Random numbers of one draw that a program is given at once, at most.
+# The most random numbers of one draw that a program takes as its input.
 _MAX_NUMBERS = 2**22
 
 
@@ -13,16 +13,16 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
 
     Args:
       objective: what the players maximise.
-      jit_compile: what was asked for: True, False or "auto".
+      jit_compile: True, False or "auto", as of `Trainer.compile`.
 
     Raises:
       TypeError: if `jit_compile` is a number.
-      ValueError: if XLA was asked for where Python code plays the game or a
-        policy has memory, or `jit_compile` is none of these.
+      ValueError: if it is another value, or True although Python code plays
+        the game or a policy or critic has memory.
     """
     check_choice("jit_compile", jit_compile, (True, False, AUTO))
     if jit_compile != AUTO:
-        # In Python, 1 and 1.0 equal True.
+        # In Python, 1 and 1.0 equal True, so the check above accepts them.
         jit_compile = check_flag("jit_compile", jit_compile)
     if objective.has_memory:
         if jit_compile is True:
@@ -32,7 +32,7 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
                 "at 'auto', or set it to False."
             )
         return False
-    game = getattr(objective, "game", None)
+    game = objective.game
     if game is None or game.is_compilable:
         return bool(jit_compile)
     if jit_compile is True:
@@ -46,19 +46,19 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
 def fit_one_program(
     objective: Objective, num_seeds: int, num_steps: int
 ) -> bool:
-    """Returns whether some steps are to be one program of XLA.
+    """Returns whether XLA compiles several steps into one program.
 
-    What they draw is drawn before it runs, and so is in memory at once: of
-    large batches, where a launch costs little, each step is a program.
+    The random numbers of all these steps are drawn before the program runs,
+    and are in memory at the same time. Large batches, whose steps take much
+    longer than a launch, therefore keep one program per step.
 
     Args:
       objective: what the players maximise.
       num_seeds: number of runs.
       num_steps: number of steps.
     """
-    game = getattr(objective, "game", None)
-    batch_size = getattr(objective, "batch_size", 0)
-    if game is None or not batch_size:
+    game, batch_size = objective.game, objective.batch_size
+    if game is None or batch_size is None:
         return True
     per_step = batch_size * game.episode_length * game.num_players
     return num_steps * num_seeds * per_step <= _MAX_NUMBERS

@@ -1,4 +1,4 @@
-"""Where the runs of a trainer start."""
+"""The parameters and memories from which the runs of a trainer start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,15 @@ import tensorflow as tf
 from dice_tf.checks import is_finite_in
 from dice_tf.learners.learner import Learner
 from dice_tf.models.seat_models import check_finite_weights
-from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import Objective
 from dice_tf.policies.initial import initial_params
-from dice_tf.training.steps import PlayerState
+from dice_tf.training.iteration import PlayerState
 
 CURRENT = "current"
 RANDOM = "random"
+# The user has given the parameters of each run. This is not a value of
+# `initial_params`.
+GIVEN = "given"
 
 
 def initial_run_states(
@@ -32,8 +34,8 @@ def initial_run_states(
       learners: one per player, `None` for a frozen one.
       seeds: the seed of each run.
       start: `"current"`, the current values of policies and critics;
-        `"random"`, drawn anew from the run's seed, but for frozen players;
-        or per run one list of arrays per player.
+        `"random"`, drawn from the run's seed, except for frozen players;
+        or for each run one list of arrays per player.
 
     Returns:
       For each run one `PlayerState` per player.
@@ -57,7 +59,7 @@ def initial_run_states(
             f"`initial_params` must be {CURRENT!r}, {RANDOM!r} or one list "
             f"of arrays per player for each run. Received: {start!r}."
         )
-    elif not isinstance(objective, GameObjective):
+    elif objective.game is None:
         raise ValueError(
             f"`initial_params` must be given for a "
             f"{type(objective).__name__}, which has no policies: for each "
@@ -70,9 +72,11 @@ def initial_run_states(
     return [
         [
             PlayerState(
-                own, critic, () if learner is None else learner.init(params)
+                player_params,
+                critic_params,
+                () if learner is None else learner.init(params),
             )
-            for own, critic, learner in zip(
+            for player_params, critic_params, learner in zip(
                 params,
                 _critic_params(objective, seed, start),
                 learners,
@@ -84,7 +88,7 @@ def initial_run_states(
 
 
 def _policy_params(
-    objective: GameObjective,
+    objective: Objective,
     learners: Sequence[Learner | None],
     seed: int,
     start: str,
@@ -102,9 +106,7 @@ def _policy_params(
 def _critic_params(
     objective: Objective, seed: int, start: Any
 ) -> list[list[np.ndarray]]:
-    critics = [
-        critic.model.model for critic in getattr(objective, "critics", ())
-    ]
+    critics = [critic.network for critic in objective.critics]
     if not critics:
         return [[] for _ in range(objective.num_players)]
     if isinstance(start, str) and start == CURRENT:
@@ -126,10 +128,10 @@ def _current(name: str, model: keras.Model) -> list[np.ndarray]:
 def _check_params(
     objective: Objective, run: int, params: Sequence[Sequence[Any]]
 ) -> list[list[np.ndarray]]:
-    params = [[np.asarray(value) for value in own] for own in params]
-    shapes = [[value.shape for value in own] for own in params]
+    params = [list(map(np.asarray, player_params)) for player_params in params]
+    shapes = [[value.shape for value in arrays] for arrays in params]
     expected = shapes
-    if isinstance(objective, GameObjective):
+    if objective.game is not None:
         expected = [
             [tuple(variable.shape) for variable in policy.trainable_variables]
             for policy in objective.policies
@@ -140,10 +142,10 @@ def _check_params(
             f"player, like the policies' trainable variables: {expected} "
             f"for {objective.num_players} players. Received: {shapes}."
         )
-    for player_id, own in enumerate(params):
-        for index, value in enumerate(own):
+    for player_id, arrays in enumerate(params):
+        for index, value in enumerate(arrays):
             dtype = tf.as_dtype(value.dtype)
-            if isinstance(objective, GameObjective):
+            if objective.game is not None:
                 dtype = objective.game.dtype
             if not is_finite_in(value, dtype):
                 raise ValueError(

@@ -1,9 +1,9 @@
 """Keras models that hold one run of a trainer, and are read back.
 
-The trainer stacks the parameters of all runs. The policies and critics of its
-objective hold those of one run, the loaded one. Either side may be changed:
-the trainer's variables by training, by optimisers and by files, the models by
-their user. What was last written to a model tells which of them it was.
+A trainer stacks the parameters of all runs. The policies and critics of its
+objective hold those of one run, the loaded one. Both sides may change:
+training, optimisers and files change the trainer's variables, and users change
+the models. A copy of what was last written to a model tells which side it was.
 """
 
 import weakref
@@ -15,9 +15,10 @@ import tensorflow as tf
 from dice_tf.learners.learner import Learner
 from dice_tf.models.seat_models import check_no_penalties, check_separate
 from dice_tf.objectives.objective import Objective
-from dice_tf.training.player import Player
+from dice_tf.training.initial_states import CURRENT, GIVEN
+from dice_tf.training.players import Player
 
-# Several trainers may share a model: which of them wrote to it last.
+# Several trainers may share a model. This tells which one wrote to it last.
 _WRITERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -30,7 +31,7 @@ class LoadedModel:
       stacked: Keras variables `[num_seeds, ...]`, one for each trainable
         variable of the model.
       learns: whether the model is trained.
-      is_shared: whether what is set on the model is meant for all runs.
+      is_shared: whether weights set on the model are meant for all runs.
       is_shown: whether the loaded run is written to the model.
 
     Attributes:
@@ -68,7 +69,7 @@ class LoadedModel:
 
     @property
     def is_mine(self) -> bool:
-        """Whether no other trainer has written to the model since."""
+        """Whether this trainer was the last one to write to the model."""
         return _WRITERS.get(self.model) is self._written
 
     def claim(self) -> None:
@@ -92,13 +93,13 @@ class LoadedModel:
             written.assign(value)
 
     def read(self, run: tf.Tensor) -> None:
-        """Takes what was set on the model since it was written into a run.
+        """Takes weights that were set on the model since the last write.
 
-        Variables that were not set leave the stacked ones as they are, bit by
-        bit.
+        They replace those of one run, or of all runs if `is_shared`. Weights
+        that were not set leave the stacked variables as they are, bit by bit.
 
         Args:
-          run: integer scalar; all runs are meant if `is_shared`.
+          run: integer scalar, the run.
         """
         for variable, stacked, written in zip(
             self.variables, self._stacked, self._written, strict=True
@@ -113,21 +114,21 @@ class LoadedModel:
             written.assign(value)
 
     def check(self) -> None:
-        """Raises if the model cannot be trained, or is not what it was.
+        """Raises if the model has changed, or cannot be trained.
 
         Raises:
-          ValueError: if it has penalties or constraints, or layers were
-            frozen, unfrozen, added or replaced.
+          ValueError: if layers were frozen, unfrozen, added or replaced, or if
+            the model has penalties or constraints.
         """
         now = self.model.trainable_variables
         if list(map(id, now)) != list(map(id, self.variables)):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) has other trainable "
                 "variables than when the trainer was made: "
-                f"{[own.path for own in now]} instead of "
-                f"{[own.path for own in self.variables]}. Set `trainable`, "
-                "and change layers, before the trainer is made, or make a "
-                "new trainer."
+                f"{[variable.path for variable in now]} instead of "
+                f"{[variable.path for variable in self.variables]}. Set "
+                "`trainable` and change layers before the trainer is made, or "
+                "make a new trainer."
             )
         if self._learns:
             check_no_penalties(self.name, self.model)
@@ -136,22 +137,23 @@ class LoadedModel:
 class LoadedModels:
     """The policies and critics of an objective, which hold the loaded run.
 
-    Models that learners fit are read as well, and never written.
+    Models that learners fit are read, too, and never written.
 
     Args:
-      objective: whose policies and critics; it may have none.
+      objective: the objective of the policies and critics, if it has any.
       players: their stacked variables.
-      learners: one per player, `None` for one that stands still.
-      has_given_params: whether the parameters of each run were given to the
-        trainer, those of players that stand still, too.
+      learners: one per player, `None` for a frozen one.
+      num_seeds: number of runs.
+      start: where the runs start, `CURRENT`, `RANDOM` or `GIVEN`. In the last
+        case the parameters of frozen players are given, too.
 
     Attributes:
       run: int32 variable, the number of the loaded run.
 
     Raises:
-      ValueError: if a model that learns has penalties or constraints, two
-        models share trainable variables, or a policy's second derivatives are
-        wrong in layers that were set free.
+      ValueError: if a model that learns has penalties or constraints, if two
+        models share trainable variables, or if layers of a policy were set
+        free whose second derivatives are wrong.
     """
 
     def __init__(
@@ -159,8 +161,11 @@ class LoadedModels:
         objective: Objective,
         players: Sequence[Player],
         learners: Sequence[Learner | None],
-        has_given_params: bool,
+        num_seeds: int,
+        start: str,
     ):
+        self._num_seeds = num_seeds
+        self._starts_from_models = start == CURRENT
         self.run = tf.Variable(0, trainable=False, name="loaded_run")
         policies = [
             LoadedModel(
@@ -168,68 +173,71 @@ class LoadedModels:
                 policy,
                 player.params,
                 learns=learner is not None,
-                is_shared=learner is None and not has_given_params,
+                is_shared=learner is None and start != GIVEN,
             )
             for player_id, (policy, player, learner) in enumerate(
-                # Functions have no policies.
-                zip(
-                    getattr(objective, "policies", ()),
-                    players,
-                    learners,
-                    strict=False,
-                )
+                # An objective without a game has no policies.
+                zip(objective.policies, players, learners, strict=False)
             )
         ]
         critics = [
             LoadedModel(
                 f"critics[{player_id}]",
-                critic.model.model,
+                critic.network,
                 players[player_id].critic_params,
                 learns=True,
                 is_shared=False,
             )
-            for player_id, critic in enumerate(
-                getattr(objective, "critics", ())
-            )
+            for player_id, critic in enumerate(objective.critics)
         ]
         trained = [*policies, *critics]
-        # Layers that were frozen when the objective was made may learn now.
+        # Layers that were frozen when the objective was made may now learn.
         for actor in objective.actors:
             actor.check()
         check_separate({loaded.name: loaded.model for loaded in trained})
         self._models = [*trained, *_fitted_models(players, learners, trained)]
 
     def check(self) -> None:
-        """Raises if a model cannot be trained, or is not what it was."""
-        for own in self._models:
-            own.check()
+        """Raises if a model has changed, or cannot be trained."""
+        for loaded in self._models:
+            loaded.check()
 
     def read(self) -> None:
-        """Takes what was set on models, whoever did so, in a graph or not."""
-        for own in self._models:
-            own.read(self.run)
+        """Takes weights that were set on models, in a graph or eagerly.
+
+        It does not matter who set them.
+        """
+        for loaded in self._models:
+            loaded.read(self.run)
 
     def write(self) -> None:
-        """Writes the loaded run to the models, in a graph or not."""
-        for own in self._models:
-            own.write(self.run)
+        """Writes the loaded run to the models, in a graph or eagerly."""
+        for loaded in self._models:
+            loaded.write(self.run)
 
-    def take(self, follows_others: bool) -> None:
-        """Takes what was set on models since they were written.
+    def take(self, has_begun: bool) -> None:
+        """Takes weights that were set on models since the last write.
+
+        A single run takes what other trainers wrote, too, like Keras models
+        that share layers, unless it has not begun and its first parameters
+        were drawn or given. Several runs belong to one trainer only. What is
+        set on models of frozen players always counts.
 
         Args:
-          follows_others: whether that includes what other trainers wrote to
-            models that learn. Of a player that stands still it always counts.
+          has_begun: whether an iteration was made.
         """
-        for own in self._models:
-            if own.is_mine or own.is_shared or follows_others:
-                own.read(self.run)
+        follows_others = self._num_seeds == 1 and (
+            self._starts_from_models or has_begun
+        )
+        for loaded in self._models:
+            if loaded.is_mine or loaded.is_shared or follows_others:
+                loaded.read(self.run)
 
     def show(self) -> None:
         """Makes the models hold the loaded run, whatever was set on them."""
         self.write()
-        for own in self._models:
-            own.claim()
+        for loaded in self._models:
+            loaded.claim()
 
 
 def _fitted_models(
@@ -237,12 +245,14 @@ def _fitted_models(
     learners: Sequence[Learner | None],
     trained: Sequence[LoadedModel],
 ) -> list[LoadedModel]:
-    """Returns the models that learners fit, to be read and not written.
+    """Returns the models that learners fit, which are read and not written.
 
-    What training itself writes to a model is not set by the user: models that
-    are policies or critics of the objective, too, are left out.
+    A model that is also a policy or critic of the objective is left out, since
+    training itself writes to it.
     """
-    written = {id(variable) for own in trained for variable in own.variables}
+    written = {
+        id(variable) for loaded in trained for variable in loaded.variables
+    }
     return [
         LoadedModel(
             fitted.name,

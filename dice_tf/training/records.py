@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
 from dice_tf.policies.sampling import nan_where
-from dice_tf.training.steps import PlayerStep
+from dice_tf.training.iteration import PlayerIteration
 
 
 class StepMeans(keras.metrics.Metric):
     """Means of several scalars over the steps of an epoch, in one variable.
 
     Args:
-      names: names of the scalars, in the order they come.
+      names: names of the scalars, in their order in `update_state`.
     """
 
     def __init__(self, names: Sequence[str]):
@@ -46,7 +46,7 @@ class StepMeans(keras.metrics.Metric):
 
 
 class Curves:
-    """Returns of every iteration, run and player, in a variable that grows.
+    """Reported returns of every iteration, run and player.
 
     Args:
       num_seeds: number of runs.
@@ -63,11 +63,11 @@ class Curves:
 
     @property
     def num_rows(self) -> int:
-        """Number of iterations there is room for."""
+        """Number of iterations for which there is room."""
         return self.variable.value().shape[0]
 
     def reserve(self, num_iterations: int) -> None:
-        """Makes room, so that training itself never changes a shape."""
+        """Makes room in advance, since a compiled step changes no shapes."""
         missing = num_iterations - self.num_rows
         if missing > 0:
             held = self.variable.value()
@@ -81,8 +81,15 @@ class Curves:
         """Returns `[num_iterations, num_seeds, num_players]`."""
         return self.variable.numpy()[:num_iterations]
 
-    def restore(self, curves: np.ndarray, num_coming: int = 0) -> None:
-        """Puts back what `read` returned, with room for what is to come."""
+    def restore(self, curves: np.ndarray, num_made: int) -> None:
+        """Replaces the curves, and keeps the room behind those of now.
+
+        Args:
+          curves: `[iterations, num_seeds, num_players]`, which `read` returned.
+          num_made: number of iterations made until now. There is room for as
+            many more as before.
+        """
+        num_coming = self.num_rows - num_made
         self.variable.assign(curves)
         self.reserve(len(curves) + num_coming)
 
@@ -91,28 +98,33 @@ def metric_names(learners: Sequence[Learner | None]) -> list[str]:
     """Returns the names of the scalars that are logged, in order."""
     names = ["joint/return"]
     for player_id, learner in enumerate(learners):
-        own = () if learner is None else learner.metric_names
+        measured = () if learner is None else learner.metric_names
         names += [
             f"player_{player_id}/{quantity}"
-            for quantity in ("return", "entropy", "gradient_norm", *own)
+            for quantity in ("return", "entropy", "gradient_norm", *measured)
         ]
     return [*names, "loss"]
 
 
-def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
+def iteration_scalars(players: Sequence[PlayerIteration]) -> tf.Tensor:
     """Returns the scalars of `metric_names`, means over runs, float32.
 
-    What is not finite in one run is NaN. The last scalar is for callbacks that
-    look for a `loss`: minus the joint return, and NaN as soon as one of the
-    others is NaN.
+    A scalar that is not finite in one run is NaN. The last one is for
+    callbacks that look for a `loss`: minus the joint return, and NaN as soon
+    as another scalar is NaN.
 
     Args:
-      steps: one per player, tensors with a leading axis of runs.
+      players: one result per player, tensors with a leading axis of runs.
     """
-    scalars = [tf.add_n([s.reported_return for s in steps]) / len(steps)]
-    for step in steps:
-        scalars += [step.reported_return, step.entropy, step.gradient_norm]
-        scalars += step.learner_metrics
+    returns = [result.reported_return for result in players]
+    scalars = [tf.add_n(returns) / len(players)]
+    for result in players:
+        scalars += [
+            result.reported_return,
+            result.entropy,
+            result.gradient_norm,
+            *result.learner_metrics,
+        ]
     means = tf.stack([tf.cast(tf.reduce_mean(x), tf.float32) for x in scalars])
     means = nan_unless_finite(means)
     has_nan = tf.reduce_any(tf.math.is_nan(means))
@@ -121,5 +133,5 @@ def step_scalars(steps: Sequence[PlayerStep]) -> tf.Tensor:
 
 
 def nan_unless_finite(x: tf.Tensor) -> tf.Tensor:
-    """Returns numbers, with NaN in place of what is infinite."""
+    """Returns the numbers, with NaN in place of infinity."""
     return nan_where(tf.math.is_inf(x), x)

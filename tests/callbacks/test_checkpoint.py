@@ -13,8 +13,7 @@ import dice_tf
 from dice_tf.callbacks import Checkpoint
 from dice_tf.learners import Learner, LearnerStep, Naive
 from dice_tf.opponent_models import OpponentModelling
-from dice_tf.training import checkpoints
-from dice_tf.training.snapshots import Snapshot, put_back, take_snapshot
+from dice_tf.training.checkpoints import Snapshot
 from tests.toys import ASYMMETRIC, tabular_policies
 
 EPOCHS = 4
@@ -110,11 +109,11 @@ def reduce_rate():
 
 
 def assert_same(trainer, other):
-    first, second = take_snapshot(trainer), other
+    first, second = trainer.take_snapshot(), other
     if not isinstance(other, Snapshot):
-        second = take_snapshot(other)
-    for own, expected in zip(first.values, second.values, strict=True):
-        np.testing.assert_array_equal(own, expected)
+        second = other.take_snapshot()
+    for value, expected in zip(first.values, second.values, strict=True):
+        np.testing.assert_array_equal(value, expected)
     np.testing.assert_array_equal(first.curves, second.curves)
 
 
@@ -156,13 +155,13 @@ def test_training_continues_bit_by_bit(
     interrupted, uninterrupted, other, tmp_path
 ):
     path = copy_of(interrupted, tmp_path)
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     history = fit(other, Checkpoint(path, configuration={"game": "toy"}))
     assert history.epoch == [2, 3]
     assert_same(other, uninterrupted)
     # Its work is done.
     assert os.listdir(tmp_path) == []
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_critics_and_models_of_opponents_are_part_of_it(tmp_path):
@@ -170,9 +169,9 @@ def test_critics_and_models_of_opponents_are_part_of_it(tmp_path):
     checkpoint = Checkpoint(tmp_path / "own")
     fit(trainer, epochs=1)
     checkpoint.save(trainer, 1)
-    at_save = take_snapshot(trainer)
+    at_save = trainer.take_snapshot()
     fit(trainer, epochs=2, initial_epoch=1)
-    expected = take_snapshot(trainer)
+    expected = trainer.take_snapshot()
     assert checkpoint.restore(trainer) == 1
     assert_same(trainer, at_save)
     fit(trainer, epochs=2, initial_epoch=1)
@@ -189,12 +188,12 @@ def test_a_later_fit_starts_where_it_is_told(
     interrupted, other, uninterrupted, tmp_path
 ):
     path = copy_of(interrupted, tmp_path)
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     fit(other, Checkpoint(path, configuration={"game": "toy"}), epochs=3)
     history = fit(other, initial_epoch=3)
     assert history.epoch == [3]
     assert_same(other, uninterrupted)
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_a_callback_that_raises_leaves_a_trainer_that_goes_on(
@@ -213,7 +212,7 @@ def test_without_a_file_training_starts_at_the_beginning(other, tmp_path):
 
 
 def test_checkpoints_are_as_far_apart_as_asked_for(other, tmp_path):
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     seen = []
 
     class Watch(keras.callbacks.Callback):
@@ -224,20 +223,20 @@ def test_checkpoints_are_as_far_apart_as_asked_for(other, tmp_path):
     fit(other, rare, Watch())
     assert seen == [False] * EPOCHS
     rare.save(other, EPOCHS)
-    put_back(other, fresh)
+    other.put_back(fresh)
     assert Checkpoint(tmp_path / "own").restore(other) == EPOCHS
     assert other.iterations == 2 * EPOCHS
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_an_earlier_file_can_be_replaced(interrupted, other, tmp_path):
     path = copy_of(interrupted, tmp_path)
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     fit(other, Checkpoint(path, resume=False, keep=True), epochs=1)
     assert other.iterations == 2
-    put_back(other, fresh)
+    other.put_back(fresh)
     assert Checkpoint(path).restore(other) == 1
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_rates_that_callbacks_have_set_are_restored(tmp_path):
@@ -247,7 +246,8 @@ def test_rates_that_callbacks_have_set_are_restored(tmp_path):
     other = build_trainer(adams())
     Checkpoint(tmp_path / "own").restore(other)
     rates = [
-        float(own.learning_rate.numpy()) for own in other.player_optimizers
+        float(optimizer.learning_rate.numpy())
+        for optimizer in other.player_optimizers
     ]
     np.testing.assert_allclose(rates, [0.025, 0.05], rtol=1e-6)
 
@@ -271,8 +271,10 @@ def damage(path, kind):
 def test_a_damaged_file_is_refused(interrupted, other, tmp_path, kind):
     path = copy_of(interrupted, tmp_path)
     damage(path, kind)
-    before = take_snapshot(other)
-    with pytest.raises(ValueError, match="is no checkpoint of a trainer, or"):
+    before = other.take_snapshot()
+    with pytest.raises(
+        ValueError, match="is not a checkpoint of a trainer, or"
+    ):
         fit(other, Checkpoint(path, configuration={"game": "toy"}))
     assert_same(other, before)
     assert path.exists()
@@ -291,7 +293,7 @@ def test_a_damaged_file_is_refused(interrupted, other, tmp_path, kind):
 )
 def test_the_file_of_another_trainer_is_refused(interrupted, changes, message):
     trainer = build_trainer(**changes)
-    before = take_snapshot(trainer)
+    before = trainer.take_snapshot()
     checkpoint = Checkpoint(interrupted[0], configuration={"game": "toy"})
     with pytest.raises(ValueError, match=message):
         checkpoint.restore(trainer)
@@ -332,10 +334,10 @@ def test_a_file_of_another_format_is_refused(interrupted, other, tmp_path):
 def test_other_versions_are_told(interrupted, other, tmp_path):
     path = copy_of(interrupted, tmp_path)
     rewrite(path, lambda metadata: metadata["versions"].update(keras="3.0"))
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     with pytest.warns(UserWarning, match="but not bit by bit"):
         Checkpoint(path, configuration={"game": "toy"}).restore(other)
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_a_trainer_that_is_not_compiled_is_refused(interrupted, tmp_path):
@@ -359,7 +361,7 @@ def test_a_file_is_whole_whenever_writing_it_ends(
     def die(*_):
         raise KeyboardInterrupt
 
-    owner = other if step == "save_weights" else checkpoints.os
+    owner = other if step == "save_weights" else os
     checkpoint = Checkpoint(path, configuration={"game": "toy"})
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, die)
@@ -368,9 +370,9 @@ def test_a_file_is_whole_whenever_writing_it_ends(
     assert path.read_bytes() == before
     checkpoint.save(other, 9)
     assert os.listdir(tmp_path) == [path.name]
-    fresh = take_snapshot(other)
+    fresh = other.take_snapshot()
     assert checkpoint.restore(other) == 9
-    put_back(other, fresh)
+    other.put_back(fresh)
 
 
 def test_weights_that_do_not_fit_change_nothing(other, tmp_path):
@@ -378,7 +380,7 @@ def test_weights_that_do_not_fit_change_nothing(other, tmp_path):
     trainer = build_trainer(num_seeds=1)
     trainer.save_weights(tmp_path / "foreign.weights.h5")
     (tmp_path / "damaged.weights.h5").write_bytes(b"nothing")
-    before = take_snapshot(other)
+    before = other.take_snapshot()
     for name in ("foreign", "damaged"):
         with pytest.raises((ValueError, OSError)):
             other.load_weights(tmp_path / f"{name}.weights.h5")

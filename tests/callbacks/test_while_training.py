@@ -17,7 +17,6 @@ from dice_tf.callbacks import (
     RestoreLastGood,
 )
 from dice_tf.learners import Naive
-from dice_tf.training.snapshots import put_back, take_snapshot
 from tests.toys import ASYMMETRIC, Plain, tabular_policies
 
 
@@ -32,15 +31,15 @@ def shared():
         [keras.optimizers.SGD(0.8), keras.optimizers.SGD(0.4)],
         jit_compile=False,
     )
-    return trainer, take_snapshot(trainer)
+    return trainer, trainer.take_snapshot()
 
 
 @pytest.fixture
 def trainer():
-    own, fresh = shared()
-    put_back(own, fresh)
-    own.load_run(0)
-    return own
+    trainer, fresh = shared()
+    trainer.put_back(fresh)
+    trainer.load_run(0)
+    return trainer
 
 
 def fit(trainer, *callbacks, epochs=3):
@@ -118,7 +117,7 @@ def test_runs_meet_each_other(trainer):
     history = fit(trainer, CrossPlayEvaluation(every=3), epochs=4).history
     # The first epoch, and the third.
     assert len(history["cross_play/player_0/return"]) == 2
-    put_back(trainer, shared()[1])
+    trainer.put_back(shared()[1])
     history = fit(trainer, CrossPlayEvaluation(), epochs=2).history
     game, policies = trainer.objective.game, trainer.objective.policies
     payoffs = np.zeros([2, 3, 3])
@@ -145,12 +144,12 @@ def test_cross_play_needs_runs_of_two_players_with_tables():
     with pytest.raises(ValueError, match="Cross-play needs a dice_tf.games.F"):
         fit(function_trainer(), CrossPlayEvaluation())
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 2)
-    for own, message in (
+    for unfit, message in (
         (game, "`num_seeds` of the trainer must be at least 2"),
         (Plain(game), "Cross-play needs a dice_tf.games.FiniteGame"),
     ):
         objective = dice_tf.objectives.DiCEObjective(
-            own, tabular_policies(own), 0.9, 4
+            unfit, tabular_policies(unfit), 0.9, 4
         )
         single = dice_tf.Trainer(objective, [Naive(), Naive()])
         single.compile("sgd")
@@ -176,14 +175,15 @@ class Poison(keras.callbacks.Callback):
 
 def rates_of(trainer):
     return [
-        float(own.learning_rate.numpy()) for own in trainer.player_optimizers
+        float(optimizer.learning_rate.numpy())
+        for optimizer in trainer.player_optimizers
     ]
 
 
 def test_a_bad_epoch_is_undone_and_steps_are_smaller(trainer):
     fit(trainer, epochs=2)
-    good = take_snapshot(trainer)
-    put_back(trainer, shared()[1])
+    good = trainer.take_snapshot()
+    trainer.put_back(shared()[1])
     guard = RestoreLastGood(factor=0.5)
     seen = []
     watch = keras.callbacks.LambdaCallback(
@@ -206,8 +206,8 @@ def test_a_bad_epoch_is_undone_and_steps_are_smaller(trainer):
 
 def test_the_guard_gives_up_with_the_last_good_state(trainer):
     fit(trainer, epochs=1)
-    good = take_snapshot(trainer)
-    put_back(trainer, shared()[1])
+    good = trainer.take_snapshot()
+    trainer.put_back(shared()[1])
     with pytest.raises(RuntimeError, match="3 epochs in a row ended with"):
         fit(
             trainer,
@@ -223,7 +223,7 @@ def test_the_guard_gives_up_with_the_last_good_state(trainer):
 def test_training_that_stays_finite_is_left_alone(trainer):
     fit(trainer)
     expected = trainer.curves
-    put_back(trainer, shared()[1])
+    trainer.put_back(shared()[1])
     guard = RestoreLastGood()
     fit(trainer, guard)
     np.testing.assert_array_equal(trainer.curves, expected)

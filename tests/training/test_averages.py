@@ -20,10 +20,10 @@ def averaging(rate=RATE, **arguments):
 
 def objective_of():
     objective = exact_objective(ASYMMETRIC, 0.9, 3)
-    for policy, own in zip(
+    for policy, start in zip(
         objective.policies, random_params(objective.policies, 0), strict=True
     ):
-        policy.set_weights(own)
+        policy.set_weights(start)
     return objective
 
 
@@ -40,7 +40,7 @@ def path_of(num_steps):
     params, averages = [], []
     for step in range(num_steps):
         trainer.fit(verbose=0)
-        now = np.array([own.params[0].numpy() for own in trainer.players])
+        now = np.array([player.params[0].numpy() for player in trainer.players])
         momentum = MOMENTUM if step else 0.0
         before = averages[-1] if step else np.zeros_like(now)
         params.append(now)
@@ -50,7 +50,7 @@ def path_of(num_steps):
 
 def weights_of(trainer):
     return np.array(
-        [own.get_weights()[0] for own in trainer.objective.policies]
+        [policy.get_weights()[0] for policy in trainer.objective.policies]
     )
 
 
@@ -146,8 +146,8 @@ def test_validation_is_of_the_averages_as_in_keras():
     averages = path_of(2)[1][-1]
     objective = objective_of()
     plain = trainer_of(objective, "sgd")
-    for player, own in zip(plain.players, averages, strict=True):
-        player.params[0].assign(own)
+    for player, average in zip(plain.players, averages, strict=True):
+        player.params[0].assign(average)
     for name, value in plain.evaluate(OPPONENTS).items():
         found = history.history[f"val_{name}"][0]
         np.testing.assert_allclose(found, value, rtol=1e-9)
@@ -165,10 +165,12 @@ def test_averages_of_players_and_of_critics_are_told_apart(of_critics):
         [build(game, i) for i in (0, 1)]
         for build in (dice_tf.policies.tabular, dice_tf.critics.tabular_critic)
     ]
-    for number, own in enumerate(models):
-        for model, start in zip(own, random_params(own, number), strict=True):
+    for number, group in enumerate(models):
+        for model, start in zip(
+            group, random_params(group, number), strict=True
+        ):
             model.set_weights(start)
-    starts = [[model.get_weights()[0] for model in own] for own in models]
+    starts = [[model.get_weights()[0] for model in group] for group in models]
     objective = dice_tf.objectives.DiCEObjective(
         game, models[0], 0.9, 4, "critic", models[1]
     )
@@ -182,7 +184,7 @@ def test_averages_of_players_and_of_critics_are_told_apart(of_critics):
     params = []
 
     def remember(batch, logs):
-        params.append([own.get_weights()[0] for own in models[of_critics]])
+        params.append([model.get_weights()[0] for model in models[of_critics]])
 
     trainer.fit(
         steps_per_epoch=2,

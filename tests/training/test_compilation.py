@@ -70,9 +70,13 @@ def test_one_program_remembers_what_its_steps_do():
     one, several = trained(1), trained(3)
     assert (one.steps_per_program, several.steps_per_program) == (1, 3)
     np.testing.assert_allclose(several.curves, one.curves, rtol=0, atol=1e-5)
-    for own, other in zip(several.variables, one.variables, strict=True):
+    for variable, other in zip(several.variables, one.variables, strict=True):
         np.testing.assert_allclose(
-            own.numpy(), other.numpy(), rtol=1e-4, atol=1e-5, err_msg=own.path
+            variable.numpy(),
+            other.numpy(),
+            rtol=1e-4,
+            atol=1e-5,
+            err_msg=variable.path,
         )
 
 

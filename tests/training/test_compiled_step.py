@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.training.steps import StepSeeds
+from dice_tf.training.iteration import IterationSeeds
 from tests.graphs import operations_with_calls
 from tests.toys import ASYMMETRIC
 
@@ -93,7 +93,7 @@ def test_noise_is_drawn_beside_the_program_and_not_in_it(
 def test_python_code_in_a_graph_is_seen(graphs):
     @tf.function
     def double(x):
-        return tf.py_function(lambda own: 2 * own, [x], tf.float32)
+        return tf.py_function(lambda y: 2 * y, [x], tf.float32)
 
     double(tf.constant(1.0))
     assert PYTHON_OPERATIONS & operations(graphs)
@@ -104,7 +104,7 @@ def test_the_program_of_a_step_does_not_leave_the_device():
 
     @tf.function(jit_compile=True, autograph=False)
     def step(keys):
-        return trainer._team.move(StepSeeds(keys))
+        return trainer._updates.update_players(IterationSeeds(keys, 1))
 
     keys = tf.constant([[0, 1]])
     program = step.experimental_get_compiler_ir(keys)(stage="stablehlo")

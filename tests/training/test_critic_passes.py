@@ -17,8 +17,8 @@ def trainer_of(kind=lambda game: game, num_seeds=1, passes=2, **options):
         dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4, dtype="float64")
     )
     policies = tabular_policies(game)
-    for policy, own in zip(policies, random_params(policies, 3), strict=True):
-        policy.set_weights(own)
+    for policy, start in zip(policies, random_params(policies, 3), strict=True):
+        policy.set_weights(start)
     critics = [dice_tf.critics.tabular_critic(game, i) for i in (0, 1)]
     for i, critic in enumerate(critics):
         critic.set_weights([np.linspace(-1, i, 5)[:, np.newaxis]])
@@ -49,18 +49,18 @@ def passes_by_hand(trainer, run, passes):
     objective = trainer.objective
     play = objective.play(objective.initial_params(), [run, 0])
     at = [
-        [tf.constant(own[0].numpy())]
-        for own in (critic.model.model.weights for critic in objective.critics)
+        [tf.constant(weights[0].numpy())]
+        for weights in (critic.network.weights for critic in objective.critics)
     ]
     for _ in range(passes):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(at)
             losses = objective.critic_losses(at, play)
         at = [
-            [own[0] - RATE * gradient_of(tape, loss, own)[0]]
-            for loss, own in zip(losses, at, strict=True)
+            [params[0] - RATE * gradient_of(tape, loss, params)[0]]
+            for loss, params in zip(losses, at, strict=True)
         ]
-    return [own[0].numpy() for own in at]
+    return [params[0].numpy() for params in at]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_each_pass_is_a_step_on_the_play_of_the_iteration(
 
 def test_passes_are_the_same_compiled_and_eagerly():
     results = []
-    for own in ({"jit_compile": True}, {"run_eagerly": True}):
-        trainer = trainer_of(num_seeds=2, **own)
+    for chosen in ({"jit_compile": True}, {"run_eagerly": True}):
+        trainer = trainer_of(num_seeds=2, **chosen)
         trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)
         results.append((critics_of(trainer, 1), trainer.players[0].params[0]))
     (critics, params), (other_critics, other_params) = results

@@ -71,7 +71,7 @@ def test_descendants_of_a_seed_draw_as_it_does():
         private_seed(seed),
         child_seeds(seed, 3)(tf.constant(1)),
     ]
-    assert all(own.draw is draw for own in seeds)
+    assert all(child.draw is draw for child in seeds)
 
 
 def test_a_trainer_draws_the_same_whether_or_not_xla_does():

@@ -44,12 +44,18 @@ def test_rates_are_set_in_proportion_where_keras_knows_one_rate_only():
         keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.4)
     )
     trainer.optimizer.learning_rate = 0.05
-    rates = [float(own.learning_rate) for own in trainer.player_optimizers]
+    rates = [
+        float(optimizer.learning_rate)
+        for optimizer in trainer.player_optimizers
+    ]
     np.testing.assert_allclose(rates, [0.05, 0.2], rtol=1e-6)
     assert float(trainer.optimizer.learning_rate) == np.float32(0.05)
     trainer.optimizer.learning_rate = 0.0
     trainer.optimizer.learning_rate = 0.3
-    rates = [float(own.learning_rate) for own in trainer.player_optimizers]
+    rates = [
+        float(optimizer.learning_rate)
+        for optimizer in trainer.player_optimizers
+    ]
     np.testing.assert_allclose(rates, [0.3, 0.3], rtol=1e-6)
 
 
@@ -60,7 +66,9 @@ def test_averages_of_each_optimizer_are_taken_over_at_the_end():
     )
     trainer.fit(steps_per_epoch=2, verbose=0)
     # 0.5 (0.5 * 0 + 0.5 * 1) + 0.5 * 2, as Keras starts with the first.
-    first, second = (own.params[0].numpy()[0, 0] for own in trainer.players)
+    first, second = (
+        player.params[0].numpy()[0, 0] for player in trainer.players
+    )
     assert first < 2.0 and second == 4.0
     assert int(trainer.optimizer.iterations) == 2
 
@@ -68,8 +76,8 @@ def test_averages_of_each_optimizer_are_taken_over_at_the_end():
 def test_a_single_optimizer_stands_for_itself():
     optimizer = keras.optimizers.SGD(0.1)
     variables = [[keras.Variable([1.0])], [keras.Variable([2.0])]]
-    own = PlayerOptimizers("optimizer", optimizer, variables, 1)
-    assert own.joint() is optimizer
+    optimizers = PlayerOptimizers("optimizer", optimizer, variables, 1)
+    assert optimizers.joint() is optimizer
 
 
 def test_the_summary_tells_who_learns_what_and_how(capsys):
@@ -103,7 +111,7 @@ def test_the_summary_knows_frozen_players_runs_and_critics():
     text = "\n".join(lines)
     assert "2 runs (seeds 7 to 8)" in text
     assert "player_0: Naive, 5 parameters a run, critic of 5" in text
-    assert "player_1: stands still, 0 parameters a run" in text
+    assert "player_1: frozen, 0 parameters a run" in text
 
 
 @pytest.mark.parametrize("steps", [1, 2])

@@ -13,7 +13,6 @@ from tensorboard.backend.event_processing import event_accumulator
 
 import dice_tf
 from dice_tf.learners import Naive
-from dice_tf.training.snapshots import put_back, take_snapshot
 from tests.toys import ASYMMETRIC, tabular_policies
 
 STEPS = 5
@@ -53,15 +52,15 @@ def shared(way):
         jit_compile=jit_compile,
         steps_per_execution=steps_per_execution,
     )
-    return trainer, take_snapshot(trainer)
+    return trainer, trainer.take_snapshot()
 
 
 @pytest.fixture
 def trainer(way):
     """The trainer of the way, as it was when it was new."""
-    own, fresh = shared(way)
-    put_back(own, fresh)
-    return own
+    trainer, fresh = shared(way)
+    trainer.put_back(fresh)
+    return trainer
 
 
 def fit(trainer, *callbacks, epochs=3, **arguments):
@@ -76,7 +75,8 @@ def fit(trainer, *callbacks, epochs=3, **arguments):
 
 def rates_of(trainer):
     return [
-        float(own.learning_rate.numpy()) for own in trainer.player_optimizers
+        float(optimizer.learning_rate.numpy())
+        for optimizer in trainer.player_optimizers
     ]
 
 
@@ -103,7 +103,7 @@ def test_all_ways_give_the_same_curves(trainer):
     )
     expected, fresh = shared((False, 1))
     found = trainer.curves
-    put_back(expected, fresh)
+    expected.put_back(fresh)
     fit(expected)
     np.testing.assert_allclose(found, expected.curves, rtol=1e-5)
 
@@ -131,15 +131,15 @@ def test_model_checkpoint(trainer, tmp_path):
     )
     seen = []
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: seen.append(take_snapshot(trainer))
+        on_epoch_end=lambda epoch, logs: seen.append(trainer.take_snapshot())
     )
     fit(trainer, watch, checkpoint)
     trainer.load_weights(tmp_path / "2.weights.h5")
-    found = take_snapshot(trainer)
+    found = trainer.take_snapshot()
     np.testing.assert_array_equal(found.curves, seen[1].curves)
     assert trainer.iterations == 2 * STEPS
-    for own, other in zip(found.values, seen[1].values, strict=True):
-        np.testing.assert_array_equal(own, other)
+    for value, other in zip(found.values, seen[1].values, strict=True):
+        np.testing.assert_array_equal(value, other)
 
 
 @way
@@ -154,8 +154,8 @@ def test_early_stopping(trainer):
     history = fit(trainer, watch, stopping, epochs=9)
     assert history.epoch == [0, 1, 2]
     # Those of the first epoch, and the policies hold them.
-    for own, best in zip(trainer.get_weights(), first[0], strict=True):
-        np.testing.assert_array_equal(own, best)
+    for value, best in zip(trainer.get_weights(), first[0], strict=True):
+        np.testing.assert_array_equal(value, best)
     policy = trainer.objective.policies[0].get_weights()[0]
     np.testing.assert_array_equal(policy, trainer.players[0].params[0][0])
 
@@ -214,8 +214,8 @@ def test_tensorboard(trainer, tmp_path):
 @way
 def test_backup_and_restore(way, trainer, tmp_path):
     fit(trainer)
-    expected = take_snapshot(trainer)
-    put_back(trainer, shared(way)[1])
+    expected = trainer.take_snapshot()
+    trainer.put_back(shared(way)[1])
 
     def die(epoch, logs):
         if epoch == 1:
@@ -225,12 +225,12 @@ def test_backup_and_restore(way, trainer, tmp_path):
     death = keras.callbacks.LambdaCallback(on_epoch_end=die)
     with pytest.raises(RuntimeError, match="the machine is gone"):
         fit(trainer, backup, death)
-    put_back(trainer, shared(way)[1])
+    trainer.put_back(shared(way)[1])
     history = fit(trainer, backup)
     assert history.epoch == [2]
-    found = take_snapshot(trainer)
-    for own, other in zip(found.values, expected.values, strict=True):
-        np.testing.assert_array_equal(own, other)
+    found = trainer.take_snapshot()
+    for value, other in zip(found.values, expected.values, strict=True):
+        np.testing.assert_array_equal(value, other)
     np.testing.assert_array_equal(found.curves, expected.curves)
 
 
@@ -242,7 +242,7 @@ def test_a_callback_that_raises_leaves_the_trainer_able_to_go_on(way, trainer):
     def fail(epoch, logs):
         raise ZeroDivisionError("a mistake of the user")
 
-    put_back(trainer, shared(way)[1])
+    trainer.put_back(shared(way)[1])
     with pytest.raises(ZeroDivisionError, match="a mistake of the user"):
         fit(trainer, keras.callbacks.LambdaCallback(on_epoch_end=fail))
     assert trainer.iterations == STEPS

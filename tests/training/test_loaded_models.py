@@ -11,7 +11,6 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.learners import Naive
-from dice_tf.training.snapshots import put_back, take_snapshot
 from tests.toys import (
     ASYMMETRIC,
     exact_objective,
@@ -28,12 +27,12 @@ OTHER = [np.linspace(-1.0, 1.0, 5)[:, None], np.linspace(2.0, -0.5, 5)[:, None]]
 def objective_of(seed=0):
     """An exact objective, float64, of policies with known parameters."""
     objective = exact_objective(ASYMMETRIC, 0.9, 3)
-    for policy, own in zip(
+    for policy, start in zip(
         objective.policies,
         random_params(objective.policies, seed),
         strict=True,
     ):
-        policy.set_weights(own)
+        policy.set_weights(start)
     return objective
 
 
@@ -64,21 +63,21 @@ def run_of(trainer, run=0):
 
 
 def assert_same(found, expected, **tolerances):
-    for own, value in zip(found, expected, strict=True):
-        np.testing.assert_allclose(own, value, **{"rtol": 1e-9, **tolerances})
+    for array, value in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array, value, **{"rtol": 1e-9, **tolerances})
 
 
 def ascended(objective, params, num_steps=1, learning=(True, True), rate=RATE):
     """Where players go that ascend their own exact values."""
-    params = [np.array(own) for own in params]
+    params = [np.array(array) for array in params]
     for _ in range(num_steps):
-        tensors = [[tf.constant(own)] for own in params]
+        tensors = [[tf.constant(array)] for array in params]
         directions = [
             Naive().gradient(objective, tensors, i)[0].numpy() for i in (0, 1)
         ]
         params = [
-            own + rate * direction if learns else own
-            for own, direction, learns in zip(
+            array + rate * direction if learns else array
+            for array, direction, learns in zip(
                 params, directions, learning, strict=True
             )
         ]
@@ -102,14 +101,14 @@ def test_weights_that_are_set_on_policies_are_trained_from(ways):
     """Before the first `fit`, and between two."""
     objective = objective_of()
     trainer = trainer_of(objective, **ways)
-    for own in (OTHER, OTHER[::-1]):
-        for policy, value in zip(objective.policies, own, strict=True):
+    for start in (OTHER, OTHER[::-1]):
+        for policy, value in zip(objective.policies, start, strict=True):
             policy.set_weights([value])
         fit(trainer, 2)
-        expected = ascended(objective, own, 2)
+        expected = ascended(objective, start, 2)
         assert_same(run_of(trainer), expected)
         assert_same(weights_of(objective.policies), expected)
-    values = objective([[tf.constant(own)] for own in OTHER[::-1]])
+    values = objective([[tf.constant(array)] for array in OTHER[::-1]])
     np.testing.assert_allclose(
         trainer.curves[2, 0], 0.1 * np.array(values), rtol=1e-6
     )
@@ -132,17 +131,19 @@ def test_the_optimizer_remembers_what_it_did_before_weights_were_set():
     """As in Keras: only the weights are set."""
     objective = objective_of()
     trainer = trainer_of(objective, optimizer=keras.optimizers.Adam(0.1))
-    plain = [keras.Variable(own) for own in weights_of(objective.policies)]
+    plain = [
+        keras.Variable(weight) for weight in weights_of(objective.policies)
+    ]
     adam = keras.optimizers.Adam(0.1)
     for step in range(3):
         if step == 2:
             objective.policies[1].set_weights([OTHER[1]])
             plain[1].assign(OTHER[1])
         fit(trainer)
-        params = [[tf.convert_to_tensor(own)] for own in plain]
+        params = [[tf.convert_to_tensor(variable)] for variable in plain]
         directions = [Naive().gradient(objective, params, i)[0] for i in (0, 1)]
-        adam.apply([-own for own in directions], plain)
-    assert_same(run_of(trainer), [own.numpy() for own in plain])
+        adam.apply([-direction for direction in directions], plain)
+    assert_same(run_of(trainer), [variable.numpy() for variable in plain])
 
 
 def test_weights_are_set_in_the_loaded_run_alone():
@@ -190,7 +191,7 @@ def test_a_frozen_player_stands_where_its_policy_does(num_seeds):
 
 def test_parameters_given_for_a_frozen_player_are_shown_by_its_policy():
     objective = objective_of()
-    starts = [[[own] for own in OTHER], [[own] for own in OTHER[::-1]]]
+    starts = [[[array] for array in OTHER], [[array] for array in OTHER[::-1]]]
     trainer = trainer_of(
         objective, [Naive(), None], num_seeds=2, initial_params=starts
     )
@@ -251,7 +252,7 @@ def test_what_reads_a_trainer_reads_what_was_set(tmp_path):
     for number, read in enumerate(
         [
             lambda: trainer.get_weights(),
-            lambda: take_snapshot(trainer).values,
+            lambda: trainer.take_snapshot().values,
             lambda: trainer.save_weights(tmp_path / "own.weights.h5"),
         ]
     ):
@@ -270,11 +271,11 @@ def test_what_is_restored_replaces_what_was_set(tmp_path):
     objective = objective_of()
     trainer = trainer_of(objective, num_seeds=2)
     trainer.save_weights(tmp_path / "own.weights.h5")
-    snapshot, weights = take_snapshot(trainer), trainer.get_weights()
+    snapshot, weights = trainer.take_snapshot(), trainer.get_weights()
     before = weights_of(objective.policies)
     for restore in (
         lambda: trainer.load_weights(tmp_path / "own.weights.h5"),
-        lambda: put_back(trainer, snapshot),
+        lambda: trainer.put_back(snapshot),
         lambda: trainer.set_weights(weights),
     ):
         objective.policies[0].set_weights([OTHER[0]])
@@ -291,15 +292,17 @@ def test_what_is_not_set_stays_bit_by_bit():
     objective = dice_tf.objectives.ExactObjective(
         game, tabular_policies(game), 0.9
     )
-    start = [[own[0] + 1e-12] for own in random_params(objective.policies, 1)]
-    start = [np.float64(own[0]) + 1e-12 for own in start]
+    start = [
+        [arrays[0] + 1e-12] for arrays in random_params(objective.policies, 1)
+    ]
+    start = [np.float64(arrays[0]) + 1e-12 for arrays in start]
     trainer = trainer_of(
         objective, [Naive(), None], initial_params=[[[x] for x in start]]
     )
     trainer.synchronize()
     trainer.load_run(0)
-    for own, value in zip(run_of(trainer), start, strict=True):
-        np.testing.assert_array_equal(own, value)
+    for found, value in zip(run_of(trainer), start, strict=True):
+        np.testing.assert_array_equal(found, value)
     trainer.players[0].params[0].assign(np.full((1, 5, 1), np.nan))
     trainer.synchronize()
     trainer.players[0].params[0].assign([OTHER[0]])
@@ -357,7 +360,7 @@ def test_critics_hold_what_they_have_learned_in_the_loaded_run():
     for run in (1, 0):
         trainer.load_run(run)
         expected = [
-            own.critic_params[0].numpy()[run] for own in trainer.players
+            player.critic_params[0].numpy()[run] for player in trainer.players
         ]
         assert_same(weights_of(critics), expected)
         assert np.abs(before[0] - expected[0]).max() > 1e-3
@@ -372,7 +375,7 @@ def test_weights_that_are_set_on_critics_are_trained_from():
     fit(trainer)
     expected = [OTHER[0], 3.0 * OTHER[0]]
     assert_same(weights_of(critics), expected)
-    found = [own.critic_params[0].numpy()[0] for own in trainer.players]
+    found = [player.critic_params[0].numpy()[0] for player in trainer.players]
     assert_same(found, expected)
 
 
@@ -510,12 +513,12 @@ def test_many_runs_are_a_trainers_own():
 def test_a_start_that_was_given_is_the_trainers_own():
     objective = objective_of()
     trainers = [
-        trainer_of(objective, initial_params=[[[x] for x in own]])
-        for own in (OTHER, OTHER[::-1])
+        trainer_of(objective, initial_params=[[[x] for x in start]])
+        for start in (OTHER, OTHER[::-1])
     ]
-    for trainer, own in zip(trainers, (OTHER, OTHER[::-1]), strict=True):
+    for trainer, start in zip(trainers, (OTHER, OTHER[::-1]), strict=True):
         fit(trainer)
-        assert_same(run_of(trainer), ascended(objective, own))
+        assert_same(run_of(trainer), ascended(objective, start))
 
 
 # --- Models that the trainer cannot train as they ask for -------------------
@@ -615,7 +618,7 @@ def test_a_model_with_other_variables_than_before_is_refused():
     ):
         fit(trainer)
     policy.trainable = True
-    (layer,) = [own for own in policy.layers if own.weights]
+    (layer,) = [layer for layer in policy.layers if layer.weights]
     layer.kernel.regularizer = keras.regularizers.L2(0.1)
     with pytest.raises(ValueError, match=r"`policies\[1\]`.* a regularizer"):
         fit(trainer)

@@ -14,8 +14,8 @@ def _run(folder, *arguments):
     """Runs both workers to their end; what they printed, and their codes."""
     command = ["tests.worker_program", str(folder), *arguments]
     with started_workers(command) as workers:
-        outputs = [own.communicate(timeout=TIMEOUT)[0] for own in workers]
-        return outputs, [own.returncode for own in workers]
+        outputs = [worker.communicate(timeout=TIMEOUT)[0] for worker in workers]
+        return outputs, [worker.returncode for worker in workers]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ def stacked(num_seeds, seed=0):
 
 
 def variables_of(values):
-    return [[keras.Variable(value) for value in own] for own in values]
+    return [[keras.Variable(value) for value in arrays] for arrays in values]
 
 
 def make_optimizer():
@@ -39,17 +39,20 @@ def test_one_optimizer_over_all_runs_is_one_per_run(shared):
         num_seeds,
     )
     alone = [
-        variables_of([[x[run] for x in own] for own in values])
+        variables_of([[x[run] for x in arrays] for arrays in values])
         for run in range(num_seeds)
     ]
     apart = [
-        PlayerOptimizers("optimizer", make_optimizer(), own, 1) for own in alone
+        PlayerOptimizers("optimizer", make_optimizer(), variables, 1)
+        for variables in alone
     ]
     for step in range(3):
         directions = stacked(num_seeds, seed=step + 1)
         optimizers.ascend(directions)
         for run in range(num_seeds):
-            apart[run].ascend([[x[run] for x in own] for own in directions])
+            apart[run].ascend(
+                [[x[run] for x in tensors] for tensors in directions]
+            )
     for player in range(2):
         for index in range(2):
             for run in range(num_seeds):
@@ -67,7 +70,9 @@ def test_directions_are_ascended_and_gradients_descended():
         "optimizer", keras.optimizers.SGD(0.5), variables, 2
     )
     directions = stacked(2, seed=1)
-    optimizers.ascend([[tf.constant(x) for x in own] for own in directions])
+    optimizers.ascend(
+        [[tf.constant(x) for x in arrays] for arrays in directions]
+    )
     expected = values[1][0] + 0.5 * directions[1][0]
     np.testing.assert_allclose(variables[1][0].numpy(), expected, rtol=1e-6)
     optimizers.descend(directions)
@@ -173,11 +178,13 @@ def test_a_fixed_scale_of_the_loss_changes_nothing():
         2,
     )
     directions = stacked(2, seed=1)
-    optimizers.ascend([[tf.constant(x) for x in own] for own in directions])
-    for own, start, direction in zip(
+    optimizers.ascend(
+        [[tf.constant(x) for x in arrays] for arrays in directions]
+    )
+    for arrays, start, direction in zip(
         variables, values, directions, strict=True
     ):
-        for variable, x, dx in zip(own, start, direction, strict=True):
+        for variable, x, dx in zip(arrays, start, direction, strict=True):
             np.testing.assert_allclose(
                 variable.numpy(), x + 0.5 * dx, rtol=1e-6
             )
@@ -198,8 +205,10 @@ def test_what_is_excluded_from_weight_decay_must_be_there():
     optimizer = keras.optimizers.SGD(1.0, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_list=variables[0])
     optimizers = PlayerOptimizers("optimizer", optimizer, variables, 1)
-    before = [own[0].numpy() for own in variables]
-    optimizers.ascend([[tf.zeros(x.shape) for x in own] for own in variables])
+    before = [group[0].numpy() for group in variables]
+    optimizers.ascend(
+        [[tf.zeros(x.shape) for x in group] for group in variables]
+    )
     np.testing.assert_allclose(variables[0][0].numpy(), before[0])
     np.testing.assert_allclose(variables[1][0].numpy(), 0.5 * before[1])
 
@@ -230,13 +239,15 @@ def test_one_player_can_move_alone():
     optimizers.check_separate()
     directions = stacked(2, seed=1)
     optimizers.ascend(directions, player_id=1)
-    for rate, own, start, direction in zip(
+    for rate, group, start, direction in zip(
         (0.0, 0.25), variables, values, directions, strict=True
     ):
         np.testing.assert_allclose(
-            own[0].numpy(), start[0] + rate * direction[0], rtol=1e-6
+            group[0].numpy(), start[0] + rate * direction[0], rtol=1e-6
         )
-    assert [int(own.iterations) for own in optimizers.optimizers] == [0, 1]
+    assert [
+        int(optimizer.iterations) for optimizer in optimizers.optimizers
+    ] == [0, 1]
 
 
 def test_players_that_share_an_optimizer_cannot_move_alone():

@@ -22,10 +22,10 @@ def test_curves_grow_and_keep_what_they_hold():
 
 def test_curves_are_restored_with_room_for_what_is_to_come():
     rows = np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32)
-    for held in (0, 2, 7):
+    for num_made in (0, 2, 7):
         curves = Curves(num_seeds=3, num_players=2)
-        curves.reserve(held)
-        curves.restore(rows, num_coming=4)
+        curves.reserve(num_made + 4)
+        curves.restore(rows, num_made)
         assert curves.num_rows == 8
         np.testing.assert_array_equal(curves.read(4), rows)
         curves.write(tf.constant([7]), tf.constant(rows[:1]))

@@ -80,8 +80,8 @@ def test_all_that_learns_moves():
     trainer = two_runs()
     trainer.load_run(0)
     start = random_params(trainer.objective.policies, 3)
-    for policy, own in zip(trainer.objective.policies, start, strict=True):
-        for x, y in zip(policy.trainable_variables, own, strict=True):
+    for policy, arrays in zip(trainer.objective.policies, start, strict=True):
+        for x, y in zip(policy.trainable_variables, arrays, strict=True):
             assert np.abs(x.numpy() - y).max() > 1e-8
     assert np.isfinite(trainer.curves).all()
 
@@ -123,9 +123,11 @@ def test_a_critic_follows_what_it_remembers():
     critic = objective.critics[0]
     weights = critic.model.weights()
     values = critic(weights, trajectory)
-    own = [x.numpy() for x in weights.params]
+    arrays = [x.numpy() for x in weights.params]
     seen = trajectory.observations[0].numpy()
-    expected = [recurrent.gru_log_odds(own, seen[:, b]) for b in range(BATCH)]
+    expected = [
+        recurrent.gru_log_odds(arrays, seen[:, b]) for b in range(BATCH)
+    ]
     np.testing.assert_allclose(values, np.transpose(expected), rtol=1e-10)
 
 
@@ -172,11 +174,11 @@ def test_a_model_with_memory_is_fitted_where_there_is_memory():
     likelihoods = [
         sum(
             recurrent.log_prob(
-                [x.numpy() for x in own.params[1]], actions[:, b], 1
+                [x.numpy() for x in point.params[1]], actions[:, b], 1
             )
             for b in range(BATCH)
         )
-        for own in (state, after)
+        for point in (state, after)
     ]
     assert likelihoods[1] > likelihoods[0] + 0.1
     plain = DiCEObjective(game, tabular_policies(game), 0.9, BATCH)

@@ -48,8 +48,8 @@ def build_trainer(num_seeds):
 def values(trainer):
     """Of player 0, player 1, critic 0, critic 1."""
     players = trainer.players
-    return [own.params[0].numpy() for own in players] + [
-        own.critic_params[0].numpy() for own in players
+    return [player.params[0].numpy() for player in players] + [
+        player.critic_params[0].numpy() for player in players
     ]
 
 
@@ -57,8 +57,8 @@ def moved(trainer):
     before = values(trainer)
     trainer.fit(verbose=0)
     return [
-        bool(np.any(own != other))
-        for own, other in zip(before, values(trainer), strict=True)
+        bool(np.any(value != other))
+        for value, other in zip(before, values(trainer), strict=True)
     ]
 
 
@@ -73,5 +73,5 @@ def test_every_player_and_critic_follows_its_schedule_also_when_resumed(
     other = build_trainer(num_seeds)
     assert dice_tf.callbacks.Checkpoint(tmp_path / "own").restore(other) == 1
     assert moved(other) == [False, True, True, False]
-    for own, expected in zip(values(other), values(trainer), strict=True):
-        np.testing.assert_array_equal(own, expected)
+    for value, expected in zip(values(other), values(trainer), strict=True):
+        np.testing.assert_array_equal(value, expected)

@@ -8,6 +8,7 @@ import pytest
 
 import dice_tf
 from dice_tf.learners import Naive
+from dice_tf.objectives.wrapper import ObjectiveWrapper
 from tests.toys import ASYMMETRIC, Plain, tabular_policies
 
 OPPONENTS = {
@@ -86,10 +87,10 @@ def test_what_was_evaluated_is_in_the_history_and_seen_by_callbacks():
     trainer, history, seen = validated()
     # The first, and every second.
     assert seen == [True, True, False, True]
-    own = history.history["val_player_0/return_against_tit_for_tat"]
-    assert len(own) == 3
+    logged = history.history["val_player_0/return_against_tit_for_tat"]
+    assert len(logged) == 3
     last = trainer.evaluate(OPPONENTS)["player_0/return_against_tit_for_tat"]
-    assert own[-1] == pytest.approx(last)
+    assert logged[-1] == pytest.approx(last)
 
 
 def test_validation_does_not_change_the_training():
@@ -130,6 +131,30 @@ def test_a_game_without_tables_is_played():
     assert found == trainer.evaluate(
         {"same": [None, trainer.objective.policies[1]]}, batch_size=1024
     )
+
+
+class Doubled(ObjectiveWrapper):
+    """Doubles the values, which changes no match."""
+
+    def _values(self, params, seed, state):
+        return [2.0 * value for value in self.objective(params, seed, state)]
+
+
+@pytest.mark.parametrize("wrap", [lambda objective: objective, Doubled])
+def test_matches_have_the_horizon_of_the_objective(wrap):
+    game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4)
+    policies = tabular_policies(game)
+    exact = dice_tf.objectives.ExactObjective(game, policies, 0.9, None)
+    trainer = dice_tf.Trainer(wrap(exact), [Naive(), None])
+    random = dice_tf.policies.random(game, 1)
+    found = trainer.evaluate({"random": [None, random]})
+    expected, other = (
+        dice_tf.evaluation.exact_match(game, [policies[0], random], 0.9, length)
+        for length in (None, 4)
+    )
+    (value,) = found.values()
+    assert value == pytest.approx(expected.mean[0])
+    assert value != pytest.approx(other.mean[0], abs=1e-3)
 
 
 @pytest.mark.parametrize(

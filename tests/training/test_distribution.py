@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.training.strategies import Replicas, is_chief
+from dice_tf.training.distribution import Distribution, is_chief
 from tests.strategies import mirrored, two_logical_cpus
 from tests.toys import random_params, tabular_policies
 
@@ -53,8 +53,8 @@ def _train(trainer, optimizer="adam", **options):
 
 def _assert_same(one, two):
     np.testing.assert_allclose(two.curves, one.curves, rtol=1e-5)
-    for own, other in zip(one.players, two.players, strict=True):
-        for x, y in zip(own.params, other.params, strict=True):
+    for player, other in zip(one.players, two.players, strict=True):
+        for x, y in zip(player.params, other.params, strict=True):
             np.testing.assert_allclose(np.asarray(y), x, rtol=1e-5, atol=1e-6)
 
 
@@ -113,7 +113,7 @@ def test_weights_that_are_set_on_policies_count_on_all_replicas():
     for trainer in (one, two):
         _train(trainer)
         trainer.objective.policies[0].set_weights(table)
-        trainer.objective.critics[1].model.model.set_weights(table)
+        trainer.objective.critics[1].network.set_weights(table)
         trainer.fit(verbose=0)
     _assert_same(one, two)
     for trainer in (one, two):
@@ -122,7 +122,7 @@ def test_weights_that_are_set_on_policies_count_on_all_replicas():
             trainer.players, trainer.objective.critics, strict=True
         ):
             np.testing.assert_array_equal(
-                critic.model.model.get_weights()[0],
+                critic.network.get_weights()[0],
                 np.asarray(player.critic_params[0])[0],
             )
 
@@ -213,9 +213,9 @@ def test_errors_of_one_machine_are_not_explained_as_lost_workers():
     def fail(data):
         raise tf.errors.AbortedError(None, None, "of another kind")
 
-    replicas = Replicas(mirrored(), None)
+    distribution = Distribution(mirrored())
     with pytest.raises(tf.errors.AbortedError, match="of another kind"):
-        replicas.train_function(fail, True, 1)(None)
+        distribution.train_function(fail, True, 1)(None)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
-"""Training on the replicas of a `tf.distribute` strategy."""
+"""Where a training step runs: once, or on all replicas of a strategy."""
 
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from dice_tf.objectives.episode_groups import check_groups
+from dice_tf.objectives.objective import Objective
 from dice_tf.replicas import check_share, mean_over_replicas
 
 _MULTI_WORKER = tf.distribute.MultiWorkerMirroredStrategy
@@ -22,38 +24,45 @@ _LOST = (
 )
 
 
-class Replicas:
-    """Where the step of a trainer runs: as it is, or on all replicas.
+class Distribution:
+    """Runs a training step as it is, or on all replicas of a strategy.
 
     Variables that the step reads are made in `scope()`, on every replica.
 
     Args:
       strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy`, or
-        `None`: then the strategy in whose scope this is called, if any.
-      objective: whose batch is split.
+        `None` for the strategy of the scope around this call, if any.
 
     Attributes:
       strategy: the strategy, or `None` without one.
 
     Raises:
-      TypeError: if it is no strategy, or one of another kind.
-      ValueError: if another strategy is in use, or the batch cannot be split.
+      TypeError: if it is not a strategy of these two kinds.
+      ValueError: if another strategy is in use.
     """
 
-    def __init__(self, strategy: Any, objective: Any):
-        current = current_strategy()
+    def __init__(self, strategy: Any):
         if strategy is None:
-            strategy = current
+            strategy = current_strategy()
         self.strategy = _check_kind(strategy)
         self.check_current()
-        if strategy is None:
+
+    def check_batch(self, objective: Objective) -> None:
+        """Raises if an objective cannot be split over the replicas.
+
+        Raises:
+          ValueError: if its policies were made in the scope of another
+            strategy, or its batch cannot be split evenly.
+        """
+        if self.strategy is None:
             return
-        for policy in getattr(objective, "policies", ()):
+        for policy in objective.policies:
             self.check_variables("policies", policy.variables, True)
-        batch_size = getattr(objective, "batch_size", None)
-        if batch_size is not None:
-            share = check_share(batch_size, strategy.num_replicas_in_sync)
-            check_groups(getattr(objective, "num_groups", 1), share)
+        if objective.batch_size is not None:
+            share = check_share(
+                objective.batch_size, self.strategy.num_replicas_in_sync
+            )
+            check_groups(objective.num_groups, share)
 
     @property
     def is_chief(self) -> bool:
@@ -103,12 +112,17 @@ class Replicas:
         if not isinstance(optimizers, (list, tuple)):
             optimizers = [optimizers]
         for optimizer in optimizers:
-            self.check_variables(name, getattr(optimizer, "variables", ()))
+            # Names of optimisers have no variables yet.
+            if isinstance(optimizer, keras.optimizers.Optimizer):
+                self.check_variables(name, optimizer.variables)
 
-    def jit(self, jit_compile: bool) -> bool:
-        """Whether XLA may compile the step; warns if it should and cannot.
+    def can_compile(self, jit_compile: bool) -> bool:
+        """Returns whether XLA compiles the step; warns if it should and cannot.
 
-        TensorFlow compiles no variable updates of a strategy.
+        TensorFlow compiles no updates of variables under a strategy.
+
+        Args:
+          jit_compile: whether XLA should compile it.
         """
         if self.strategy is None or not jit_compile:
             return jit_compile
@@ -133,18 +147,23 @@ class Replicas:
         batched = counter.batch(self.strategy.num_replicas_in_sync)
         return batched.with_options(options)
 
-    def run(self, update: Callable[[], Any]) -> Any:
-        """Calls a function on all replicas, and returns what one returned.
+    def on_replicas(self, function: Callable) -> Callable:
+        """Returns a function that calls another one on all replicas.
 
         Args:
-          update: returns a nest of tensors, the same on each replica.
+          function: returns a nest of tensors, the same on each replica. It is
+            returned as it is if there is no strategy.
         """
         if self.strategy is None:
-            return update()
-        return tf.nest.map_structure(
-            lambda x: self.strategy.experimental_local_results(x)[0],
-            self.strategy.run(update),
-        )
+            return function
+
+        def run(*arguments: Any) -> Any:
+            return tf.nest.map_structure(
+                lambda x: self.strategy.experimental_local_results(x)[0],
+                self.strategy.run(lambda: function(*arguments)),
+            )
+
+        return run
 
     def train_function(
         self,
@@ -152,10 +171,16 @@ class Replicas:
         run_eagerly: bool,
         steps_per_execution: int,
     ) -> Callable[[Any], Any]:
-        """Returns Keras's train function for a step that calls `run`.
+        """Returns what Keras calls for each execution of some steps.
 
-        Keras itself would run the whole step on each replica, and several
-        steps in a loop, in which `MirroredStrategy` cannot reduce.
+        Keras' own function would run the whole step on each replica. It would
+        also run several steps in a loop, in which `MirroredStrategy` cannot
+        reduce.
+
+        Args:
+          train_step: makes a step, by a function of `on_replicas`.
+          run_eagerly: whether not to compile it to a graph.
+          steps_per_execution: number of steps of a call.
         """
 
         def step() -> Any:
@@ -175,27 +200,31 @@ class Replicas:
         return train
 
     def check_agreement(self, iteration: int) -> None:
-        """Raises if another worker is about to start elsewhere.
+        """Raises if another worker is about to start from another iteration.
 
         Args:
           iteration: the one that this worker starts from.
+
+        Raises:
+          RuntimeError: in every worker, if they do not agree.
         """
         if not isinstance(self.strategy, _MULTI_WORKER):
             return
-        own = tf.constant(iteration, tf.float64)
+        start = tf.constant(iteration, tf.float64)
+        average = self.on_replicas(lambda: mean_over_replicas([start])[0])
         with self._clear_errors():
-            mean = self.run(lambda: mean_over_replicas([own])[0])
+            mean = average()
         if abs(float(mean) - iteration) > 1e-6:
             raise RuntimeError(
                 "All workers must start from the same iteration. This one, "
-                f"{_own_task(self.strategy)}, starts from {iteration}, and "
+                f"{_task_name(self.strategy)}, starts from {iteration}, and "
                 f"the mean over all is {float(mean):g}: give every worker "
                 "the same checkpoint, or none."
             )
 
     @contextlib.contextmanager
     def _clear_errors(self) -> Iterator[None]:
-        """Says what TensorFlow's errors mean when a worker is lost."""
+        """Explains the errors of TensorFlow that mean that a worker is lost."""
         try:
             yield
         except _LOST as error:
@@ -204,7 +233,7 @@ class Replicas:
             raise RuntimeError(
                 "Another worker of the MultiWorkerMirroredStrategy has "
                 "stopped or cannot be reached (this is "
-                f"{_own_task(self.strategy)}). No step can be made without "
+                f"{_task_name(self.strategy)}). No step can be made without "
                 "it: start all workers again, each from the last checkpoint."
             ) from error
 
@@ -241,6 +270,6 @@ def _name(strategy: Any) -> str:
     return "no strategy" if strategy is None else type(strategy).__name__
 
 
-def _own_task(strategy: tf.distribute.Strategy) -> str:
+def _task_name(strategy: tf.distribute.Strategy) -> str:
     resolver = strategy.cluster_resolver
     return f"{resolver.task_type} {resolver.task_id}"

@@ -1,13 +1,14 @@
-"""The variables of one player, stacked over independent runs."""
+"""The players' variables, stacked over independent runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.training.steps import PlayerState
+from dice_tf.learners.learner import Learner
+from dice_tf.training.iteration import PlayerRule, PlayerState
 
 
 class Player(keras.layers.Layer):
@@ -21,8 +22,10 @@ class Player(keras.layers.Layer):
       name: name of the layer.
 
     Attributes:
-      params: list of Keras variables `[num_seeds, ...]`.
-      critic_params: the same, of the critic.
+      num_seeds: number of runs.
+      params: list of Keras variables `[num_seeds, ...]`, those of the policy.
+      critic_params: list of Keras variables `[num_seeds, ...]`, those of the
+        critic; empty without one.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Player(keras.layers.Layer):
         self.critic_params = self._stack(
             "critic", [run.critic_params for run in runs], trainable
         )
+        self.num_seeds = len(runs)
         self._memory_structure = runs[0].learner_state
         self._memory = self._stack(
             "learner_state",
@@ -85,6 +89,68 @@ class Player(keras.layers.Layer):
             self._memory, tf.nest.flatten(state), strict=True
         ):
             variable.assign(value)
+
+    def diverged(self) -> np.ndarray:
+        """Returns in which runs a parameter is not finite, bool `[num_seeds]`.
+
+        Parameters are those of the policy and of the critic.
+        """
+        has_diverged = np.zeros(self.num_seeds, bool)
+        for variable in (*self.params, *self.critic_params):
+            values = variable.numpy().reshape(self.num_seeds, -1)
+            has_diverged |= ~np.all(np.isfinite(values), axis=1)
+        return has_diverged
+
+
+def make_players(
+    rules: Sequence[PlayerRule], runs: Sequence[Sequence[PlayerState]]
+) -> list[Player]:
+    """Makes the variables of all players.
+
+    Args:
+      rules: one per player.
+      runs: for each run, the state that each player starts from.
+    """
+    return [
+        Player(
+            [run[player_id] for run in runs],
+            trainable=rule.learner is not None,
+            name=f"player_{player_id}",
+        )
+        for player_id, rule in enumerate(rules)
+    ]
+
+
+def describe_players(
+    players: Sequence[Player],
+    learners: Sequence[Learner | None],
+    optimizers: Iterable[keras.optimizers.Optimizer | None],
+) -> str:
+    """Returns who learns what, and how, one line per player.
+
+    Args:
+      players: the players' variables.
+      learners: one per player, `None` for a frozen one.
+      optimizers: what moves each player, or `None`.
+    """
+    lines = []
+    for player, learner, optimizer in zip(
+        players, learners, optimizers, strict=True
+    ):
+        parts = ["frozen" if learner is None else type(learner).__name__]
+        parts.append(f"{_size_of_run(player.params)} parameters a run")
+        if player.critic_params:
+            parts.append(f"critic of {_size_of_run(player.critic_params)}")
+        if optimizer is not None:
+            rate = f"rate {float(np.asarray(optimizer.learning_rate)):g}"
+            parts += [type(optimizer).__name__, rate]
+        lines.append(f"{player.name}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _size_of_run(variables: Sequence[keras.Variable]) -> int:
+    """Returns the number of entries of stacked variables, of one run."""
+    return sum(int(np.prod(variable.shape[1:])) for variable in variables)
 
 
 def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:

@@ -1,0 +1,390 @@
+"""One iteration of training, as functions of tensors.
+
+`iterate_runs` computes the iteration of all runs. It maps `iterate`, the
+iteration of one run, which asks each player's learner for a step. Nothing
+here changes a variable: `dice_tf.training.updates` applies what is computed.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from dice_tf.checks import check_number_per_player
+from dice_tf.inner_optimizers.norms import global_norm
+from dice_tf.kernels.philox import Draw, draw_many
+from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.models.seat_models import Weights
+from dice_tf.objectives.objective import Objective, Play
+from dice_tf.replicas import num_replicas
+from dice_tf.seeds import HoistedSeed, graph_of
+
+
+class PlayerRule(NamedTuple):
+    """How a player learns.
+
+    Attributes:
+      learner: its learner, `None` for a frozen player.
+      entropy_coefficient: weight of the entropy of its policy.
+      max_gradient_norm: norm to which its direction is clipped, or `None`.
+    """
+
+    learner: Learner | None
+    entropy_coefficient: float = 0.0
+    max_gradient_norm: float | None = None
+
+
+class PlayerState(NamedTuple):
+    """What training changes of a player.
+
+    Attributes:
+      params: list of tensors, the parameters of the policy.
+      critic_params: list of tensors, those of the critic; empty without one.
+      learner_state: nest of tensors, what the learner remembers.
+    """
+
+    params: list[tf.Tensor]
+    critic_params: list[tf.Tensor]
+    learner_state: Any
+
+
+class RunState(NamedTuple):
+    """What training changes of one run, or of all runs along a first axis.
+
+    Attributes:
+      players: one `PlayerState` per player.
+      number: int32 scalar (or `[num_runs]`), which run it is, from 0.
+    """
+
+    players: list[PlayerState]
+    number: tf.Tensor
+
+
+class PlayerIteration(NamedTuple):
+    """What one iteration computes for a player.
+
+    Attributes:
+      direction: list of tensors like the parameters, to be ascended.
+      learner_state: nest of tensors, what the learner remembers from now on.
+      reported_return: scalar, of real play before the update.
+      entropy: scalar, mean entropy of the policy in nats.
+      gradient_norm: scalar, norm of the direction before clipping.
+      learner_metrics: scalars, what the learner measured.
+    """
+
+    direction: list[tf.Tensor]
+    learner_state: Any
+    reported_return: tf.Tensor
+    entropy: tf.Tensor
+    gradient_norm: tf.Tensor
+    learner_metrics: tuple[tf.Tensor, ...]
+
+
+class Iteration(NamedTuple):
+    """What one iteration computes.
+
+    Attributes:
+      players: one `PlayerIteration` per player.
+      play: the `Play` whose returns are reported, on which critics are
+        trained; empty without critics.
+    """
+
+    players: list[PlayerIteration]
+    play: Play | tuple[()]
+
+
+class IterationSeeds(NamedTuple):
+    """The seeds of all runs in one of several successive iterations.
+
+    Attributes:
+      keys: int32 `[num_iterations * num_runs, 2]`, one seed for each run of
+        each iteration.
+      num_runs: number of runs.
+      iteration: which of the iterations, from 0; an int32 scalar in a loop.
+      draw: how graphs draw random bits, see `HoistedSeed`.
+    """
+
+    keys: tf.Tensor
+    num_runs: int
+    iteration: int | tf.Tensor = 0
+    draw: Draw = draw_many
+
+    def of_run(self, run: tf.Tensor) -> tf.Tensor | HoistedSeed:
+        """Returns the seed of a run: int32 `[2]`, hoisted in graphs."""
+        row = self.iteration * self.num_runs + run
+        if tf.executing_eagerly():
+            return self.keys[row]
+        return HoistedSeed(self.keys, row, self.num_runs, self.draw)
+
+    def of_turn(self, player_id: int, num_players: int) -> "IterationSeeds":
+        """Returns the seeds of a player's turn, another set for each turn."""
+        # Create this operation in the graph of the keys. Inside the compiled
+        # function, XLA would draw all bits that follow from it again for
+        # every consumer.
+        with graph_of(self.keys):
+            keys = self.keys * [1, num_players] + [0, player_id]
+        return self._replace(keys=keys)
+
+
+def iteration_seeds(
+    run_seeds: Sequence[int], iterations: tf.Tensor, draw: Draw
+) -> IterationSeeds:
+    """Returns the seeds of all runs in successive iterations.
+
+    That of a run in an iteration is `[seed of the run, iteration]`: it does
+    not depend on how many runs or iterations are computed together.
+
+    Args:
+      run_seeds: the seed of each run.
+      iterations: int32 `[num_iterations]`, their numbers.
+      draw: how graphs draw random bits, see `HoistedSeed`.
+    """
+    num_runs = len(run_seeds)
+    keys = tf.stack(
+        [
+            tf.tile(run_seeds, [iterations.shape[0]]),
+            tf.repeat(iterations, num_runs),
+        ],
+        axis=-1,
+    )
+    return IterationSeeds(keys, num_runs, draw=draw)
+
+
+def player_rules(
+    learners: Sequence[Learner | None],
+    entropy_coefficient: Any,
+    max_gradient_norm: Any,
+) -> list[PlayerRule]:
+    """Returns one rule per player; a single number is for all players."""
+    num_players = len(learners)
+    return [
+        PlayerRule(*rule)
+        for rule in zip(
+            learners,
+            check_number_per_player(
+                "entropy_coefficient", entropy_coefficient, num_players
+            ),
+            check_number_per_player(
+                "max_gradient_norm", max_gradient_norm, num_players
+            ),
+            strict=True,
+        )
+    ]
+
+
+def iterate_runs(
+    objective: Objective,
+    rules: Sequence[PlayerRule],
+    states: Sequence[PlayerState],
+    seeds: IterationSeeds,
+) -> Iteration:
+    """Computes one iteration of all runs.
+
+    Args:
+      objective: what the players maximise.
+      rules: one per player.
+      states: one per player, tensors with a leading axis of runs.
+      seeds: those of the iteration.
+
+    Returns:
+      An `Iteration` of tensors with a leading axis of runs.
+    """
+    rules = [
+        rule
+        if rule.learner is None
+        else rule._replace(learner=rule.learner.hoisted(state.learner_state))
+        for rule, state in zip(rules, states, strict=True)
+    ]
+    return map_runs(
+        functools.partial(iterate, objective, rules, seeds),
+        RunState(list(states), tf.range(seeds.num_runs)),
+        seeds.num_runs,
+        can_vectorize=not objective.has_memory,
+    )
+
+
+def iterate(
+    objective: Objective,
+    rules: Sequence[PlayerRule],
+    seeds: IterationSeeds,
+    run: RunState,
+) -> Iteration:
+    """Computes one iteration of one run.
+
+    All players start from the same parameters and get the same seed. They
+    therefore share the play of these parameters, whose returns are reported.
+
+    Args:
+      objective: what the players maximise.
+      rules: one per player.
+      seeds: those of the iteration, of all runs.
+      run: the run.
+
+    Returns:
+      An `Iteration`.
+    """
+    seed = seeds.of_run(run.number)
+    params = [state.params for state in run.players]
+    critic_params = [state.critic_params for state in run.players]
+    objective = _bind_critics(objective, critic_params)
+    with tf.GradientTape(
+        persistent=True, watch_accessed_variables=False
+    ) as tape:
+        tape.watch(params)
+        play = objective.play(params, seed)
+    players = []
+    for player_id, (rule, state) in enumerate(
+        zip(rules, run.players, strict=True)
+    ):
+        learner = rule.learner
+        direction, learner_state = _learner_step(
+            objective, rule, params, player_id, seed, state
+        )
+        if rule.entropy_coefficient:
+            bonus = gradient_of(tape, play.entropies[player_id], state.params)
+            direction = [
+                gradient + rule.entropy_coefficient * extra
+                for gradient, extra in zip(direction, bonus, strict=True)
+            ]
+        direction, norm = _clip(direction, rule.max_gradient_norm)
+        players.append(
+            PlayerIteration(
+                direction,
+                learner_state,
+                objective.return_scale * play.values[player_id],
+                play.entropies[player_id],
+                norm,
+                () if learner is None else learner.metrics(learner_state),
+            )
+        )
+    return Iteration(players, play if any(critic_params) else ())
+
+
+def critic_gradients(
+    objective: Objective,
+    critic_params: Sequence[list[tf.Tensor]],
+    play: Play,
+    num_runs: int,
+) -> list[list[tf.Tensor]]:
+    """Computes the gradients of all critics' losses on what was played.
+
+    Args:
+      objective: the objective with the critics.
+      critic_params: one list of tensors per player, `[num_runs, ...]`.
+      play: a `Play` of tensors with a leading axis of runs.
+      num_runs: number of runs.
+
+    Returns:
+      Tensors like `critic_params`.
+    """
+    leaves = tf.nest.flatten(play)
+
+    def run_gradients(
+        inputs: tuple[list[list[tf.Tensor]], list[tf.Tensor]],
+    ) -> list[list[tf.Tensor]]:
+        params, played = inputs
+        # Put each `None` of a `Play` back: it is not a tensor that
+        # TensorFlow could vectorise.
+        values = iter(played)
+        filled = [None if leaf is None else next(values) for leaf in leaves]
+        run_play = tf.nest.pack_sequence_as(play, filled)
+        with tf.GradientTape(
+            persistent=True, watch_accessed_variables=False
+        ) as tape:
+            tape.watch(params)
+            losses = objective.critic_losses(params, run_play)
+        return [
+            gradient_of(tape, loss, player_params)
+            for loss, player_params in zip(losses, params, strict=True)
+        ]
+
+    return map_runs(
+        run_gradients,
+        (
+            [list(player_params) for player_params in critic_params],
+            [leaf for leaf in leaves if leaf is not None],
+        ),
+        num_runs,
+        can_vectorize=not objective.has_memory,
+    )
+
+
+def map_runs(
+    function: Callable, inputs: Any, num_runs: int, *, can_vectorize: bool
+) -> Any:
+    """Applies a function to each run, vectorised in graphs if possible.
+
+    Args:
+      function: from the nest of one run to a nest of tensors.
+      inputs: nest of tensors with a leading axis of runs.
+      num_runs: number of runs.
+      can_vectorize: whether TensorFlow can vectorise the function.
+
+    Returns:
+      A nest of tensors with a leading axis of runs. `None` stays `None`.
+    """
+    # TensorFlow cannot vectorise a reduction over replicas.
+    can_vectorize &= not tf.executing_eagerly() and num_replicas() == 1
+    if num_runs > 1 and can_vectorize:
+        return tf.vectorized_map(function, inputs)
+    runs = [_take_run(inputs, run) for run in range(num_runs)]
+    results = list(map(function, runs))
+    return tf.nest.map_structure(
+        lambda *values: None if values[0] is None else tf.stack(values),
+        *results,
+    )
+
+
+def _take_run(nest: Any, run: int) -> Any:
+    """Returns one run of a nest of tensors with a leading axis of runs."""
+    return tf.nest.map_structure(lambda x: x[run], nest)
+
+
+def _bind_critics(
+    objective: Objective, critic_params: list[list[tf.Tensor]]
+) -> Objective:
+    """Returns the objective, bound for one iteration, with these critics."""
+    if not any(critic_params):
+        return objective.bind(tapes_inside=True)
+    current = objective.initial_state()
+    critics = tuple(
+        Weights(player_params, weights.non_trainable)
+        for player_params, weights in zip(
+            critic_params, current.critics, strict=True
+        )
+    )
+    state = current._replace(critics=critics)
+    return objective.bind(state, tapes_inside=True)
+
+
+def _learner_step(
+    objective: Objective,
+    rule: PlayerRule,
+    params: list[list[tf.Tensor]],
+    player_id: int,
+    seed: tf.Tensor | HoistedSeed,
+    state: PlayerState,
+) -> LearnerStep:
+    """Returns the step of a player's learner, zeros for a frozen player."""
+    if rule.learner is None:
+        zeros = [tf.zeros_like(parameter) for parameter in state.params]
+        return LearnerStep(zeros, state.learner_state)
+    return rule.learner.step(
+        objective, params, player_id, seed, state.learner_state
+    )
+
+
+def _clip(
+    direction: list[tf.Tensor], max_norm: float | None
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Scales a direction down to a norm, and returns its norm before."""
+    if not direction:
+        return direction, tf.zeros([])
+    norm = global_norm(direction)
+    if max_norm is not None:
+        scale = tf.math.divide_no_nan(
+            tf.constant(max_norm, norm.dtype), tf.maximum(norm, max_norm)
+        )
+        direction = [gradient * scale for gradient in direction]
+    return direction, norm

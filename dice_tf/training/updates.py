@@ -1,0 +1,177 @@
+"""How an iteration changes the players: at once, or one after the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dice_tf.checks import check_choice, check_whole_number
+from dice_tf.objectives.objective import Objective, Play
+from dice_tf.training.distribution import Distribution
+from dice_tf.training.iteration import (
+    Iteration,
+    IterationSeeds,
+    PlayerRule,
+    critic_gradients,
+    iterate_runs,
+)
+from dice_tf.training.player_optimizers import PlayerOptimizers
+from dice_tf.training.players import Player
+from dice_tf.training.records import iteration_scalars
+
+SIMULTANEOUS = "simultaneous"
+ALTERNATING = "alternating"
+
+
+class PlayerUpdates:
+    """Computes iterations, and applies them to the players' variables.
+
+    Args:
+      objective: what the players maximise.
+      rules: how each player learns.
+      players: the players' variables.
+      order: `"simultaneous"` or `"alternating"`.
+      distribution: where the variables are.
+
+    Attributes:
+      optimizers: `PlayerOptimizers` of the policies, set by `use_optimizers`.
+      joint_optimizer: what Keras and its callbacks see of them.
+      critic_optimizers: `PlayerOptimizers` of the critics.
+
+    Raises:
+      ValueError: if `order` is neither of the two.
+    """
+
+    optimizers: PlayerOptimizers
+    joint_optimizer: keras.optimizers.Optimizer
+    critic_optimizers: PlayerOptimizers
+
+    def __init__(
+        self,
+        objective: Objective,
+        rules: Sequence[PlayerRule],
+        players: Sequence[Player],
+        order: str,
+        distribution: Distribution,
+    ):
+        self._order = check_choice(
+            "updates", order, (SIMULTANEOUS, ALTERNATING)
+        )
+        self._objective = objective
+        self._rules = rules
+        self._players = players
+        self._distribution = distribution
+
+    @property
+    def use_averages(self) -> bool:
+        """Whether an optimiser keeps averages of what it moves."""
+        return (
+            self.optimizers.use_averages or self.critic_optimizers.use_averages
+        )
+
+    def use_optimizers(
+        self, optimizer: Any, critic_optimizer: Any, critic_passes: int
+    ) -> None:
+        """Sets the Keras optimisers, see `Trainer.compile`."""
+        self._critic_passes = check_whole_number(
+            "critic_passes", critic_passes, 1
+        )
+        self._distribution.check_optimizers("optimizer", optimizer)
+        self._distribution.check_optimizers(
+            "critic_optimizer", critic_optimizer
+        )
+        num_runs = self._players[0].num_seeds
+        with self._distribution.scope():
+            self.optimizers = PlayerOptimizers(
+                "optimizer",
+                optimizer,
+                [
+                    player.params if player.trainable else []
+                    for player in self._players
+                ],
+                num_runs,
+            )
+            self.joint_optimizer = self.optimizers.joint()
+            self.critic_optimizers = PlayerOptimizers(
+                "critic_optimizer",
+                critic_optimizer,
+                [player.critic_params for player in self._players],
+                num_runs,
+            )
+        if self._order == ALTERNATING:
+            self.optimizers.check_separate()
+
+    def update_players(
+        self, seeds: IterationSeeds
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes one iteration of all runs.
+
+        Args:
+          seeds: those of the iteration.
+
+        Returns:
+          Reported returns `[num_runs, num_players]`, and the scalars of
+          `metric_names`.
+        """
+        if self._order == ALTERNATING:
+            iteration = self._update_in_turn(seeds)
+        else:
+            states = [player.state() for player in self._players]
+            iteration = iterate_runs(
+                self._objective, self._rules, states, seeds
+            )
+            self.optimizers.ascend(
+                [result.direction for result in iteration.players]
+            )
+        self._train_critics(iteration.play, seeds.num_runs)
+        for player, result in zip(
+            self._players, iteration.players, strict=True
+        ):
+            player.assign_learner_state(result.learner_state)
+        returns = tf.stack(
+            [result.reported_return for result in iteration.players], axis=-1
+        )
+        return returns, iteration_scalars(iteration.players)
+
+    def _update_in_turn(self, seeds: IterationSeeds) -> Iteration:
+        """Updates one player after the other, each on a new play.
+
+        Each turn is an iteration in which all other players are frozen. The
+        first turn tells the returns, since its play comes before all updates.
+        """
+        turns = []
+        num_players = len(self._players)
+        for player_id in range(num_players):
+            rules = [PlayerRule(None)] * num_players
+            rules[player_id] = self._rules[player_id]
+            turn = iterate_runs(
+                self._objective,
+                rules,
+                [player.state() for player in self._players],
+                seeds.of_turn(player_id, num_players),
+            )
+            self.optimizers.ascend(
+                [result.direction for result in turn.players], player_id
+            )
+            turns.append(turn)
+        results = [
+            turn.players[player_id]._replace(
+                reported_return=turns[0].players[player_id].reported_return,
+                entropy=turns[0].players[player_id].entropy,
+            )
+            for player_id, turn in enumerate(turns)
+        ]
+        return Iteration(results, turns[0].play)
+
+    def _train_critics(self, play: Play | tuple[()], num_runs: int) -> None:
+        if not any(player.critic_params for player in self._players):
+            return
+        for _ in range(self._critic_passes):
+            gradients = critic_gradients(
+                self._objective,
+                [player.state().critic_params for player in self._players],
+                play,
+                num_runs,
+            )
+            self.critic_optimizers.descend(gradients)
