@@ -7,14 +7,14 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.estimators import loaded_dice_objective
 from dice_tf.estimators.dice import (
     LEAVE_ONE_OUT,
-    dice_objective,
+    boxed_objective,
     magic_box,
-    unit_box,
 )
+from dice_tf.estimators.variants import boxed_loaded_objective
 from dice_tf.games.game import Game
+from dice_tf.kernels.boxes import unit_box
 from dice_tf.objectives.baselines import check_state_values
 from dice_tf.objectives.sampled import SampledObjective
 
@@ -132,15 +132,13 @@ class DiCEObjective(SampledObjective):
     ) -> tf.Tensor:
         box = unit_box if self.tapes_are_inside else magic_box
         if self._is_loaded:
-            return loaded_dice_objective(
+            return boxed_loaded_objective(
                 log_probs,
                 rewards,
-                discount=discount,
-                baseline=baseline,
-                lambda_=self.lambda_,
-                tau=self.tau,
-                box=box,
+                discount,
+                baseline,
+                self.lambda_,
+                self.tau,
+                box,
             )
-        return dice_objective(
-            log_probs, rewards, discount=discount, baseline=baseline, box=box
-        )
+        return boxed_objective(log_probs, rewards, discount, baseline, box)
