@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from dice_tf.kernels.row_sums import largest_divisor
 
-# From the number of a step, an int32 scalar, and what was played at the step
-# before, `[B]`, to what is played at this step, `[B]`, all int32.
+# From the number of a step, an int32 scalar, and the numbers of the step
+# before, `[B]` in the dtype of the result, to those of this step, int32 `[B]`.
 Advance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # How many steps of vectorised runs are written together, if it divides all.
@@ -79,7 +79,7 @@ def iterate_numbers(
             count: tf.Tensor, row: tf.Tensor, rows: tf.Tensor
         ) -> tuple[tf.Tensor, ...]:
             step = tf.minimum(block * num_steps + count, length - 1)
-            following = tf.cast(advance(step, tf.cast(row, tf.int32)), dtype)
+            following = tf.cast(advance(step, row), dtype)
             return count + 1, following, write_row(rows, count - 1, row)
 
         _, row, rows = tf.while_loop(

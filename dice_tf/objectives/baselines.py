@@ -167,13 +167,16 @@ def bellman_state_values(
     states = tf.convert_to_tensor(states, tf.int32)
     length = states.shape[0]
     dtype = rewards.dtype
-    moves, rewards_seen, visits = sum_over_replicas(
+    moves, rewards_seen, last_visits = sum_over_replicas(
         [
             count_pairs(states[:-1], states[1:], num_states, dtype),
-            sum_by_entry(rewards, states, num_states),
-            sum_by_entry(tf.ones_like(rewards), states, num_states),
+            tf.reduce_sum(
+                sums_along(rewards, states, num_states, axis=0), axis=1
+            ),
+            sum_by_entry(tf.ones_like(rewards[-1]), states[-1], num_states),
         ]
     )
+    visits = tf.reduce_sum(moves, axis=1) + last_visits
     shares = tf.math.divide_no_nan(
         moves, tf.reduce_sum(moves, axis=1, keepdims=True)
     )

@@ -23,7 +23,11 @@ BATCH_SIZE = 6
 
 def advance_with(noise, bound):
     """A walk whose every number tells of all before it and of its step."""
-    return lambda step, number: (3 * number + noise[step] + step) % bound
+
+    def advance(step, number):
+        return (3 * tf.cast(number, tf.int32) + noise[step] + step) % bound
+
+    return advance
 
 
 def noise_of_runs(length):
@@ -69,6 +73,7 @@ def play_without_noise(first, num_runs=1):
 
     def advance(step, number):
         # Something that is easily counted in a program.
+        number = tf.cast(number, tf.int32)
         return tf.bitwise.bitwise_xor(number, step) % 33
 
     return iterate_numbers(

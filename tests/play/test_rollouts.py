@@ -313,7 +313,7 @@ def test_no_two_draws_of_a_rollout_share_their_key(monkeypatch, kind):
 
 def test_few_calls_lead_from_a_rollout_to_its_first_draw():
     package = pathlib.Path(dice_tf.__file__).parent
-    stacks = []
+    table, stacks = matrix_table("2"), []
 
     def draw(keys, shape):
         stacks.append(traceback.extract_stack())
@@ -321,7 +321,7 @@ def test_few_calls_lead_from_a_rollout_to_its_first_draw():
 
     @tf.function(autograph=False)
     def play(keys):
-        return matrix_table("2").play(4, HoistedSeed(keys, 0, draw=draw)).states
+        return table.play(4, HoistedSeed(keys, 0, draw=draw)).states
 
     play(tf.constant([[3, 4]]))
     frames = [
