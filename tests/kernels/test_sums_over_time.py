@@ -9,6 +9,7 @@ from dice_tf.kernels.sums_over_time import (
     decaying_sum,
     plain_sum_over_time,
 )
+from tests.graphs import operations_with_calls
 from tests.kernels.programs import (
     NUM_RUNS,
     WAYS,
@@ -101,9 +102,22 @@ def hessian_of_squares(function):
     return derivative
 
 
-def test_a_cumulative_sum_takes_no_loop_and_no_large_matrix():
-    derivative = hessian_of_squares(lambda x: cumulative_sum(x, decay=0.9))
-    program = compiled_program(derivative, np.zeros((150, 2)))
+def number_of_operations(function, length):
+    """Of the graph of second derivatives."""
+    x = tf.zeros([length, 2], tf.float64)
+    derivative = tf.function(hessian_of_squares(function), autograph=False)
+    graph = derivative.get_concrete_function(x).graph
+    return len(operations_with_calls(graph))
+
+
+def test_a_cumulative_sum_takes_no_turns_and_no_large_matrix():
+    def total(x):
+        return cumulative_sum(x, decay=0.9)
+
+    # Both lengths need padding, or neither does.
+    operations = [number_of_operations(total, length) for length in (24, 150)]
+    assert operations[0] == operations[1]
+    program = compiled_program(hessian_of_squares(total), np.zeros((150, 2)))
     assert count_calls(program, "while") == 0
     # A matrix of all pairs of steps would have 22,500 entries.
     assert largest_array(program) <= 150 * 10
@@ -117,13 +131,13 @@ def test_the_numbers_of_vectorised_runs_are_not_transposed():
     assert count_calls(program, "transpose") == 0
 
 
-def test_a_decaying_sum_takes_no_loop():
-    def derivative(x, factors):
-        return hessian_of_squares(
-            lambda x: decaying_sum(x, factors, reverse=True)
-        )(x)
+def test_a_decaying_sum_takes_turns_like_the_logarithm_of_its_length():
+    def total(x):
+        return decaying_sum(x, 0.5 * tf.ones_like(x), reverse=True)
 
-    program = compiled_program(
-        derivative, np.zeros((9, 2)), np.full((9, 2), 0.5)
-    )
+    operations = [number_of_operations(total, length) for length in (4, 16, 64)]
+    growth = np.diff(operations)
+    # The same for each factor of four, and not four times as many.
+    assert growth[1] <= 1.2 * growth[0]
+    program = compiled_program(hessian_of_squares(total), np.zeros((4, 2)))
     assert count_calls(program, "while") == 0
