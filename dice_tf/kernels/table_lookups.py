@@ -61,9 +61,9 @@ def sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
 
     For up to 16 entries XLA makes one vectorised pass for each of them.
     `tf.math.unsorted_segment_sum` would be a scatter, number by number: batch
-    128 takes 1.08 of its time with it, 4,096 takes 1.27, 20 runs 1.5. A matrix
-    of which number belongs to which entry, n times as large as the numbers,
-    would go through memory: 1.3 at batch 64 and 20 runs.
+    128 takes 1.08 of its time with it, 4,096 takes 1.27, 20 runs take 1.5. A
+    matrix that says which number belongs to which entry is n times as large as
+    the numbers, and goes through memory: 64 and 20 runs take 1.3.
 
     Args:
       numbers: floating, of any shape.
@@ -99,10 +99,8 @@ def _computed_once(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     XLA on CPU fuses cheap operations into all that read them, so that entries
     of a table would be computed for each number that reads them. It takes a
     quotient for expensive, and computes what ends in one once. It does not
-    know that the divisor is 1.
-
-    Batch 64 takes 0.92 of its time with it, 20 runs 0.87; of the numbers that
-    are summed, batch 1,280 takes 0.80.
+    know that the divisor is 1. Without it, tables take an iteration 6 times as
+    long; for numbers that are summed, batch 1,280 takes 1.25 times as long.
     """
     return x / tf.cast(tf.reshape(index, [-1])[0] >= 0, x.dtype)
 
