@@ -3,10 +3,12 @@
   python -m benchmarks.memory --output_dir=runs/memory
 
 LOLA-DiCE with tabular policies and critics, and with networks in the Coin
-Game, whole and in groups of episodes; each size in a process of its own, whose
-resident memory at its highest is read from the system. The folder gets
-memory.json, a list of {name, settings, peak_gib}. Ends with an error if batch
-65,536 with three look-aheads takes more than 6 GiB. Needs 7 minutes.
+Game, whole and in groups of episodes; and the fit of opponent models in the
+tabular Coin Game. Each size has a process of its own, whose resident memory at
+its highest is read from the system. The folder gets memory.json, a list of
+{name, settings, peak_gib}. Ends with an error if batch 65,536 with three
+look-aheads takes more than 6 GiB, or the fit more than 1 GiB above the import
+of the library. Needs 7 minutes.
 """
 
 import multiprocessing
@@ -26,6 +28,8 @@ flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
 flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
 
 REQUIRED_GIB = 6.0
+# Above the import of the library.
+REQUIRED_FITTING_GIB = 1.0
 LARGE = {
     "batch_size": 65_536,
     "episode_length": 150,
@@ -46,6 +50,9 @@ GROUPS = {
     "network_groups_1": {"batch_size": 16_384, "num_groups": 1},
     "network_groups_8": {"batch_size": 16_384, "num_groups": 8},
 }
+# Of models of the opponents in a game with thousands of states. An array of
+# which step shows which entry of a table would take 1.7 GB for each model.
+FITTING = {"fitting_coin_game": {"batch_size": 4_096, "episode_length": 50}}
 
 
 def peak_gib(size: dict[str, int]) -> float:
@@ -75,9 +82,39 @@ def network_peak_gib(size: dict[str, int]) -> float:
     return _peak_of_training(trainer)
 
 
+def fitting_peak_gib(size: dict[str, int]) -> float:
+    """Fits opponent models for three iterations; returns GiB above import."""
+    import_tensorflow()
+    import dice_tf
+
+    imported = _peak()
+    game = dice_tf.games.TabularCoinGame(episode_length=size["episode_length"])
+    policies, models = (
+        [dice_tf.policies.tabular(game, player_id) for player_id in range(2)]
+        for _ in range(2)
+    )
+    objective = dice_tf.objectives.DiCEObjective(
+        game, policies, discount=0.96, batch_size=size["batch_size"]
+    )
+    learners = [
+        dice_tf.opponent_models.OpponentModelling(
+            dice_tf.learners.Naive(),
+            [None if seat == player_id else models[seat] for seat in range(2)],
+        )
+        for player_id in range(2)
+    ]
+    trainer = dice_tf.Trainer(objective, learners)
+    trainer.compile("adam")
+    return _peak_of_training(trainer) - imported
+
+
 def _peak_of_training(trainer: Any) -> float:
     trainer.fit(steps_per_epoch=3, verbose=0)
-    # In kilobytes on Linux.
+    return _peak()
+
+
+def _peak() -> float:
+    """Returns this process' peak memory in GiB; Linux tells it in kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -96,12 +133,16 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
     peaks = {}
-    sizes = SIZES | GROUPS
+    sizes = SIZES | GROUPS | FITTING
+    measures = {
+        **dict.fromkeys(SIZES, peak_gib),
+        **dict.fromkeys(GROUPS, network_peak_gib),
+        **dict.fromkeys(FITTING, fitting_peak_gib),
+    }
     for name, size in sizes.items():
-        peak_of = network_peak_gib if name in GROUPS else peak_gib
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            peaks[name] = pool.apply(peak_of, (size,))
-        print(f"{name:16} {peaks[name]:6.2f} GiB", flush=True)
+            peaks[name] = pool.apply(measures[name], (size,))
+        print(f"{name:18} {peaks[name]:6.2f} GiB", flush=True)
     print(f"{bytes_per_step(peaks):.0f} bytes per step of an episode.")
     with folder.collect() as stage:
         write_json(
@@ -113,6 +154,8 @@ def main(argv: Sequence[str]) -> None:
         )
     if peaks["batch_65536"] > REQUIRED_GIB:
         sys.exit(f"Batch 65,536 takes more than {REQUIRED_GIB} GiB.")
+    if peaks["fitting_coin_game"] > REQUIRED_FITTING_GIB:
+        sys.exit(f"The fit takes more than {REQUIRED_FITTING_GIB} GiB.")
 
 
 if __name__ == "__main__":

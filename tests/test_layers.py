@@ -42,11 +42,7 @@ LAYERS = (
     {"bridges", "callbacks", "trainer", "training"},
 )
 # To be cut into functions that fit on a screen.
-TOO_LONG = {
-    "dice_tf.play.finite_rollouts",
-    "dice_tf.objectives.episode_groups",
-    "dice_tf.play.rollouts",
-}
+TOO_LONG: set[str] = set()
 # The draws of a step are a program beside its own.
 COMPILING = {
     "diagnostics",

@@ -19,6 +19,8 @@ from dice_tf.kernels.sums_over_time import cumulative_sum
 
 LEAVE_ONE_OUT = "leave_one_out"
 
+Box = Callable[[tf.Tensor], tf.Tensor]
+
 
 def magic_box(x: tf.Tensor) -> tf.Tensor:
     """Returns `exp(x - stop_gradient(x))`, which is 1 with all derivatives.
@@ -49,40 +51,12 @@ def magic_box(x: tf.Tensor) -> tf.Tensor:
     return tf.exp(x - tf.stop_gradient(x))
 
 
-def unit_box(x: tf.Tensor) -> tf.Tensor:
-    """Returns the magic box as a constant, 1, that knows its derivatives.
-
-    The formula of `magic_box` computes `x` only to cancel it. From this one a
-    compiler drops all that leads to `x` where derivatives alone are used.
-    TensorFlow forgets the derivatives of such a function where
-    `tf.vectorized_map` stands between it and a tape: they are then 0, without
-    an error. It is for code that opens its tapes inside of such a map, as the
-    trainer does.
-
-    Args:
-      x: floating tensor of any shape.
-
-    Returns:
-      A tensor like `x`, differentiable in `x` to any order.
-    """
-    return _unit_box(tf.convert_to_tensor(x))
-
-
-@tf.custom_gradient
-def _unit_box(x: tf.Tensor):
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return upstream * _unit_box(x)
-
-    return tf.ones_like(x), gradient
-
-
 def dice_objective(
     log_probs: tf.Tensor,
     rewards: tf.Tensor,
     *,
     discount: Any,
     baseline: Any = None,
-    box: Callable[[tf.Tensor], tf.Tensor] = magic_box,
 ) -> tf.Tensor:
     """Returns the discounted return of each episode, as a DiCE objective.
 
@@ -113,8 +87,6 @@ def dice_objective(
         values `[T, B]`, held constant. A function from the discounted rewards
         `d_t r_t` to `d_t m_t`, both `[T, B]`, is `"leave_one_out"` with other
         means, such as those of a larger batch.
-      box: `magic_box`, or what stands for it (`unit_box`, which says when its
-        derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -126,6 +98,29 @@ def dice_objective(
       Foerster et al. 2018 (DiCE), section 3, for the objective; Mao et al.
       2019 (A Baseline for Any Order Gradient Estimation in Stochastic
       Computation Graphs) for the baseline valid at every order.
+    """
+    return boxed_objective(log_probs, rewards, discount, baseline, magic_box)
+
+
+def boxed_objective(
+    log_probs: tf.Tensor,
+    rewards: tf.Tensor,
+    discount: Any,
+    baseline: Any,
+    box: Box,
+) -> tf.Tensor:
+    """Returns `dice_objective` with this box.
+
+    Args:
+      log_probs: as of `dice_objective`.
+      rewards: as of `dice_objective`.
+      discount: as of `dice_objective`.
+      baseline: as of `dice_objective`.
+      box: `magic_box`, or `dice_tf.kernels.boxes.unit_box`, which says when
+        its derivatives are lost.
+
+    Returns:
+      `[B]`, the objective of each episode, not reduced.
     """
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)

@@ -1,12 +1,12 @@
 """Loaded DiCE: advantages, and dependencies that fade with time."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from dice_tf.checks import check_number
 from dice_tf.estimators.dice import (
+    Box,
     held_constant,
     magic_box,
     state_values,
@@ -27,7 +27,6 @@ def loaded_dice_objective(
     baseline: Any,
     lambda_: float = 1.0,
     tau: float = 1.0,
-    box: Callable[[tf.Tensor], tf.Tensor] = magic_box,
 ) -> tf.Tensor:
     """Returns the discounted return of each episode, as Loaded DiCE.
 
@@ -50,8 +49,6 @@ def loaded_dice_objective(
       baseline: state values `[T, B]` before each step, held constant.
       lambda_: in [0, 1], the decay of dependencies per step.
       tau: in [0, 1], of the advantages.
-      box: `magic_box`, or what stands for it (`unit_box`, which says when its
-        derivatives are lost).
 
     Returns:
       `[B]`, the objective of each episode, not reduced.
@@ -63,6 +60,34 @@ def loaded_dice_objective(
       Farquhar, Whiteson, Foerster 2019 (Loaded DiCE: Trading off Bias and
       Variance in Any-Order Score Function Gradient Estimators for
       Reinforcement Learning).
+    """
+    return boxed_loaded_objective(
+        log_probs, rewards, discount, baseline, lambda_, tau, magic_box
+    )
+
+
+def boxed_loaded_objective(
+    log_probs: tf.Tensor,
+    rewards: tf.Tensor,
+    discount: Any,
+    baseline: Any,
+    lambda_: float,
+    tau: float,
+    box: Box,
+) -> tf.Tensor:
+    """Returns `loaded_dice_objective` with this box.
+
+    Args:
+      log_probs: as of `loaded_dice_objective`.
+      rewards: as of `loaded_dice_objective`.
+      discount: as of `loaded_dice_objective`.
+      baseline: as of `loaded_dice_objective`.
+      lambda_: as of `loaded_dice_objective`.
+      tau: as of `loaded_dice_objective`.
+      box: as of `dice_tf.estimators.dice.boxed_objective`.
+
+    Returns:
+      `[B]`, the objective of each episode, not reduced.
     """
     log_probs = tf.convert_to_tensor(log_probs)
     rewards = held_constant("rewards", rewards, log_probs)

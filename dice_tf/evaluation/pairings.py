@@ -13,6 +13,7 @@ from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
 from dice_tf.evaluation.tables import log_prob_table
 from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
+from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
 from dice_tf.seeds import Seed, as_seed, split_seed

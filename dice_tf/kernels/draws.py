@@ -1,4 +1,4 @@
-"""Random bits for a step, computed by a program of their own."""
+"""Random bits for a training step, computed by a program of their own."""
 
 import functools
 import math
@@ -14,17 +14,18 @@ from dice_tf.kernels.philox import (
     draw_many,
 )
 
-# To draw fewer numbers takes no longer than to launch a program.
+# Launching a program takes longer than to draw fewer numbers.
 _MANY_NUMBERS = 2**16
 
 
 def choose_draw(compiles: bool) -> Draw:
     """Returns how random bits are drawn for a step that is about to be built.
 
+    If the caller compiles what is around the step, too, TensorFlow's operations
+    draw: inside a compiled program, XLA cannot launch another one.
+
     Args:
-      compiles: whether the step is a program of XLA. If the caller compiles
-        what is around it, too, TensorFlow's operations draw: XLA cannot take
-        its bits from a program within that one.
+      compiles: whether the step is a program of XLA.
 
     Returns:
       `draw_compiled` or `dice_tf.kernels.philox.draw_many`.
@@ -37,16 +38,22 @@ def choose_draw(compiles: bool) -> Draw:
 def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Draws random bits for each of many seeds, many of them by XLA.
 
-    A program draws several times as fast as TensorFlow's kernels. It is one of
-    its own: in the program that uses them, XLA on CPU would compute the bits
-    anew wherever they are read.
+    A program draws several times as fast as TensorFlow's kernels, which draw
+    number by number: 2.9 instead of 11.6 ms for 200 draws of 150 x 2 x 64
+    numbers, on two CPU cores. An iteration of batch 64 takes 0.76 of its time,
+    20 runs 0.63, batch 4,096 0.80 (benchmarks/PROFILE.md).
+
+    It is a program of its own. In the program that uses them, XLA on CPU would
+    compute the bits again for every operation that reads them.
+
+    `dice_tf.kernels.philox.plain_draw_many` is its reference.
 
     Args:
       seeds: int32 `[num, 2]`.
       shape: static shape of each draw.
 
     Returns:
-      uint32 `[num, *shape]`, the bits of `dice_tf.kernels.philox.draw_many`.
+      uint32 `[num, *shape]`, for each seed the bits that TensorFlow draws.
     """
     num_seeds = seeds.shape[0]
     if num_seeds * math.prod(shape) < _MANY_NUMBERS:

@@ -1,9 +1,10 @@
 """Many draws of TensorFlow's Philox generator, at once.
 
-`tf.random.stateless_uniform` scrambles its seed by some twenty operations, and
-then draws number by number. Here the seeds of many draws are scrambled
-together, and numbers can be computed by operations that XLA vectorises. The
-bits are those that TensorFlow gives for each seed.
+The bits are those that TensorFlow gives for each seed. `plain_draw_many` is the
+reference of both ways to draw them. `tf.random.stateless_uniform` scrambles its
+seed by some twenty operations, and then draws number by number. Here the seeds
+of many draws are scrambled together, and numbers can be computed by operations
+that XLA vectorises.
 
 Source: J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel random numbers: as
 easy as 1, 2, 3", SC 2011 (Philox4x32-10, its rounds and constants); the
@@ -29,14 +30,16 @@ _WORDS_PER_BLOCK = 4
 def draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Draws random bits for each of many seeds, by TensorFlow's kernels.
 
+    All seeds are scrambled at once. The graph of `experiments.ipd`, whose
+    operations take 0.2 to 1 ms each to build, has 15,832 of them instead of
+    22,285 (see benchmarks/PROFILE.md).
+
     Args:
       seeds: int32 `[num, 2]`.
       shape: static shape of each draw.
 
     Returns:
-      uint32 `[num, *shape]`: for each seed the bits of
-      `tf.random.stateless_uniform(shape, seed, minval=None, maxval=None,
-      dtype=tf.uint32, alg="philox")`.
+      uint32 `[num, *shape]`, for each seed the bits that TensorFlow draws.
     """
     keys, starts = _scramble(seeds)
     counters = tf.stack([tf.zeros_like(starts), starts], axis=-1)
@@ -53,6 +56,17 @@ def draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     return tf.stack(draws)
 
 
+def plain_draw_many(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Returns what `draw_many` does, seed by seed."""
+    draws = [
+        tf.random.stateless_uniform(
+            shape, seed, None, None, tf.uint32, alg="philox"
+        )
+        for seed in tf.unstack(seeds)
+    ]
+    return tf.stack(draws)
+
+
 def count_blocks(shape: list[int]) -> int:
     """Returns how many blocks of the generator a draw of this shape takes."""
     return -(-math.prod(shape) // _WORDS_PER_BLOCK)
@@ -61,8 +75,8 @@ def count_blocks(shape: list[int]) -> int:
 def bits_of_blocks(blocks: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Returns the draws whose blocks `draw_blocks` has computed.
 
-    Not a part of it: in loops over this shape XLA would not vectorise it, nor
-    does it take the bits of a complex number.
+    It stands outside of the compiled program. XLA would not vectorise loops
+    over the shape of the draws, and cannot take the bits of a complex number.
 
     Args:
       blocks: complex128 `[num, num_blocks]`.
@@ -80,8 +94,9 @@ def bits_of_blocks(blocks: tf.Tensor, shape: list[int]) -> tf.Tensor:
 def draw_blocks(seeds: tf.Tensor, num_blocks: int) -> tf.Tensor:
     """Draws blocks of four words for each of many seeds, to be compiled.
 
-    A block is one complex number, 16 bytes that stand for nothing else: as
-    numbers of one word or two, XLA would compute a block anew for each.
+    A block is one complex number, 16 bytes that are only a container. XLA would
+    compute a block once for each number that is a part of it: with two words
+    as one number, drawing takes twice as long (two CPU cores).
 
     Args:
       seeds: int32 `[num, 2]`.
@@ -127,7 +142,7 @@ def _rounds(
     multipliers: list[tf.Tensor],
     round_keys: list[list[tf.Tensor]],
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Makes Philox' rounds; all are pairs of words below 2**32, as uint64.
+    """Makes Philox' rounds of pairs of words below 2**32, as uint64.
 
     Args:
       even: words 0 and 2 of the counter.
@@ -145,8 +160,8 @@ def _rounds(
             for word, factor in zip(even, multipliers, strict=True)
         ][::-1]
         even = [
-            xor(xor(_high(product), word), own)
-            for product, word, own in zip(products, odd, round_key, strict=True)
+            xor(xor(_high(product), word), key)
+            for product, word, key in zip(products, odd, round_key, strict=True)
         ]
         odd = [_low(product) for product in products]
     return even, odd

@@ -18,7 +18,13 @@ from dice_tf.estimators.returns import (
 )
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.game import Game
-from dice_tf.kernels.table_lookups import select_by_step
+from dice_tf.kernels.table_lookups import (
+    count_pairs,
+    select_by_episode,
+    select_by_step,
+    sum_by_entry,
+    sums_along,
+)
 from dice_tf.play.trajectories import Trajectory
 from dice_tf.replicas import num_replicas, sum_over_replicas
 
@@ -49,8 +55,8 @@ def by_episode(
     if baselines[0] is None or not is_leave_one_out(baselines[0]):
         return list(baselines)
     means = []
-    for baseline, own in zip(baselines, rewards, strict=True):
-        discounted = discounted_rewards(own, discount)
+    for baseline, player_rewards in zip(baselines, rewards, strict=True):
+        discounted = discounted_rewards(player_rewards, discount)
         means.append(CentringMeans(mean_of_others(baseline, discounted)))
     return means
 
@@ -99,13 +105,11 @@ def leave_one_out_state_values(
     states = tf.convert_to_tensor(states, tf.int32)
     weights = discount_weights(rewards, discount)
     returns = returns_to_go(rewards, discount)
-    number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
-    visited = tf.cast(states[tf.newaxis] == number, rewards.dtype)
     # [num_states, T]: sums over all episodes.
     visits, totals = sum_over_replicas(
         [
-            tf.reduce_sum(visited, axis=2),
-            tf.reduce_sum(visited * returns, axis=2),
+            sums_along(numbers, states, num_states, axis=0)
+            for numbers in (tf.ones_like(rewards), returns)
         ]
     )
     batch_size = tf.cast(tf.shape(states)[1] * num_replicas(), rewards.dtype)
@@ -114,16 +118,18 @@ def leave_one_out_state_values(
     # [num_states, B]: sums over time, of all episodes but one.
     weighted = visits * tf.transpose(weights)
     known = tf.reduce_sum(weighted, axis=1, keepdims=True)
-    known -= tf.reduce_sum(visited * weights, axis=1)
+    known -= sums_along(
+        tf.broadcast_to(weights, states.shape), states, num_states, axis=1
+    )
     surplus = (
         tf.linalg.matmul(totals, weights)
         - tf.linalg.matmul(weighted, of_step)
-        - tf.reduce_sum(visited * (weights * (returns - of_step)), axis=1)
+        - sums_along(weights * (returns - of_step), states, num_states, axis=1)
     )
     # Differences of sums leave rounding errors where there was no visit.
     is_known = known > 1e-5
     surplus = tf.where(is_known, surplus / tf.where(is_known, known, 1.0), 0.0)
-    of_state = tf.reduce_sum(visited * surplus[:, tf.newaxis], axis=0)
+    of_state = select_by_episode(surplus, states)
     # The visit that is left out makes room for the one that is added.
     return tf.stop_gradient(
         (select_by_step(totals, states) - returns + of_step + of_state)
@@ -161,17 +167,16 @@ def bellman_state_values(
     states = tf.convert_to_tensor(states, tf.int32)
     length = states.shape[0]
     dtype = rewards.dtype
-    number = tf.range(num_states)[:, tf.newaxis, tf.newaxis]
-    visited = tf.cast(tf.expand_dims(states, 0) == number, dtype)
-    before = tf.reshape(visited[:, :-1], [num_states, -1])
-    after = tf.reshape(visited[:, 1:], [num_states, -1])
-    moves, rewards_seen, visits = sum_over_replicas(
+    moves, rewards_seen, last_visits = sum_over_replicas(
         [
-            tf.linalg.matmul(before, after, transpose_b=True),
-            tf.reduce_sum(visited * rewards, axis=[1, 2]),
-            tf.reduce_sum(visited, axis=[1, 2]),
+            count_pairs(states[:-1], states[1:], num_states, dtype),
+            tf.reduce_sum(
+                sums_along(rewards, states, num_states, axis=0), axis=1
+            ),
+            sum_by_entry(tf.ones_like(rewards[-1]), states[-1], num_states),
         ]
     )
+    visits = tf.reduce_sum(moves, axis=1) + last_visits
     shares = tf.math.divide_no_nan(
         moves, tf.reduce_sum(moves, axis=1, keepdims=True)
     )

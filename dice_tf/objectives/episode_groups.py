@@ -45,32 +45,52 @@ def mean_over_groups(
     """
     if _is_mapped(tapes):
         groups = [function(tf.constant(g), *args) for g in range(num_groups)]
-        return [tf.add_n(own) / num_groups for own in zip(*groups, strict=True)]
-    number = len(args)
+        return [
+            tf.add_n(values) / num_groups
+            for values in zip(*groups, strict=True)
+        ]
 
     @tf.custom_gradient
     def mean(*args: tf.Tensor) -> Any:
         def backward(*cotangents: tf.Tensor) -> list[tf.Tensor]:
-            def product(group: tf.Tensor, *both: tf.Tensor) -> list[tf.Tensor]:
-                own, upstream = both[:number], both[number:]
-                with tf.GradientTape() as tape:
-                    tape.watch(own)
-                    values = function(group, *own)
-                return tape.gradient(
-                    values,
-                    own,
-                    output_gradients=list(upstream),
-                    unconnected_gradients=tf.UnconnectedGradients.ZERO,
-                )
-
-            both = [*args, *cotangents]
-            return mean_over_groups(product, num_groups, both, tapes)
+            product = _product_of_group(function, len(args))
+            inputs = [*args, *cotangents]
+            return mean_over_groups(product, num_groups, inputs, tapes)
 
         # A loop that a tape has seen cannot be vectorised.
         held = [tf.stop_gradient(x) for x in args]
         return _loop(lambda group: function(group, *held), num_groups), backward
 
     return list(mean(*args))
+
+
+def _product_of_group(
+    function: Callable[..., Sequence[tf.Tensor]], num_args: int
+) -> Callable[..., list[tf.Tensor]]:
+    """Returns the vector-Jacobian product of a group.
+
+    Args:
+      function: as of `mean_over_groups`.
+      num_args: how many tensors it takes beside the number of the group.
+
+    Returns:
+      A function from the number of a group, these tensors, and one cotangent
+      for each scalar that `function` returns, to one tensor like each of them.
+    """
+
+    def product(group: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        args, cotangents = inputs[:num_args], inputs[num_args:]
+        with tf.GradientTape() as tape:
+            tape.watch(args)
+            values = function(group, *args)
+        return tape.gradient(
+            values,
+            args,
+            output_gradients=list(cotangents),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+
+    return product
 
 
 def _is_mapped(tapes: TapePlace | None) -> bool:
@@ -85,8 +105,8 @@ def _loop(
     first = [x / num_groups for x in function(tf.constant(0))]
 
     def add(group: tf.Tensor, *sums: tf.Tensor) -> tuple:
-        own = function(group)
-        sums = [x + y / num_groups for x, y in zip(sums, own, strict=True)]
+        values = function(group)
+        sums = [x + y / num_groups for x, y in zip(sums, values, strict=True)]
         return group + 1, *sums
 
     _, *sums = tf.while_loop(
@@ -121,16 +141,18 @@ def grouped_estimates(
     Returns:
       What `estimates` returns of the whole trajectory.
     """
-    params = [own.params for own in weights]
+    params = [player_weights.params for player_weights in weights]
     check_groups(num_groups, trajectory.discounts.shape[1])
 
     def of_group(group: tf.Tensor, *flat: tf.Tensor) -> Sequence[tf.Tensor]:
-        own = tf.nest.pack_sequence_as(params, flat)
-        own_weights = [
-            x._replace(params=y) for x, y in zip(weights, own, strict=True)
+        group_weights = [
+            player_weights._replace(params=player_params)
+            for player_weights, player_params in zip(
+                weights, tf.nest.pack_sequence_as(params, flat), strict=True
+            )
         ]
         play, values = _episodes(group, num_groups, (trajectory, baselines))
-        return estimates(own_weights, play, values)
+        return estimates(group_weights, play, values)
 
     flat_params = tf.nest.flatten(params)
     return mean_over_groups(of_group, num_groups, flat_params, tapes)

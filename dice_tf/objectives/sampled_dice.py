@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.estimators import loaded_dice_objective
 from dice_tf.estimators.dice import (
     LEAVE_ONE_OUT,
-    dice_objective,
+    boxed_objective,
     magic_box,
-    unit_box,
 )
+from dice_tf.estimators.loaded_dice import boxed_loaded_objective
 from dice_tf.games.game import Game
+from dice_tf.kernels.boxes import unit_box
 from dice_tf.objectives.baselines import check_state_values
 from dice_tf.objectives.sampled import SampledObjective
 
@@ -120,9 +120,9 @@ class DiCEObjective(SampledObjective):
         box = unit_box if self.tapes_are_inside else magic_box
         if self._is_loaded:
             return functools.partial(
-                loaded_dice_objective,
+                boxed_loaded_objective,
                 lambda_=self.lambda_,
                 tau=self.tau,
                 box=box,
             )
-        return functools.partial(dice_objective, box=box)
+        return functools.partial(boxed_objective, box=box)

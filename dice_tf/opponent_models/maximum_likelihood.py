@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.estimators.returns import running_steps
 from dice_tf.inner_optimizers import InnerOptimizer
+from dice_tf.kernels.table_lookups import sum_by_entry
 from dice_tf.learners.learner import gradient_of
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
@@ -44,19 +45,21 @@ def log_likelihood(
             return mean_over_replicas([tf.reduce_sum(shares * log_probs)])[0]
 
         return mean
-    # What is linear in the table needs only how often each entry was seen.
+    # A sum that is linear in the table needs only how often each entry was
+    # seen.
     shape = [actor.num_states, actor.num_actions]
     index = trajectory.states * shape[1] + trajectory.actions[player_id]
-    entries = tf.range(shape[0] * shape[1])[:, tf.newaxis]
-    seen = tf.reshape(index, [1, -1]) == entries
-    shares = tf.reduce_mean(tf.cast(seen, trajectory.discounts.dtype), axis=-1)
+    seen = sum_by_entry(
+        tf.ones_like(trajectory.discounts), index, shape[0] * shape[1]
+    )
+    shares = seen / tf.cast(tf.size(index), seen.dtype)
     (shares,) = mean_over_replicas([tf.reshape(shares, shape)])
 
     def value(weights: Weights) -> tf.Tensor:
         # What was never done may have the log-probability -infinity.
         table = actor.log_prob_table(weights)
-        seen = tf.where(shares > 0.0, table, tf.zeros_like(table))
-        return tf.reduce_sum(shares * seen)
+        table = tf.where(shares > 0.0, table, tf.zeros_like(table))
+        return tf.reduce_sum(shares * table)
 
     return value
 

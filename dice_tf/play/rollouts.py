@@ -6,17 +6,18 @@ the trajectory, see `dice_tf.play.trajectories`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.distributions import all_log_probs
 from dice_tf.games.finite import FiniteGame, acts_by_state
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, TimeStep
+from dice_tf.kernels.finite_play import write_row
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
-from dice_tf.play.finite_rollouts import sample_finite, write_row
+from dice_tf.play.finite_rollouts import sample_finite
 from dice_tf.play.trajectories import Trajectory
 from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
@@ -76,6 +77,20 @@ def sample_trajectory(
     )
 
 
+class _Acts(NamedTuple):
+    """What all players do at one step.
+
+    Attributes:
+      actions: one per player, as of `Game.step`.
+      memories: one per player, what its policy remembers after the step.
+      are_nan: bool `[B]`, whether a probability or an action is NaN.
+    """
+
+    actions: tuple[Any, ...]
+    memories: list[Any]
+    are_nan: tf.Tensor
+
+
 def _sample_general(
     game: Game,
     actors: Sequence[Actor],
@@ -92,76 +107,96 @@ def _sample_general(
     are NaN for all players: nothing that follows from it is a return.
     """
     length = game.episode_length
-    players = range(game.num_players)
     # A learner may split the seed too, and play again with a child of it.
     reset_seed, *seeds = split_seed(private_seed(seed), 2 + game.num_players)
-    keys = [
-        tf.stack([seed_tensor(child) for child in split_seed(own, length)])
-        for own in seeds
-    ]
-    state, first = own_share(game.reset(seed_tensor(reset_seed), batch_size))
+    *player_keys, game_keys = [_step_keys(child, length) for child in seeds]
+    keeps_states = isinstance(game, FiniteGame)
 
+    def act_all(step: tf.Tensor, observations: Any, memories: Any) -> _Acts:
+        acts = [
+            _act(
+                actor,
+                weights[player_id],
+                observations[player_id],
+                memories[player_id],
+                player_keys[player_id][step],
+                batch_size,
+            )
+            for player_id, actor in enumerate(actors)
+        ]
+        actions, memories, are_nan = zip(*acts, strict=True)
+        return _Acts(actions, list(memories), tf.reduce_any(are_nan, axis=0))
+
+    def play(
+        step: tf.Tensor, state: Any, observations: Any, memories: Any, rows: Any
+    ) -> tuple[Any, ...]:
+        acts = act_all(step, observations, memories)
+        before = state if keeps_states else ()
+        state, after = game.step(state, acts.actions, own_seed(game_keys[step]))
+        rewards = [nan_where(acts.are_nan, reward) for reward in after.rewards]
+        after = after._replace(rewards=tuple(rewards))
+        row = _row(observations, acts.actions, after, before)
+        rows = tf.nest.map_structure(
+            lambda rows, row: write_row(rows, step, row), rows, row
+        )
+        return step + 1, state, after.observations, acts.memories, rows
+
+    state, first = own_share(game.reset(seed_tensor(reset_seed), batch_size))
     memories = [
         actor.model.initial_state(share_size(batch_size)) for actor in actors
     ]
-    keeps_states = isinstance(game, FiniteGame)
-
-    def act(player_id: int, observation, memory, step: tf.Tensor):
-        actor, key = actors[player_id], keys[player_id][step]
-        distribution, memory = actor.step(
-            weights[player_id], observation, memory
-        )
-        if actor.num_actions is None:
-            action = distribution.sample(seed=own_seed(key))
-            return action, memory, have_nan(action)
-        log_probs = all_log_probs(distribution, actor.num_actions)
-        noise = own_share(uniform(key, [batch_size], log_probs.dtype))
-        action = sample_actions(log_probs, noise)
-        return action, memory, have_nan(log_probs)
-
-    def act_all(observations, memories, step: tf.Tensor):
-        acts = [
-            act(player_id, observations[player_id], memories[player_id], step)
-            for player_id in players
-        ]
-        actions, memories, are_nan = zip(*acts, strict=True)
-        return actions, list(memories), tf.reduce_any(are_nan, axis=0)
-
-    def play(step, state, observations, memories, buffers):
-        actions, memories, are_nan = act_all(observations, memories, step)
-        before = state if keeps_states else ()
-        state, after = game.step(state, actions, own_seed(keys[-1][step]))
-        rewards = tuple(nan_where(are_nan, own) for own in after.rewards)
-        rows = (
-            observations,
-            actions,
-            rewards,
-            after.discounts,
-            before,
-            after.truncations,
-        )
-        buffers = tf.nest.map_structure(
-            lambda buffer, row: write_row(buffer, step, row), buffers, rows
-        )
-        return step + 1, state, after.observations, memories, buffers
-
-    actions, *_ = act_all(first.observations, memories, tf.constant(0))
+    # The first actions are drawn for their shapes and dtypes.
+    actions = act_all(tf.constant(0), first.observations, memories).actions
     before = state if keeps_states else ()
-    rows = (
-        first.observations,
-        actions,
-        first.rewards,
-        first.discounts,
-        before,
-        first.truncations,
-    )
-    buffers = tf.nest.map_structure(
-        lambda row: tf.zeros([length, *row.shape], row.dtype), rows
+    rows = tf.nest.map_structure(
+        lambda row: tf.zeros([length, *row.shape], row.dtype),
+        _row(first.observations, actions, first, before),
     )
     *_, (*played, states, truncations) = tf.while_loop(
         lambda step, *_: step < length,
         play,
-        (tf.constant(0), state, first.observations, memories, buffers),
+        (tf.constant(0), state, first.observations, memories, rows),
         maximum_iterations=length,
     )
     return Trajectory(*played, states if keeps_states else None, truncations)
+
+
+def _act(
+    actor: Actor,
+    weights: Weights,
+    observations: tf.Tensor,
+    memory: list[tf.Tensor],
+    key: tf.Tensor,
+    batch_size: int,
+) -> tuple[Any, list[tf.Tensor], tf.Tensor]:
+    """Returns what one player does, its memory, and `are_nan` of it alone."""
+    distribution, memory = actor.step(weights, observations, memory)
+    if actor.num_actions is None:
+        action = distribution.sample(seed=own_seed(key))
+        return action, memory, have_nan(action)
+    log_probs = all_log_probs(distribution, actor.num_actions)
+    noise = own_share(uniform(key, [batch_size], log_probs.dtype))
+    action = sample_actions(log_probs, noise)
+    return action, memory, have_nan(log_probs)
+
+
+def _step_keys(seed: Any, length: int) -> tf.Tensor:
+    """Returns a seed for each step, int32 `[T, 2]`."""
+    return tf.stack([seed_tensor(child) for child in split_seed(seed, length)])
+
+
+def _row(
+    observations: tuple[Any, ...],
+    actions: tuple[Any, ...],
+    after: TimeStep,
+    before: Any,
+) -> tuple[Any, ...]:
+    """Returns what is kept of a step, in the order of `Trajectory`."""
+    return (
+        observations,
+        actions,
+        after.rewards,
+        after.discounts,
+        before,
+        after.truncations,
+    )

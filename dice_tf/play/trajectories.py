@@ -1,8 +1,8 @@
 """What was played, and the log-probabilities of it.
 
 The log-probabilities of a stored trajectory are computed anew, in one batched
-call, as functions of the parameters: that is what keeps the inner updates of a
-look-ahead differentiable. Of a policy with memory, it is a pass over time.
+call, as functions of the parameters. This keeps the inner updates of a
+look-ahead differentiable. A policy with memory takes a pass over time.
 """
 
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ from dice_tf.policies.entropies import divergence, entropy
 
 
 class Trajectory(NamedTuple):
-    """What was seen and done in `B` episodes of `T` steps. Constant.
+    """What was seen and done in `B` episodes of `T` steps, held constant.
 
-    What stands behind the end of an episode does not count, wherever a
-    trajectory is read: it may be anything, such as NaN.
+    What stands behind the end of an episode has no part in any result, and
+    may be anything, such as NaN.
 
     Attributes:
       observations: one tensor per player, `[T, B, ...]`.
@@ -31,11 +31,11 @@ class Trajectory(NamedTuple):
       rewards: one tensor per player, `[T, B]`.
       discounts: `[T, B]`, 0 at the step that ended an episode early, else 1.
       states: int32 `[T, B]`, the states of a `FiniteGame`, whose episodes
-        never end early; else `None`.
+        never end early; `None` in other games.
       truncations: one tensor per player, `[T, B]`: 1 at the step that ended
         an episode early by cutting it off for this player. What the player
-        saw then is its observation of the step after. Empty, as by default:
-        never.
+        saw then is its observation of the step after. It is empty, as by
+        default, if no episode is ever cut off.
     """
 
     observations: tuple[tf.Tensor, ...]
@@ -59,16 +59,19 @@ class PlayerSteps(NamedTuple):
 
 
 def player_steps(trajectory: Trajectory, player_id: int) -> PlayerSteps:
-    """Returns what a player saw and did; its first step behind the end.
+    """Returns what a player saw and did, and its first step behind the end.
 
     A network that is evaluated on what stands behind the end of an episode
-    may return NaN there, and has then NaN as its derivatives, whatever weight
-    of 0 they are given. The first step can stand for any other. What the
-    player saw when its episode was cut off stays, since critics read it.
+    may return NaN there. Its derivatives are then NaN, even with a weight of
+    0. Behind the end, the first step of the episode is put in its place. What
+    the player saw when its episode was cut off stays, since critics read it.
 
     Args:
       trajectory: what was played.
       player_id: the seat.
+
+    Returns:
+      A `PlayerSteps`, held constant.
     """
     steps = PlayerSteps(
         trajectory.observations[player_id], trajectory.actions[player_id]
@@ -77,7 +80,7 @@ def player_steps(trajectory: Trajectory, player_id: int) -> PlayerSteps:
         return steps
     is_read = running_steps(trajectory.discounts)
     if trajectory.truncations:
-        # Not by what stands behind another end.
+        # What stands behind another end does not count as cut off.
         is_cut_off = is_read & (trajectory.truncations[player_id] > 0.0)
         is_read |= tf.concat(
             [tf.zeros_like(is_cut_off[:1]), is_cut_off[:-1]], axis=0
@@ -91,11 +94,14 @@ def player_steps(trajectory: Trajectory, player_id: int) -> PlayerSteps:
 
 
 def step_discounts(trajectory: Trajectory, discount: float) -> Any:
-    """Returns one discount where no episode ends early, else `[T, B]`.
+    """Returns the discount of each step, 0 at the step that ended an episode.
 
     Args:
       trajectory: what was played.
       discount: in [0, 1], of each step.
+
+    Returns:
+      `discount` if no episode ends early, as in a `FiniteGame`, else `[T, B]`.
     """
     if trajectory.states is not None:
         return discount
@@ -161,8 +167,8 @@ def player_entropies(
 ) -> tf.Tensor:
     """Returns the entropy of a player's policy at each step, in nats.
 
-    Where the actions are not a finite set and the distribution does not know
-    its entropy, it is estimated by `-log_prob` of the action taken.
+    If the actions are not a finite set and the distribution does not know its
+    entropy, it is estimated by `-log_prob` of the action taken.
 
     Args:
       actor: the player's actor.
@@ -204,23 +210,23 @@ def player_entropies(
 def player_divergences(
     actor: Actor,
     weights: Weights,
-    other: Actor,
-    other_weights: Weights,
+    compared_actor: Actor,
+    compared_weights: Weights,
     trajectory: Trajectory,
     player_id: int,
 ) -> tf.Tensor:
     """Returns the divergence between two policies at each step, in nats.
 
-    `KL(pi || pi') = sum_a pi(a) (log pi(a) - log pi'(a))`. Where the actions
-    are not a finite set it is estimated by `log pi - log pi'` of the action
+    `KL(pi || pi') = sum_a pi(a) (log pi(a) - log pi'(a))`. If the actions are
+    not a finite set, it is estimated by `log pi - log pi'` of the action
     taken, without bias if `pi` took it; the gradient in the parameters of `pi`
     is then that of the expectation.
 
     Args:
-      actor: of `pi`.
+      actor: the actor of `pi`.
       weights: its weights, to which the result is differentiable.
-      other: the actor of `pi'`, in the same seat.
-      other_weights: its weights, to which the result is differentiable.
+      compared_actor: the actor of `pi'`, in the same seat.
+      compared_weights: its weights, to which the result is differentiable.
       trajectory: what was played, held constant.
       player_id: the seat.
 
@@ -230,21 +236,24 @@ def player_divergences(
     if actor.num_actions is None:
         log_probs = player_log_probs(actor, weights, trajectory, player_id)
         log_ratios = log_probs - player_log_probs(
-            other, other_weights, trajectory, player_id
+            compared_actor, compared_weights, trajectory, player_id
         )
         return magic_box(log_probs) * log_ratios
-    if _has_table(actor, trajectory) and not other.has_memory:
+    if _has_table(actor, trajectory) and not compared_actor.has_memory:
         table = divergence(
-            actor.log_prob_table(weights), other.log_prob_table(other_weights)
+            actor.log_prob_table(weights),
+            compared_actor.log_prob_table(compared_weights),
         )
         return lookup(table, trajectory.states)
     observations, _ = player_steps(trajectory, player_id)
+    distributions = (
+        actor.distribution(weights, observations),
+        compared_actor.distribution(compared_weights, observations),
+    )
     return divergence(
         *(
-            all_log_probs(
-                own.distribution(values, observations), actor.num_actions
-            )
-            for own, values in ((actor, weights), (other, other_weights))
+            all_log_probs(distribution, actor.num_actions)
+            for distribution in distributions
         )
     )
 

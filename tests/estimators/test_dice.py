@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from dice_tf import dice_objective, magic_box
-from dice_tf.estimators.dice import unit_box
 from dice_tf.objectives.baselines import leave_one_out_state_values
 from tests import oracles
 from tests.enumeration import SIZE, directional_derivatives, trajectories
@@ -50,31 +49,6 @@ def test_the_gradient_of_the_magic_box_of_f_is_that_of_f():
         tape.watch(x)
         y = magic_box(tf.reduce_sum(tf.sin(x) * 3.0))
     np.testing.assert_allclose(tape.gradient(y, x), 3 * np.cos(x), rtol=1e-14)
-
-
-def test_the_unit_box_has_the_derivatives_of_the_magic_box():
-    x, directions = normal(5), [normal(5, seed=seed) for seed in (1, 2)]
-
-    def cubes(box):
-        return lambda x: box(x**3) * tf.sin(x)
-
-    for compiled in (False, True):
-        found, expected = (
-            tf.function(
-                lambda box=box: directional_derivatives(
-                    cubes(box), x, directions
-                ),
-                jit_compile=compiled,
-            )()
-            for box in (unit_box, magic_box)
-        )
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12)
-
-
-def test_the_unit_box_does_not_compute_what_it_is_given():
-    assert np.isnan(magic_box(tf.constant(np.nan)))
-    assert unit_box(tf.constant(np.nan)) == 1.0
 
 
 # --- Every trajectory of a small game ---------------------------------------

@@ -5,6 +5,13 @@ import pytest
 import tensorflow as tf
 
 from dice_tf.kernels.row_sums import largest_divisor, mean_by_rows
+from tests.kernels.programs import (
+    NUM_RUNS,
+    WAYS,
+    assert_agreement,
+    compiled_program,
+    largest_array,
+)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -26,14 +33,20 @@ def test_the_mean_of_a_shape_that_is_not_known(shape):
     np.testing.assert_allclose(result, x.mean(), rtol=1e-13)
 
 
-def test_every_number_has_the_same_weight_in_the_mean():
-    x = tf.random.stateless_uniform([30, 4], [0, 1], dtype=tf.float64)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        result = mean_by_rows(x)
-    np.testing.assert_allclose(
-        tape.gradient(result, x), np.full([30, 4], 1 / 120)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("length", [30, 17])
+def test_a_mean_has_the_derivatives_of_a_mean(way, length):
+    x = np.random.default_rng(0).normal(size=(NUM_RUNS, length, 4))
+    assert_agreement(way, mean_by_rows, tf.reduce_mean, x)
+
+
+def test_the_numbers_are_not_written_to_memory():
+    program = compiled_program(
+        lambda x: mean_by_rows(x * tf.range(1.0, 151.0)[:, tf.newaxis]),
+        np.ones([1, 64], np.float32),
     )
+    # Fifteen rows become one.
+    assert largest_array(program) <= 10 * 64
 
 
 @pytest.mark.parametrize(

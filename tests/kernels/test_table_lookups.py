@@ -4,9 +4,103 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dice_tf.kernels.table_lookups import lookup, select, select_by_step
+from dice_tf.kernels.table_lookups import (
+    count_pairs,
+    lookup,
+    plain_count_pairs,
+    plain_lookup,
+    plain_select_along,
+    plain_sum_by_entry,
+    plain_sums_along,
+    select,
+    select_by_episode,
+    select_by_step,
+    sum_by_entry,
+    sums_along,
+)
+from tests.kernels.programs import (
+    NUM_RUNS,
+    WAYS,
+    assert_agreement,
+    compiled_program,
+    compute,
+    count_calls,
+    largest_array,
+)
+
+# How XLA on CPU reads and writes number by number.
+ONE_BY_ONE = ("gather", "scatter", "while", "dynamic-update-slice")
 
 SIZES = (1, 2, 16, 17, 33)
+
+
+def numbers_and_index(*shape, size):
+    rng = np.random.default_rng(size)
+    shape = (NUM_RUNS, *shape)
+    index = rng.integers(size, size=shape, dtype=np.int32)
+    return rng.normal(size=shape), index
+
+
+# As many entries as are selected, and one more.
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [1, 16, 17])
+def test_a_lookup_is_a_gather(way, size):
+    _, index = numbers_and_index(5, 40, size=size)
+    tables = np.random.default_rng(1).normal(size=(NUM_RUNS, size))
+    assert_agreement(way, lookup, plain_lookup, tables, index)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [1, 16, 17])
+def test_a_sum_by_entry_is_a_sum_by_segment(way, size):
+    assert_agreement(
+        way,
+        lambda *inputs: sum_by_entry(*inputs, size),
+        lambda *inputs: plain_sum_by_entry(*inputs, size),
+        *numbers_and_index(5, 40, size=size),
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [1, 5, 17])
+def test_tables_of_steps_and_episodes_are_read_and_summed(way, size):
+    numbers, index = numbers_and_index(6, 4, size=size)
+    rng = np.random.default_rng(1)
+    of_steps = rng.normal(size=(NUM_RUNS, size, 6))
+    of_episodes = rng.normal(size=(NUM_RUNS, size, 4))
+
+    def kernels(numbers, index, of_steps, of_episodes):
+        return (
+            select_by_step(of_steps, index),
+            select_by_episode(of_episodes, index),
+            sums_along(numbers, index, size, axis=0),
+            sums_along(numbers, index, size, axis=1),
+            count_pairs(index[:-1], index[1:], size, numbers.dtype),
+        )
+
+    def plain(numbers, index, of_steps, of_episodes):
+        return (
+            plain_select_along(of_steps, index, axis=0),
+            plain_select_along(of_episodes, index, axis=1),
+            plain_sums_along(numbers, index, size, axis=0),
+            plain_sums_along(numbers, index, size, axis=1),
+            plain_count_pairs(index[:-1], index[1:], size, numbers.dtype),
+        )
+
+    inputs = numbers, index, of_steps, of_episodes
+    found = compute(way, kernels, *inputs)
+    expected = compute("graph", plain, *inputs)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    # What the plain code says, once more, by a loop.
+    steps, episodes = np.indices(index.shape[1:])
+    for run in range(NUM_RUNS):
+        np.testing.assert_array_equal(
+            found[0][run], of_steps[run][index[run], steps]
+        )
+        np.testing.assert_array_equal(
+            found[1][run], of_episodes[run][index[run], episodes]
+        )
 
 
 def table_and_index(size):
@@ -191,3 +285,97 @@ def test_every_run_reads_its_own_tables_of_steps(size):
     runs = np.arange(3)[:, np.newaxis, np.newaxis]
     steps = np.arange(5)[:, np.newaxis]
     np.testing.assert_array_equal(result, tables[runs, index, steps])
+
+
+# --- What each is for -------------------------------------------------------
+
+
+def second_derivative(table, index):
+    with tf.GradientTape() as outer:
+        outer.watch(table)
+        with tf.GradientTape() as inner:
+            inner.watch(table)
+            value = tf.reduce_sum(tf.exp(lookup(table, index)))
+        gradient = inner.gradient(value, table)
+    return outer.gradient(gradient, table)
+
+
+def test_no_derivative_of_a_lookup_goes_number_by_number():
+    _, index = table_and_index(5)
+    program = compiled_program(second_derivative, np.zeros(5), np.int32(index))
+    assert count_calls(program, *ONE_BY_ONE) == 0
+
+
+@pytest.mark.parametrize("sum_or_read", ["sum", "read"])
+def test_what_leads_to_a_table_is_computed_once(sum_or_read):
+    """And not for each number that reads it, or each entry that is summed."""
+    numbers, index = (x[0] for x in numbers_and_index(30, 8, size=5))
+
+    def read(numbers, index):
+        return lookup(tf.exp(numbers[0, :5]), index)
+
+    def sums(numbers, index):
+        return sum_by_entry(tf.exp(numbers), index, 5)
+
+    function = {"sum": sums, "read": read}[sum_or_read]
+    program = compiled_program(function, numbers, index)
+    assert count_calls(program, "exponential") == 1
+
+
+def test_sums_by_entry_write_no_matrix_of_numbers_and_entries():
+    for size in (5, 40):
+        numbers, index = (x[0] for x in numbers_and_index(30, 8, size=size))
+        program = compiled_program(
+            lambda *inputs, size=size: sum_by_entry(*inputs, size),
+            numbers,
+            index,
+        )
+        assert largest_array(program) == 30 * 8
+
+
+def test_many_numbers_are_summed_in_blocks_that_fit_a_cache():
+    numbers, index = (x[0] for x in numbers_and_index(150, 2048, size=7))
+    program = compiled_program(
+        lambda *inputs: sum_by_entry(*inputs, 7), numbers, index
+    )
+    # Of 15 rows of 512 numbers, 40 blocks.
+    assert "[40,15,512]" in program or "[40,1,15,512]" in program
+
+
+def test_few_entries_are_selected_and_not_gathered():
+    _, index = table_and_index(16)
+    for read in (select, lookup):
+        program = compiled_program(read, np.zeros(16), np.int32(index))
+        assert count_calls(program, *ONE_BY_ONE) == 0
+
+
+def few_of_each(numbers, index):
+    """All that reads or sums by step and by episode, of five entries."""
+    return [
+        select_by_step(numbers[:5, :30], index),
+        select_by_episode(numbers[:5, :8], index),
+        sums_along(numbers[:, :8], index, 5, axis=0),
+        sums_along(numbers[:, :8], index, 5, axis=1),
+        count_pairs(index[:-1], index[1:], 5, numbers.dtype),
+    ]
+
+
+@pytest.mark.parametrize("kernel", range(5))
+def test_few_entries_of_each_step_or_episode_go_in_vectors(kernel):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(30, 30))
+    index = rng.integers(5, size=(30, 8), dtype=np.int32)
+    program = compiled_program(
+        lambda *inputs: few_of_each(*inputs)[kernel], numbers, index
+    )
+    assert count_calls(program, *ONE_BY_ONE) == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("size", [5, 300])
+def test_sums_along_an_axis_write_nothing_for_each_entry_and_number(size, axis):
+    numbers, index = (x[0] for x in numbers_and_index(30, 8, size=size))
+    program = compiled_program(
+        lambda *inputs: sums_along(*inputs, size, axis=axis), numbers, index
+    )
+    assert largest_array(program) < size * 30 * 8

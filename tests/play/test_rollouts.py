@@ -1,5 +1,8 @@
 """Playing a game."""
 
+import pathlib
+import traceback
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +10,7 @@ import tensorflow as tf
 import dice_tf
 from dice_tf import seeds
 from dice_tf.games import FiniteGame
+from dice_tf.kernels.philox import draw_many
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.play.rollouts import sample_trajectory
@@ -315,6 +319,35 @@ def test_no_two_draws_of_a_rollout_share_their_key(monkeypatch, kind):
     # In general the first actions are drawn once more, for their shapes.
     repeated = {"finite": 0, "general": 2}[kind]
     assert len(keys) - repeated == len(set(keys)) >= 3
+
+
+def test_few_calls_lead_from_a_rollout_to_its_first_draw():
+    package = pathlib.Path(dice_tf.__file__).parent
+    table, stacks = matrix_table("2"), []
+
+    def draw(keys, shape):
+        stacks.append(traceback.extract_stack())
+        return draw_many(keys, shape)
+
+    @tf.function(autograph=False)
+    def play(keys):
+        return table.play(4, HoistedSeed(keys, 0, draw=draw)).states
+
+    play(tf.constant([[3, 4]]))
+    frames = [
+        (frame.filename, frame.name)
+        for frame in stacks[0]
+        if package in pathlib.Path(frame.filename).parents
+    ]
+    names = [name for _, name in frames]
+    assert names == [
+        "sample_trajectory",
+        "sample_finite",
+        "random_bits",
+        "bits",
+    ]
+    # The draw is one more call, in one more module.
+    assert len({filename for filename, _ in frames}) <= 3
 
 
 def test_an_empty_batch_is_refused():

@@ -1,0 +1,124 @@
+"""Kernels and their references, compared in every way in which they are run."""
+
+import math
+import re
+
+import numpy as np
+import tensorflow as tf
+
+# How the trainer runs a step, and how users may run it.
+WAYS = ("graph", "xla", "vectorized", "vectorized_xla")
+NUM_RUNS = 3
+
+
+def compute(way, function, *inputs):
+    """Applies a function of tensors to each run.
+
+    Args:
+      way: one of `WAYS`.
+      function: from tensors of one run to a nest of tensors.
+      *inputs: arrays with a leading axis of runs.
+
+    Returns:
+      The nest, with a leading axis of runs.
+    """
+    inputs = [tf.constant(x) for x in inputs]
+    jit_compile = way.endswith("xla")
+    if way.startswith("vectorized"):
+
+        @tf.function(autograph=False, jit_compile=jit_compile)
+        def apply(*inputs):
+            return tf.vectorized_map(lambda run: function(*run), inputs)
+
+        return apply(*inputs)
+    apply = tf.function(function, autograph=False, jit_compile=jit_compile)
+    runs = [apply(*run) for run in zip(*map(tf.unstack, inputs), strict=True)]
+    return tf.nest.map_structure(lambda *values: tf.stack(values), *runs)
+
+
+def derivatives(function):
+    """Returns the function of values and derivatives to the third order.
+
+    Each derivative is a gradient, of the sum of the one before, weighted by
+    other numbers for each entry. The kernel stands between two functions that
+    are not linear: else the second derivative would be 0.
+
+    Args:
+      function: from a tensor, and others that are held constant, to a tensor.
+    """
+
+    def compute_all(x, *constants):
+        with tf.GradientTape() as third:
+            third.watch(x)
+            with tf.GradientTape() as second:
+                second.watch(x)
+                with tf.GradientTape() as first:
+                    first.watch(x)
+                    value = function(tf.sin(x), *constants)
+                    total = _weighted(tf.exp(value / 2.0))
+                gradient = first.gradient(total, x)
+                total = _weighted(gradient)
+            hessian = second.gradient(total, x)
+            total = _weighted(hessian)
+        return value, gradient, hessian, third.gradient(total, x)
+
+    return compute_all
+
+
+def _weighted(x):
+    weights = np.cos(np.arange(x.shape.num_elements()) + 1.0)
+    return tf.reduce_sum(tf.reshape(weights, x.shape) * x)
+
+
+def assert_agreement(way, kernel, plain, *inputs, rtol=1e-11):
+    """Asserts that values and derivatives are those of the reference.
+
+    Args:
+      way: one of `WAYS`, in which the kernel is run.
+      kernel: from a floating tensor, and others that are held constant, to a
+        floating tensor.
+      plain: its reference.
+      *inputs: arrays with a leading axis of runs, float64 the first.
+      rtol: tolerance, relative to the largest number.
+    """
+    found = compute(way, derivatives(kernel), *inputs)
+    expected = compute("graph", derivatives(plain), *inputs)
+    for order, (one, other) in enumerate(zip(found, expected, strict=True)):
+        scale = np.abs(other).max()
+        assert scale > 1e-3
+        np.testing.assert_allclose(
+            one, other, atol=rtol * scale, rtol=0, err_msg=f"order {order}"
+        )
+
+
+def compiled_program(function, *inputs):
+    """Returns the text of what XLA makes of a function.
+
+    Args:
+      function: from tensors to a nest of tensors.
+      *inputs: its inputs, arrays.
+    """
+    compiled = tf.function(
+        lambda *inputs: function(*inputs), autograph=False, jit_compile=True
+    )
+    inputs = [tf.constant(x) for x in inputs]
+    return compiled.experimental_get_compiler_ir(*inputs)(stage="optimized_hlo")
+
+
+def count_calls(program, *names):
+    """Returns how many operations of a compiled program have these names."""
+    return sum(
+        len(re.findall(rf"[\]}})] {name}(?:\.\d+)?\(", program))
+        for name in names
+    )
+
+
+def largest_array(program):
+    """Returns the number of entries of the largest array that is written.
+
+    These are arrays of the entry computation: what stands inside of a fusion
+    is not written to memory.
+    """
+    entry = program[program.index("\nENTRY ") :]
+    shapes = re.findall(r"\b[a-z]+\d*\[([\d,]+)\]", entry)
+    return max(math.prod(map(int, shape.split(","))) for shape in shapes)
