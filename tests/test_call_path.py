@@ -17,7 +17,7 @@ import dice_tf.trainer as trainer_module
 from tests.toys import ASYMMETRIC, tabular_policies
 
 # From `train_step` to the kernel that draws.
-MAX_CALLS = 17
+MAX_CALLS = 15
 MAX_MODULES = 9
 # From `train_step` to the call of `objective.play`.
 MAX_CALLS_OF_TRAINING = 7

@@ -256,18 +256,15 @@ OTHER_ORDERS = {
     "dice_tf.games.*.reward": "the state of a game comes first, as in `step`",
     "dice_tf.games.*.step": "pinned as (state, actions, seed)",
     "dice_tf.learners.*Rates.*": "what is remembered comes first",
-    "dice_tf.diagnostics.*": "`shaping_share` is pinned without `params`",
 }
 
 # Callables of more than three positional arguments, and why.
 LONG_SIGNATURES = {
     "dice_tf.diagnostics.*.step": "as of all learners",
-    "dice_tf.diagnostics.shaping_share": "the first three are pinned",
     "dice_tf.inner_optimizers.*.step": "one signature of all inner optimizers",
     "dice_tf.learners.*.adapt*": "begins as `Learner.step`",
     "dice_tf.learners.*.gradient": "pinned",
     "dice_tf.learners.*.look_ahead": "begins as `Learner.step`",
-    "dice_tf.learners.*.move": "begins as `Learner.step`",
     "dice_tf.learners.*.step": "pinned",
     "dice_tf.objectives.*.divergences": "as a call, with two of its params",
     "dice_tf.objectives.*Objective": "pinned",
