@@ -103,16 +103,8 @@ def derivative_statistics(
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
     check_whole_number("num_repetitions", num_repetitions, 2)
-    for order in orders:
-        check_whole_number("orders", order, 1)
     check_repetitions(objective, repetitions_at_once, jit_compile)
-    if objective.has_memory and direction is None and max(orders) > 1:
-        raise ValueError(
-            "`direction` must be given for orders above 1, as a policy or "
-            "critic of the objective has memory: the rows of a whole Hessian "
-            "cannot be vectorised over a pass over time. Received: "
-            f"orders={tuple(orders)} and no direction."
-        )
+    _check_orders(objective, orders, direction)
     params = params_of(objective, params)
     players = range(num_players)
     along = None
@@ -148,6 +140,20 @@ def derivative_statistics(
             orders, estimates, exact, strict=True
         )
     )
+
+
+def _check_orders(
+    objective: Objective, orders: Sequence[int], direction: Params | None
+) -> None:
+    for order in orders:
+        check_whole_number("orders", order, 1)
+    if objective.has_memory and direction is None and max(orders) > 1:
+        raise ValueError(
+            "`direction` must be given for orders above 1, as a policy or "
+            "critic of the objective has memory: the rows of a whole Hessian "
+            "cannot be vectorised over a pass over time. Received: "
+            f"orders={tuple(orders)} and no direction."
+        )
 
 
 def _derivative(
