@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 from absl import app, flags
 
 from benchmarks.timing import CALLS_PER_TURN, Timing, alternate
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.user_errors import user_errors
+from experiments.command_line.commands import import_tensorflow, user_errors
 from experiments.results.outputs import OutputFolder, write_json
 
 FLAGS = flags.FLAGS

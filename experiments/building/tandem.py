@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings.named_games import TANDEM_PLAYERS
+from experiments.settings.matrix_games import TANDEM_PLAYERS
 
 # Of the starts, normal around 0.
 _START_STD = 0.1

@@ -111,7 +111,7 @@ def _parse_seat(name: str) -> tuple[str, int | None]:
             )
         return HOLA, int(match["order"])
     if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
-        plain = [own for own in LEARNERS if own not in NUMBERED]
+        plain = [name for name in LEARNERS if name not in NUMBERED]
         raise ValueError(
             "A method must be one of "
             f"{', '.join(plain)}, {LOLA_DICE}_1_lookahead, "

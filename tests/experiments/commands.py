@@ -39,12 +39,15 @@ def shell(module: str, *arguments: str) -> subprocess.CompletedProcess:
 def refusals(module: str, arguments: list[list[str]]) -> list[str]:
     """Returns what is said to each of several mistaken command lines."""
     code = (
-        f"import json, sys; from experiments import {module} as m\n"
+        "import json, sys; from absl import flags\n"
         "from absl.testing import flagsaver\n"
-        "m.define_flags()\n"
+        f"from experiments.{module} import COMMAND\n"
+        "COMMAND.define_flags()\n"
         "for arguments in json.loads(sys.argv[1]):\n"
         "  with flagsaver.flagsaver():\n"
-        "    try: m.FLAGS(['x', *arguments]); m.resolve(m.FLAGS)\n"
+        "    try:\n"
+        "      flags.FLAGS(['x', *arguments])\n"
+        "      COMMAND.resolve(flags.FLAGS)\n"
         "    except Exception as error: print(repr(str(error)))\n"
         "    else: print('accepted')\n"
     )
@@ -61,9 +64,10 @@ def refusals(module: str, arguments: list[list[str]]) -> list[str]:
 def resolved(module: str, *arguments: str) -> subprocess.CompletedProcess:
     """Prints what the flags come to, without playing."""
     code = (
-        f"import sys; from experiments import {module} as m; "
-        "m.define_flags(); m.FLAGS(['x', *sys.argv[1:]]); "
-        "print(m.resolve(m.FLAGS)); "
+        "import sys; from absl import flags; "
+        f"from experiments.{module} import COMMAND; "
+        "COMMAND.define_flags(); flags.FLAGS(['x', *sys.argv[1:]]); "
+        "print(COMMAND.resolve(flags.FLAGS)); "
         "print({'tensorflow', 'matplotlib'} & set(sys.modules))"
     )
     return subprocess.run(

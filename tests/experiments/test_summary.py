@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.results import summary
-from experiments.results.curves_csv import read_curves, write_curves
+from experiments.results import curves as summary
+from experiments.results.curves import read_curves, write_curves
 
 
 def _curves(*joint: list[float]) -> np.ndarray:

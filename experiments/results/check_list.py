@@ -1,4 +1,4 @@
-"""Checks: what was measured against what is required."""
+"""Checks, what was measured against what is required, and text tables."""
 
 import json
 import pathlib
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from experiments.results.text_tables import aligned
 
 
 class Check(NamedTuple):
@@ -63,11 +61,10 @@ def summary(checks: Sequence[Check]) -> dict[str, Any]:
 def read_checks(path: pathlib.Path) -> list[Check]:
     """Returns the checks of a summary.json, with NaN for what is null."""
     content = json.loads(path.read_text(encoding="utf-8"))
+    checks = [Check(**entry) for entry in content.get("checks", ())]
     return [
-        Check(**{**own, "measured": np.nan})
-        if own["measured"] is None
-        else Check(**own)
-        for own in content["checks"]
+        check._replace(measured=np.nan) if check.measured is None else check
+        for check in checks
     ]
 
 
@@ -79,3 +76,11 @@ def as_table(checks: Sequence[Check]) -> str:
         measured = f"{check.measured:.5f}"
         rows.append([check.name, measured, check.required, verdict])
     return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of text as a table, its columns aligned on the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
+    )

@@ -1,24 +1,79 @@
-"""Random tabular decision processes as tasks, with exact meta-gradients."""
+"""Tasks of MAML: hidden goals in the plane, and random decision processes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import dice_tf
 from experiments.meta_learning.meta_training import MetaProblem
 
-DISCOUNT = 0.95
+NAVIGATION_DISCOUNT = 0.99
+TABULAR_DISCOUNT = 0.95
+# The scale of velocities, which the game clips at 0.1.
+_SCALE = 0.1
+_HIDDEN_UNITS = 64
 _NUM_STATES, _NUM_ACTIONS = 5, 3
+# The step of central differences.
 _DIFFERENCE = 1e-5
 
 
-def random_task(seed: int, length: int) -> dice_tf.games.FiniteGame:
-    """Draws a process as a game of one player, in float64.
+def navigation_problem(
+    objective: type,
+    num_tasks: int,
+    batch_size: int,
+    episode_length: int,
+) -> MetaProblem:
+    """Returns the problem of finding hidden goals.
 
-    Transitions are from a flat Dirichlet distribution and rewards, of each
-    state and action, from N(1, 1), as in Duan et al. 2016 (RL^2); the first
-    state is uniform.
+    Args:
+      objective: class of the sampled objective.
+      num_tasks: number of tasks of an update.
+      batch_size: episodes per task and evaluation.
+      episode_length: T.
+    """
+    policy = navigation_policy()
+
+    def build_objective(goal: tf.Tensor) -> dice_tf.objectives.Objective:
+        game = dice_tf.games.PointNavigation(goal, episode_length)
+        return objective(
+            game,
+            [policy],
+            discount=NAVIGATION_DISCOUNT,
+            batch_size=batch_size,
+        )
+
+    family = dice_tf.objectives.SampledTasks(
+        build_objective, dice_tf.games.PointNavigation.sample_goals, num_tasks
+    )
+    return MetaProblem(policy, family, family)
+
+
+def navigation_policy() -> keras.Model:
+    """Returns a policy from positions to normal velocities."""
+    inputs = keras.Input((2,))
+    x = inputs
+    for _ in range(2):
+        x = keras.layers.Dense(_HIDDEN_UNITS, activation="tanh")(x)
+    outputs = keras.layers.Dense(2)(x)
+
+    def head(outputs: tf.Tensor) -> tfp.distributions.Distribution:
+        return tfp.distributions.MultivariateNormalDiag(
+            _SCALE * outputs, [_SCALE, _SCALE]
+        )
+
+    return dice_tf.policies.with_head(keras.Model(inputs, outputs), head)
+
+
+def random_task(seed: int, length: int) -> dice_tf.games.FiniteGame:
+    """Draws a process, as a game of one player, in float64.
+
+    As in Duan et al. 2016 (RL^2), transitions are from a flat Dirichlet
+    distribution, and the reward of each state and action is from N(1, 1). The
+    first state is uniform.
     """
     generator = np.random.default_rng(seed)
     shape = (_NUM_STATES, _NUM_ACTIONS)
@@ -39,23 +94,26 @@ def tabular_problem(
 ) -> MetaProblem:
     """Returns the problem of a few processes, measured in closed form.
 
-    The processes are always the same, whatever the seed of a run.
-
-    Args:
-      objective: class of the sampled objective.
-      num_tasks: number of processes.
-      batch_size: episodes per task and evaluation.
-      episode_length: T.
+    The processes are always the same, whatever the seed of a run. The arguments
+    are those of `navigation_problem`.
     """
     games = [random_task(i, episode_length) for i in range(num_tasks)]
     policy = dice_tf.policies.tabular(games[0], 0)
-    sampled = [
-        objective(game, [policy], DISCOUNT, batch_size) for game in games
-    ]
-    exact = [
-        dice_tf.objectives.ExactObjective(game, [policy], DISCOUNT)
-        for game in games
-    ]
+    sampled, exact = [], []
+    for game in games:
+        sampled.append(
+            objective(
+                game,
+                [policy],
+                discount=TABULAR_DISCOUNT,
+                batch_size=batch_size,
+            )
+        )
+        exact.append(
+            dice_tf.objectives.ExactObjective(
+                game, [policy], discount=TABULAR_DISCOUNT
+            )
+        )
     return MetaProblem(
         policy,
         dice_tf.objectives.FiniteTasks(sampled),
@@ -90,8 +148,10 @@ def meta_gradient_cosines(
     """
     exact = next(iter(problems.values())).measured
     compiled = {
-        name: tf.function(_flat_gradient(learner, own.family), autograph=False)
-        for name, own in problems.items()
+        name: tf.function(
+            _flat_gradient(learner, problem.family), autograph=False
+        )
+        for name, problem in problems.items()
     }
     exact_gradient = tf.function(_flat_gradient(learner, exact))
     value = tf.function(
@@ -109,17 +169,18 @@ def meta_gradient_cosines(
         found = central_differences(
             lambda x: float(value(tf.constant(x))), theta
         )
-        errors.append(np.linalg.norm(found - expected))
-        errors[-1] /= np.linalg.norm(expected)
+        error = np.linalg.norm(found - expected)
+        errors.append(error / np.linalg.norm(expected))
         for name, gradient in compiled.items():
             estimate = gradient(tf.constant(theta), key).numpy()
             cosines[name].append(_cosine(estimate, expected))
-    return Cosines(
-        {name: np.array(own) for name, own in cosines.items()}, max(errors)
-    )
+    sampled = {name: np.array(found) for name, found in cosines.items()}
+    return Cosines(sampled, max(errors))
 
 
-def central_differences(function, theta: np.ndarray) -> np.ndarray:
+def central_differences(
+    function: Callable[[np.ndarray], float], theta: np.ndarray
+) -> np.ndarray:
     """Returns the gradient of a scalar function, in the shape of `theta`."""
     gradient = np.zeros_like(theta)
     for index in np.ndindex(theta.shape):
@@ -131,7 +192,7 @@ def central_differences(function, theta: np.ndarray) -> np.ndarray:
 
 def _flat_gradient(
     learner: dice_tf.learners.MAML, family: dice_tf.objectives.TaskFamily
-):
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     return lambda theta, seed: learner.gradient(family, [[theta]], 0, seed)[0]
 
 
