@@ -180,8 +180,8 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
         _judge(timings["ours"], timings["jax"], "JAX", case.required)
     if case.smaller is not None:
         name, required = case.smaller
-        (of_smaller,) = (own.size for own in cases() if own.name == name)
-        smaller = programs.Size(**of_smaller)
+        sizes = {smaller.name: smaller.size for smaller in cases()}
+        smaller = programs.Size(**sizes[name])
         call = programs.ours(smaller, CALLS_PER_TURN * num_turns)
         both = {"ours": ours, name: (call, smaller.iterations)}
         timings = alternate(both, num_turns)
