@@ -116,10 +116,7 @@ def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
         name: agreement(trainings[name].judged, reference)
         for name, reference in references.items()
     }
-    notes = {
-        name: {"reference": found._asdict()}
-        for name, found in agreements.items()
-    }
+    notes = {name: {"reference": found} for name, found in agreements.items()}
     summary = write_results(folder, trainings, notes)
     columns = as_columns(list(trainings), references, agreements)
     print_report(summary, columns if references else ())

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -66,23 +66,18 @@ _OTHERS: dict[str, Callable[[], Learner]] = {
 }
 
 
-class Proximal(NamedTuple):
-    """How POLA solves its problem, beside the rate of what it imagines.
-
-    Attributes:
-      num_outer_steps: of its own problem.
-      outer_learning_rate: of each.
-      outer_penalty: weight of the divergence from its policy.
-    """
-
-    num_outer_steps: int
-    outer_learning_rate: float
-    outer_penalty: float
-
-
-# A step of the same rate moves a network much further than a table.
-_PROXIMAL_TABLE = Proximal(20, 1.0, 0.3)
-_PROXIMAL_NETWORK = Proximal(50, 0.02, 0.5)
+# How POLA solves its problem, beside the rate of imagined steps. A step of the
+# same rate moves a network much further than a table.
+_PROXIMAL_TABLE = {
+    "num_outer_steps": 20,
+    "outer_learning_rate": 1.0,
+    "outer_penalty": 0.3,
+}
+_PROXIMAL_NETWORK = {
+    "num_outer_steps": 50,
+    "outer_learning_rate": 0.02,
+    "outer_penalty": 0.5,
+}
 
 
 def build_game(settings: Any) -> dice_tf.games.FiniteGame:
@@ -173,7 +168,7 @@ def learner_of(
     if name == POLA:
         proximal = _PROXIMAL_NETWORK if is_network else _PROXIMAL_TABLE
         return dice_tf.learners.POLA(
-            **proximal._asdict(), inner_learning_rate=inner_learning_rate
+            **proximal, inner_learning_rate=inner_learning_rate
         )
     if name in IMAGINING:
         return _IMAGINING[name](inner_learning_rate)
@@ -286,35 +281,27 @@ def build_strategy(name: str) -> tf.distribute.Strategy | None:
 
 def build_trainer(settings: TrainingSettings) -> dice_tf.Trainer:
     """Returns a trainer, to be compiled, whose parameters are random."""
-    if settings.game == TANDEM:
-        return _build_tandem_trainer(settings)
+    # A strategy of several workers has to be built first.
     strategy = build_strategy(settings.strategy)
-    game = build_game(settings)
     players = range(settings.num_players)
-    policies = [build_policy(settings, game, player) for player in players]
+    if settings.game == TANDEM:
+        game, objective = None, tandem_objective()
+        starts = tandem_starts(settings.num_seeds, settings.seed)
+    else:
+        game, starts = build_game(settings), "random"
+        policies = [build_policy(settings, game, player) for player in players]
+        objective = build_objective(settings, game, policies)
     return dice_tf.Trainer(
-        build_objective(settings, game, policies),
+        objective,
         [build_learner(settings, game, player) for player in players],
         num_seeds=settings.num_seeds,
         seed=settings.seed,
-        initial_params="random",
+        initial_params=starts,
         entropy_coefficient=[
             value or 0.0 for value in settings.entropy_coefficient
         ],
         max_gradient_norm=list(settings.max_gradient_norm),
         strategy=strategy,
-    )
-
-
-def _build_tandem_trainer(settings: TrainingSettings) -> dice_tf.Trainer:
-    players = range(settings.num_players)
-    return dice_tf.Trainer(
-        tandem_objective(),
-        [build_learner(settings, None, player) for player in players],
-        num_seeds=settings.num_seeds,
-        seed=settings.seed,
-        initial_params=tandem_starts(settings.num_seeds, settings.seed),
-        max_gradient_norm=list(settings.max_gradient_norm),
     )
 
 

@@ -58,9 +58,6 @@ class ProgressBar(keras.callbacks.Callback):
 
     The return is NaN once a run has diverged; the number of such runs follows.
     Its clock starts when the first steps are done: they compile.
-
-    Args:
-      num_iterations: of the training.
     """
 
     def __init__(self, num_iterations: int):
@@ -87,13 +84,7 @@ class ProgressBar(keras.callbacks.Callback):
 def checkpoint_of(
     folder: OutputFolder, name: str, settings: NamedTuple
 ) -> dice_tf.callbacks.Checkpoint:
-    """Returns the checkpoint of one training of a run.
-
-    Args:
-      folder: of the run.
-      name: of the training.
-      settings: all that determines the training.
-    """
+    """Returns the checkpoint of one training of a run."""
     return dice_tf.callbacks.Checkpoint(
         folder.checkpoint_path(name),
         configuration=settings._asdict(),
@@ -107,10 +98,6 @@ def train_methods(
     settings: Mapping[str, TrainingSettings], folder: OutputFolder
 ) -> dict[str, Training]:
     """Trains methods one after the other, showing the progress of each.
-
-    Args:
-      settings: by method name.
-      folder: where each of them leaves checkpoints.
 
     Returns:
       By method name, what was learned.

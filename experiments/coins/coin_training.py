@@ -115,11 +115,6 @@ def train(
     """Trains, and measures the players at the start and between updates.
 
     Prints a line about each measurement.
-
-    Args:
-      trainer: the result of `build_trainer(settings)`.
-      settings: all that determines the training.
-      folder: where checkpoints are, to continue and to leave.
     """
     measured_objective = _measured(trainer.objective, settings)
     play_and_count = _player(measured_objective)

@@ -124,11 +124,6 @@ def define_per_seat(
 def per_seat(name: str, values: Sequence[Any], num_players: int) -> tuple:
     """Returns one value per player, repeating a single one.
 
-    Args:
-      name: of the flag, for the error.
-      values: what the flag holds.
-      num_players: number of players.
-
     Raises:
       ValueError: if there are several values, but not one per player.
     """

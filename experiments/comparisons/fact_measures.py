@@ -27,13 +27,7 @@ class Mixing(NamedTuple):
 def enough_runs(
     name: str, satisfied: Sequence[bool] | np.ndarray, share: float
 ) -> Check:
-    """Requires something of a share of the runs, at least.
-
-    Args:
-      name: what is counted.
-      satisfied: one entry per run.
-      share: of the runs, in [0, 1].
-    """
+    """Requires something of a share of the runs, at least."""
     count, total = int(np.sum(satisfied)), len(satisfied)
     needed = int(np.ceil(share * total - 1e-9))
     return Check(
@@ -46,13 +40,10 @@ def share_of_runs(
 ) -> float:
     """Returns in what share of the runs something is found.
 
-    Args:
-      satisfied: one entry per run.
-      measured: `[num_runs, ...]`, the numbers by which runs were judged.
-
     Returns:
-      The share; NaN if a run has diverged. Such a run is not evidence that
-      there is nothing to find.
+      The share; NaN if a run has diverged, so that the numbers by which it
+      was judged, `measured[run]`, are not finite. Such a run is not evidence
+      that there is nothing to find.
     """
     if not np.all(np.isfinite(measured)):
         return np.nan
@@ -106,13 +97,8 @@ def cooperation(
 ) -> np.ndarray:
     """Returns how much of the gain from cooperation each run reaches.
 
-    Args:
-      finals: `[num_runs, num_players]`, final returns.
-      defection: the return if all always defect.
-      cooperation: the return if all always cooperate.
-
-    Returns:
-      `[num_runs]`: 0 for mutual defection, 1 for mutual cooperation.
+    The result, `[num_runs]`, is 0 for the return of mutual `defection`, and 1
+    for that of mutual `cooperation`.
     """
     joint = finals.mean(axis=1)
     return (joint - defection) / (cooperation - defection)
@@ -120,10 +106,6 @@ def cooperation(
 
 def gain_in_errors(returns: np.ndarray, others: np.ndarray) -> float:
     """Returns how much more is earned, in standard errors of the difference.
-
-    Args:
-      returns: `[num_runs, num_players]`, final returns.
-      others: the same, of runs to compare with.
 
     Returns:
       The difference of the mean returns of the players over its standard

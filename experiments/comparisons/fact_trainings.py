@@ -72,10 +72,6 @@ class Record:
     ) -> list[np.ndarray]:
         """Trains, and averages policies over the last iterations.
 
-        Args:
-          name: of the training.
-          settings: of a matrix game.
-
         Returns:
           Per player `[num_runs, num_observations, num_actions]`.
         """

@@ -73,13 +73,7 @@ class Target(NamedTuple):
     share_of_runs: float = 0.0
 
     def is_met(self, mean: float, num_cooperative: int, num_runs: int) -> bool:
-        """Tells whether the runs of a method meet the target.
-
-        Args:
-          mean: final joint return, over runs.
-          num_cooperative: number of runs that end in cooperation.
-          num_runs: number of runs.
-        """
+        """Tells whether the runs of a method meet the target."""
         if self.is_upper:
             return mean <= self.bound
         needed = math.ceil(self.share_of_runs * num_runs - 1e-9)
@@ -124,11 +118,7 @@ class Verdicts(NamedTuple):
 
 
 def target_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
-    """Compares final returns with the targets of the recommended settings.
-
-    Args:
-      curves: by method `[num_iterations, num_runs, num_players]`.
-    """
+    """Compares final returns with the targets of the recommended settings."""
     notes = {}
     required, met = ["required"], [""]
     for name, values in curves.items():
@@ -149,11 +139,7 @@ def target_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
 
 
 def band_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
-    """Compares curves with the confidence bands of the published ones.
-
-    Args:
-      curves: by method `[num_iterations, num_runs, num_players]`.
-    """
+    """Compares curves with the confidence bands of the published ones."""
     published = published_curves()
     notes = {}
     final, share = ["published"], ["iterations in or above its band"]

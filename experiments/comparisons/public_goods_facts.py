@@ -113,13 +113,7 @@ def _mixed(
     num_players: int,
     line_ups: Sequence[Sequence[int]],
 ) -> list[Check]:
-    """Compares line-ups with one in which all are naive.
-
-    Args:
-      record: of the trainings.
-      num_players: of the game.
-      line_ups: for each the seats of those who shape.
-    """
+    """Compares line-ups with one in which all are naive."""
 
     def train(name: str, shaping: Sequence[int]) -> np.ndarray:
         learners = [

@@ -77,12 +77,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(curves: np.ndarray, reference: Reference) -> Agreement:
-    """Compares the final returns of several runs with a reference.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`.
-      reference: a published mean.
-    """
+    """Compares the final returns of several runs with a reference."""
     finals = final_returns(curves)
     if reference.player is None:
         finals = finals.mean(axis=1)
@@ -107,13 +102,7 @@ def as_columns(
     references: Mapping[str, Reference],
     agreements: Mapping[str, Agreement],
 ) -> list[list[str]]:
-    """Returns columns for a table of methods: the header, then one cell each.
-
-    Args:
-      methods: in the order of the table.
-      references: by method, of the methods that have one.
-      agreements: by method, how these compare with their references.
-    """
+    """Returns columns for a table of methods: a header, then one cell each."""
     published, verdicts = ["reference"], ["difference"]
     for name in methods:
         published.append("")
@@ -142,11 +131,7 @@ def _written(reference: Reference) -> str:
 def references_for(
     settings: Mapping[str, TrainingSettings],
 ) -> dict[str, Reference]:
-    """Returns the references of the methods whose settings are the published.
-
-    Args:
-      settings: by method name.
-    """
+    """Returns the references of methods with the published settings."""
     found = {}
     for name, method in settings.items():
         is_tandem = method.game == matrix_games.TANDEM

@@ -141,11 +141,7 @@ class DerivativeEstimates:
 
 
 class ExactDerivatives:
-    """The derivatives of player 0's exact value, float64.
-
-    Args:
-      problem: whose value.
-    """
+    """The derivatives of player 0's exact value, float64."""
 
     def __init__(self, problem: TabularProblem):
         self._compute = tf.function(

@@ -19,13 +19,7 @@ from experiments.results.pictures import BLUE, GREEN, ORANGE, PINK, tidy
 def plot_true_and_estimated(
     path: pathlib.Path, comparison: Comparison, sizes: Sizes
 ) -> None:
-    """Draws each entry of gradient and Hessian, true beside estimated.
-
-    Args:
-      path: file to write.
-      comparison: one seed; without a baseline above, centred below.
-      sizes: how much was sampled.
-    """
+    """Draws each entry of gradient and Hessian, true beside estimated."""
     figure = Figure(figsize=(12.0, 6.0), layout="constrained")
     rows = figure.subplots(
         len(comparison.estimates),
@@ -59,14 +53,7 @@ def plot_baselines_and_batches(
     by_batch: Mapping[str, np.ndarray],
     sizes: Sizes,
 ) -> None:
-    """Draws correlation against baseline error, and against batch size.
-
-    Args:
-      path: file to write.
-      by_error: what `baseline_errors` returned.
-      by_batch: what `batch_sizes` returned.
-      sizes: how much was sampled.
-    """
+    """Draws correlation against baseline error, and against batch size."""
     figure = Figure(figsize=(11.0, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     curves = np.stack(
@@ -101,13 +88,7 @@ def plot_orders(
     results: Mapping[str, np.ndarray],
     batch_sizes: Sequence[int],
 ) -> None:
-    """Draws correlation against batch size, a panel per order.
-
-    Args:
-      path: file to write.
-      results: what `orders` returned.
-      batch_sizes: its batch sizes.
-    """
+    """Draws correlation against batch size, a panel per order."""
     figure = Figure(figsize=(13.0, 4.5), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for order, axes in enumerate(panels):

@@ -125,13 +125,6 @@ def play_pair(
     of a pair depend on the seed and on the two names, not on who else takes
     part.
 
-    Args:
-      first: one competitor.
-      second: another one, or the same.
-      num_turns: turns of a match.
-      num_repetitions: number of matches.
-      seed: whole number.
-
     Returns:
       Payoff per turn and share of cooperation, `[2, num_repetitions]` each.
     """

@@ -74,14 +74,12 @@ def write_files(
 ) -> str:
     """Writes all files, or none, and returns the table for the terminal."""
     ranking = rank(outcome)
-    recorded = settings._replace(
-        entrants=[entrant._asdict() for entrant in settings.entrants],
-        strategies=[
-            competitor.strategy
-            for competitor in outcome.competitors
-            if competitor.strategy
-        ],
-    )
+    strategies = [
+        competitor.strategy
+        for competitor in outcome.competitors
+        if competitor.strategy
+    ]
+    recorded = {"axelrod_tournament": settings._replace(strategies=strategies)}
     summary = {
         "ranking": ranking,
         "policies": [
@@ -91,7 +89,6 @@ def write_files(
         ],
         "seconds": outcome.seconds,
     }
-    recorded = {"axelrod_tournament": recorded}
     with collect_results(folder, recorded, summary) as stage:
         rows = [list(ranking[0]), *(entry.values() for entry in ranking)]
         (stage / TOURNAMENT).write_text(_csv(rows), encoding="utf-8")

@@ -140,22 +140,16 @@ def write_files(
     folder: OutputFolder, settings: TournamentSettings, outcome: Outcome
 ) -> str:
     """Writes all files, or none, and returns the tables for the terminal."""
-    recorded = settings._replace(
-        entrants=[entrant._asdict() for entrant in settings.entrants]
-    )
-    with collect_results(
-        folder, {"tournament": recorded}, summary(outcome)
-    ) as stage:
+    result, portraits = outcome.result, outcome.portraits
+    heading = f"{title(settings.game)}: {_horizon(settings)}"
+    recorded = {"tournament": settings}
+    with collect_results(folder, recorded, summary(outcome)) as stage:
         (stage / TOURNAMENT).write_text(
-            evaluation.tournament_csv(outcome.result), encoding="utf-8"
+            evaluation.tournament_csv(result), encoding="utf-8"
         )
-        plot_cross_play(
-            stage / "cross_play.png",
-            outcome.result,
-            f"{title(settings.game)}: {_horizon(settings)}",
-        )
-    ranking = evaluation.tournament_table(outcome.result)
-    return f"{ranking}\n\n{portrait_table(settings.game, outcome.portraits)}"
+        plot_cross_play(stage / "cross_play.png", result, heading)
+    ranking = evaluation.tournament_table(result)
+    return f"{ranking}\n\n{portrait_table(settings.game, portraits)}"
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -178,7 +172,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             }
             for i in order
         },
-        "policies": [_as_entry(portrait) for portrait in outcome.portraits],
+        "policies": outcome.portraits,
         "seconds": outcome.seconds,
     }
 
@@ -230,22 +224,6 @@ def _cells(portrait: Portrait) -> list[str]:
     # Adding 0 turns -0 into 0.
     cells = [f"{round(number, 3) + 0:.3f}" for number in numbers]
     return [chances, name, distance, shown, *cells]
-
-
-def _as_entry(portrait: Portrait) -> dict[str, Any]:
-    """Returns a portrait as JSON."""
-    entry = portrait._asdict()
-    if portrait.name is not None:
-        entry["name"] = _as_named(portrait.name)
-        entry["shown_name"] = _as_named(portrait.shown_name)
-    return entry
-
-
-def _as_named(name: evaluation.StrategyName) -> dict[str, Any]:
-    entry = name._asdict()
-    for share in ("extortion", "generosity"):
-        entry[share] = entry[share] and entry[share]._asdict()
-    return entry
 
 
 def _horizon(settings: TournamentSettings) -> str:

@@ -39,12 +39,7 @@ class MetaResults(NamedTuple):
 
 
 def run(settings: MAMLSettings, folder: OutputFolder) -> MetaResults:
-    """Makes all runs, and prints how they go.
-
-    Args:
-      settings: all that determines the results.
-      folder: where results are kept as they come.
-    """
+    """Makes all runs, and prints how they go."""
     learner = dice_tf.learners.MAML(
         settings.num_steps, settings.inner_learning_rate
     )

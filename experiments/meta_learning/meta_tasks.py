@@ -139,13 +139,7 @@ def meta_gradient_cosines(
     learner: dice_tf.learners.MAML,
     seeds: list[int],
 ) -> Cosines:
-    """Compares at logits from N(0, 1), with the same seeds by estimator.
-
-    Args:
-      problems: by estimator, the same tasks.
-      learner: gives the meta-gradients.
-      seeds: one per repetition, of logits and play.
-    """
+    """Compares at logits from N(0, 1), with the same seeds by estimator."""
     exact = next(iter(problems.values())).measured
     compiled = {
         name: tf.function(

@@ -1,4 +1,8 @@
-"""Learning curves: `curves.csv`, and what `summary.json` says of them."""
+"""Learning curves: `curves.csv`, and what `summary.json` says of them.
+
+Curves are reported returns, `[num_iterations, num_runs, num_players]`, float32.
+Final returns are `[num_runs, ...]`.
+"""
 
 import csv
 import pathlib
@@ -18,49 +22,28 @@ _LAST_DIP = 50
 
 
 def joint_returns(curves: np.ndarray) -> np.ndarray:
-    """Returns the mean over players, `[num_iterations, num_runs]`.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`, reported returns.
-    """
+    """Returns the mean over players, `[num_iterations, num_runs]`."""
     return np.mean(np.asarray(curves, np.float64), axis=2)
 
 
 def final_returns(curves: np.ndarray) -> np.ndarray:
-    """Returns the mean over the last iterations, `[num_runs, num_players]`.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`.
-    """
+    """Returns the mean over the last iterations, `[num_runs, num_players]`."""
     return np.mean(curves[-FINAL_ITERATIONS:], axis=0, dtype=np.float64)
 
 
 def final_joint_returns(curves: np.ndarray) -> np.ndarray:
-    """Returns each run's joint return over the last iterations, `[num_runs]`.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`.
-    """
+    """Returns each joint return over the last iterations, `[num_runs]`."""
     return np.mean(joint_returns(curves)[-FINAL_ITERATIONS:], axis=0)
 
 
 def failed_runs(returns: np.ndarray) -> list[int]:
-    """Returns the runs (from 1, as in `curves.csv`) that are not finite.
-
-    Args:
-      returns: `[num_runs, ...]`, the final returns.
-    """
+    """Returns the runs (from 1, as in `curves.csv`) that are not finite."""
     are_finite = np.isfinite(np.reshape(returns, [len(returns), -1]))
     return [int(run) + 1 for run in np.flatnonzero(~are_finite.all(axis=1))]
 
 
 def print_failed(returns: np.ndarray, prefix: str = "") -> None:
-    """Prints a line that names the runs that have failed, if there are any.
-
-    Args:
-      returns: `[num_runs, ...]`, the final returns.
-      prefix: start of the line.
-    """
+    """Prints a line that names the runs that have failed, if there are any."""
     if failed := failed_runs(returns):
         print(
             f"{prefix}{len(failed)} of {len(returns)} runs failed, as their "
@@ -87,10 +70,6 @@ def median_run(curves: np.ndarray) -> int | None:
 
 def iterations_to(curves: np.ndarray) -> dict[str, int | None]:
     """Returns when the mean curve has climbed to each level.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`, of the iterated
-        prisoner's dilemma.
 
     Returns:
       By level the first iteration (from 0), at or after the lowest point of
@@ -144,10 +123,6 @@ def write_curves(path: pathlib.Path, curves: Mapping[str, np.ndarray]) -> None:
 
     Each return has as many digits as distinguish it from its neighbours, so
     that the file holds exactly what was measured.
-
-    Args:
-      path: file to write.
-      curves: by method `[num_iterations, num_runs, num_players]`, float32.
     """
     num_players = max(values.shape[2] for values in curves.values())
     players = [f"player_{player}_return" for player in range(num_players)]

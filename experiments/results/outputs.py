@@ -175,16 +175,21 @@ def publish(unfinished: pathlib.Path, path: pathlib.Path) -> None:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes JSON for people and tools; numbers not finite become null."""
-    text = json.dumps(_finite(content), indent=2, allow_nan=False)
+    """Writes JSON for people and tools.
+
+    Named tuples become objects, and numbers that are not finite become null.
+    """
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _finite(content: Any) -> Any:
+def _plain(content: Any) -> Any:
+    if hasattr(content, "_asdict"):
+        content = content._asdict()
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: _plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
+        return [_plain(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

@@ -117,13 +117,7 @@ class PartialResults:
 def partial_results(
     folder: OutputFolder, name: str, settings: NamedTuple
 ) -> PartialResults:
-    """Returns where a run keeps arrays until it ends.
-
-    Args:
-      folder: of the run.
-      name: of the arrays, unlike that of any training of the run.
-      settings: all that determines the arrays.
-    """
+    """Returns where a run keeps arrays until it ends."""
     return PartialResults(
         folder.checkpoint_path(f"{name}.npz"),
         settings._asdict(),

@@ -38,11 +38,6 @@ def collect_results(
     """Yields a folder for the files of a run, and publishes them all at once.
 
     `config.json` and `summary.json` are written here.
-
-    Args:
-      folder: the folder of the results.
-      settings: by method name all flags, resolved.
-      summary: what `summary.json` holds.
     """
     with user_errors(), folder.collect() as stage:
         yield stage

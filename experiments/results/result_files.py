@@ -109,10 +109,6 @@ def policy_tables(
 ) -> list[np.ndarray]:
     """Returns the probabilities of actions in a matrix game, of the first runs.
 
-    Args:
-      trainer: the trainer, whose loaded run changes.
-      num_runs: number of runs. Default: all.
-
     Returns:
       For each player `[num_runs, num_observations, num_actions]`, with
       observations as that player sees them.

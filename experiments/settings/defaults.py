@@ -74,10 +74,6 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     """Returns the settings for a number of look-aheads.
 
     Beyond the table, the same total distance is imagined in more steps.
-
-    Args:
-      num_lookaheads: of the player.
-      is_network: whether its policy is a network, and no table.
     """
     if is_network:
         network = _NETWORK if num_lookaheads < 2 else _NETWORK_LOOKING_FURTHER
@@ -92,11 +88,7 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
 
 
 def whole_move_defaults(is_network: bool = False) -> Defaults:
-    """Returns the settings of a learner whose direction is a whole move.
-
-    Args:
-      is_network: whether its policy is a network, and no table.
-    """
+    """Returns the settings of a learner whose direction is a whole move."""
     return defaults_for(1, is_network)._replace(
         optimizer="sgd", learning_rate=1.0, final_learning_rate=None
     )

@@ -147,12 +147,6 @@ def method_name(
 ) -> str:
     """Returns the name that files use for a line-up.
 
-    Args:
-      learners: who sits in each seat.
-      num_lookaheads: look-aheads (or order) of each seat, `None` where it has
-        none.
-      batch_size: number of episodes, `None` where nothing is sampled.
-
     Returns:
       A name such as `naive`, `lola_dice_2_lookaheads_batch_128` or
       `lola_dice_1_lookahead_vs_tit_for_tat`.

@@ -130,11 +130,6 @@ def state_labels(
 ) -> list[str]:
     """Returns a label per observation of a player: its own action first.
 
-    Args:
-      game: name of the game.
-      num_actions: number of actions of each player.
-      player_id: who observes.
-
     Returns:
       Labels in the order of the observations, `["CC", "CD", "DC", "DD",
       "start"]` in the prisoner's dilemma.

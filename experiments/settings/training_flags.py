@@ -79,13 +79,7 @@ def define_game_flags(
     names_text: str = "",
     can_be_endless: bool = False,
 ) -> None:
-    """Defines --game, --payoffs, --episode_length and --discount.
-
-    Args:
-      names: of the games.
-      names_text: what else to say of them.
-      can_be_endless: whether --episode_length may be none.
-    """
+    """Defines --game, --payoffs, --episode_length and --discount."""
     flags.DEFINE_enum(
         "game",
         PRISONERS_DILEMMA,
