@@ -33,7 +33,7 @@ from experiments.settings.training_settings import (
 
 
 def define_flags() -> None:
-    """Defines the flags: of all trainings, who plays, and on what."""
+    """Defines the flags: of all trainings, of the seats and of the devices."""
     define_training_flags()
     flags.DEFINE_list(
         "learner",

@@ -40,7 +40,7 @@ _NAIVE = "naive"
 # By number of players. A contribution returns half of itself to everyone, the
 # contributor included, however many there are.
 _MULTIPLIERS = {3: 1.5, 5: 2.5}
-# The seats of those who shape: each seat is in a line-up of its game.
+# The seats of the shapers, by line-up: each seat is in one of them.
 _SHAPING_SEATS = {3: ((0, 1), (1, 2)), 5: ((0, 1, 2), (2, 3, 4))}
 
 

@@ -16,7 +16,7 @@ import dice_tf
 
 FACTOR = 1.33
 DISCOUNT = 0.96
-# Of one round in which both contribute.
+# The return of a round in which both contribute.
 COOPERATIVE_RETURN = FACTOR - 1.0
 
 _HIDDEN_UNITS = 16

@@ -204,12 +204,12 @@ def play(
     """Lets everyone meet everyone, itself included.
 
     Args:
-      competitors: all who take part, at least two.
+      competitors: all competitors, at least two.
       num_turns: turns of a match.
       num_repetitions: matches of a pair.
       seed: whole number.
-      num_processes: 1 plays in this one.
-      on_progress: called with the pairs played, and the pairs in all.
+      num_processes: number of processes; 1 is this one.
+      on_progress: called with the numbers of pairs played, and of all pairs.
     """
     started = time.monotonic()
     n = len(competitors)

@@ -1,4 +1,4 @@
-"""Who enters a match: fixed policies, SavedModels, and the runs of others."""
+"""Entrants of a match: fixed policies, SavedModels, and policies of runs."""
 
 import os
 import pathlib
@@ -32,14 +32,14 @@ class Entrant(NamedTuple):
 
 
 def find_entrants(flag: str, texts: Sequence[str]) -> tuple[Entrant, ...]:
-    """Finds out who is meant, without loading anything.
+    """Finds the entrants that a flag names, without loading anything.
 
     Args:
-      flag: where the texts come from, for errors.
-      texts: one per entrant, or run folder with several methods.
+      flag: name of the flag, for errors.
+      texts: one per entrant; a run of several methods brings several entrants.
 
     Raises:
-      ValueError: if something is not there, or two have the same name.
+      ValueError: if an entrant is not there, or two have the same name.
     """
     entrants = [
         entrant for text in texts for entrant in _find(flag, text.strip())

@@ -19,7 +19,7 @@ class PlayedMatch(NamedTuple):
     """A match, as it was sampled and as it is expected.
 
     Attributes:
-      names: who sits in each seat.
+      names: the policy of each seat.
       sampled: of the episodes played.
       exact: of infinitely many.
     """

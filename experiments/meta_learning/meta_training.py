@@ -74,7 +74,7 @@ def meta_train(
       seeds: one per run.
       num_tests: evaluations of the final parameters that are averaged.
       jit_compile: whether to compile the update with XLA.
-      kept: where the runs so far are kept, and how far the last has come.
+      kept: keeps the finished runs, and the state of the last one.
     """
     update = _update(problem, learner, meta_learning_rate, jit_compile)
     steps = range(learner.num_steps + 2)

@@ -45,7 +45,7 @@ class OutputFolder:
 
     Attributes:
       path: the folder.
-      checkpoints: the folder of checkpoints, made by those who write there.
+      checkpoints: the folder of checkpoints, made when the first is written.
       checkpoint_every: seconds between two checkpoints, at least.
       is_resumed: whether an interrupted run is continued.
       has_finished: whether there is nothing left to continue.
@@ -109,7 +109,7 @@ class OutputFolder:
         self._remove_checkpoints()
 
     def checkpoint_path(self, name: str) -> pathlib.Path:
-        """Returns where the checkpoint of this name is."""
+        """Returns the path of the checkpoint of this name."""
         return self.checkpoints / re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
     @property

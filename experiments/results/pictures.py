@@ -20,7 +20,7 @@ _COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "#000000")
 _LINES = ("-", "--", ":")
 _DASHES = (":", "-.", "--", "-")
 
-# Of the bootstrap, always the same: equal curves have equal pictures.
+# The bootstrap has a fixed seed, so that equal curves have equal pictures.
 _NUM_RESAMPLES = 2000
 _SEED = 0
 

@@ -21,8 +21,8 @@ class NamedGame(NamedTuple):
 
     Attributes:
       letters: one letter per action, for the labels of states.
-      first: what it is to take action 0, for the titles of pictures.
-      num_players: how many play.
+      first: words for taking action 0, for the titles of pictures.
+      num_players: number of players.
     """
 
     letters: str
@@ -45,7 +45,7 @@ TWO_PLAYER_GAMES = tuple(
 
 
 def count_players(game: str, payoffs: list | None) -> int:
-    """Returns how many play a game."""
+    """Returns the number of players of a game."""
     if payoffs is not None:
         return len(payoffs)
     return TANDEM_PLAYERS if game == TANDEM else NAMED_GAMES[game].num_players
@@ -65,16 +65,13 @@ def given_game(values: flags.FlagValues) -> tuple[str, list | None]:
 
 
 def read_payoffs(text: str) -> np.ndarray:
-    """Reads payoffs `[num_players, A_1, ..., A_N]`.
+    """Reads payoffs `[num_players, A_1, ..., A_N]`, float64.
 
     Args:
       text: JSON, or the path of a .json or .npy file.
 
-    Returns:
-      A float64 array of rank num_players + 1.
-
     Raises:
-      ValueError: if this is no such array, or the file cannot be read.
+      ValueError: if it does not hold such an array, or cannot be read.
     """
     try:
         payoffs = np.asarray(_read(text), np.float64)
@@ -128,11 +125,10 @@ def action_letters(game: str, num_actions: int) -> list[str]:
 def state_labels(
     game: str, num_actions: Sequence[int], player_id: int
 ) -> list[str]:
-    """Returns a label per observation of a player: its own action first.
+    """Returns a label per observation of a player, its own action first.
 
-    Returns:
-      Labels in the order of the observations, `["CC", "CD", "DC", "DD",
-      "start"]` in the prisoner's dilemma.
+    The labels are in the order of the observations, `["CC", "CD", "DC", "DD",
+    "start"]` in the prisoner's dilemma.
     """
     seats = [*range(player_id, len(num_actions)), *range(player_id)]
     letters = [action_letters(game, num_actions[seat]) for seat in seats]

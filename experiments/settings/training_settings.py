@@ -174,7 +174,7 @@ def resolve_training(
 
     Args:
       values: parsed flags.
-      line_up: who plays.
+      line_up: the players.
       is_exact: whether values are computed in closed form.
       batch_size: the batch size, if it is not that of the flags.
       defaults: settings of players that the flags do not give. Default: those
