@@ -18,7 +18,7 @@ repeating trainings that had ended. The folder gets summary.json, with one check
 per claim, and config.json. The exit status is 1 if a check fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
@@ -70,17 +70,31 @@ def resolve(values: flags.FlagValues) -> flags.FlagValues:
 
 def run(values: flags.FlagValues, folder: OutputFolder) -> Sequence[Check]:
     """Measures, and writes the files."""
-    from experiments.comparisons import fact_trainings, public_goods_facts
+    from experiments.comparisons.fact_trainings import Record
     from experiments.results.provenance import collect_results
 
-    record = fact_trainings.Record(values, folder)
-    measures = vars(fact_trainings) | vars(public_goods_facts)
+    record = Record(values, folder)
+    known = measurements()
     checks = []
     for name in values.facts:
         with user_errors():
-            checks += measures[name](record)
+            checks += known[name](record)
     with collect_results(folder, record.settings, summary(checks)):
         return checks
+
+
+def measurements() -> dict[str, Callable]:
+    """Returns the function that measures each fact, by its name."""
+    from experiments.comparisons import fact_trainings, public_goods_facts
+
+    functions = (
+        fact_trainings.matching_pennies,
+        fact_trainings.naive_opponent,
+        fact_trainings.defector,
+        public_goods_facts.public_goods,
+        public_goods_facts.mixed_public_goods,
+    )
+    return {function.__name__: function for function in functions}
 
 
 COMMAND = Command(define_flags, resolve, run, libraries=())

@@ -81,7 +81,10 @@ class _PerSeat(flags.ArgumentParser):
 
     def __init__(self, parser: flags.ArgumentParser):
         self._parser = parser
-        self.syntactic_help = f"per player: {parser.syntactic_help}"
+        syntax = parser.syntactic_help
+        if isinstance(parser, flags.EnumParser):
+            syntax = f"one of {', '.join(parser.enum_values)}"
+        self.syntactic_help = f"per player: {syntax}"
 
     def parse(self, argument: Any) -> tuple:
         if not isinstance(argument, str):

@@ -61,11 +61,16 @@ def network() -> keras.Model:
         (6, _HIDDEN_UNITS, "tanh"),
         (_HIDDEN_UNITS, 1, None),
     ):
-        kernel, bias = (
-            keras.initializers.RandomUniform(-(inputs**-0.5), inputs**-0.5)
-            for _ in range(2)
+        bound = inputs**-0.5
+        uniform = keras.initializers.RandomUniform
+        layers.append(
+            keras.layers.Dense(
+                units,
+                activation,
+                kernel_initializer=uniform(-bound, bound),
+                bias_initializer=uniform(-bound, bound),
+            )
         )
-        layers.append(keras.layers.Dense(units, activation, True, kernel, bias))
     return keras.Sequential(layers)
 
 
