@@ -73,14 +73,7 @@ def run(settings: AxelrodSettings, folder: OutputFolder) -> None:
         if done == total or done % max(total // 100, 1) == 0:
             bar.update(done)
 
-    outcome = play(
-        everyone,
-        num_turns=settings.num_turns,
-        num_repetitions=settings.num_repetitions,
-        seed=settings.seed,
-        num_processes=settings.num_processes,
-        on_progress=show,
-    )
+    outcome = play(everyone, settings, show)
     print(f"\n{write_files(folder, settings, outcome)}")
 
 

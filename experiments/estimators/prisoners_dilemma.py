@@ -23,6 +23,7 @@ from experiments.results.check_list import (
     above,
     agrees_with_at_least,
     at_least,
+    in_standard_errors,
 )
 
 DISCOUNT = 0.96
@@ -165,13 +166,9 @@ def check_baseline_errors(results: dict[str, np.ndarray]) -> list[Check]:
         )
     ]
     for better, worse in zip(names[:-1], names[1:], strict=True):
-        drops = results[better] - results[worse]
-        error = drops.std(ddof=1) / np.sqrt(len(drops))
-        # No drop and no error is NaN, which fails.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            measured = float(drops.mean() / error)
+        drop = in_standard_errors(results[better] - results[worse])
         name = f"drop from {better} to {worse}, in standard errors"
-        checks.append(above(name, measured, 2.0))
+        checks.append(above(name, drop, 2.0))
     return checks
 
 

@@ -14,6 +14,8 @@ import axelrod
 import numpy as np
 from axelrod.strategies.meta import MetaPlayer
 
+from experiments.matches.match_settings import AxelrodSettings
+
 # Pairs that a process plays before it reports.
 _CHUNK = 50
 _ACTIONS = (axelrod.Action.C, axelrod.Action.D)
@@ -113,11 +115,7 @@ def field(strategies: Sequence[str] | None) -> tuple[Competitor, ...]:
 
 
 def play_pair(
-    first: Competitor,
-    second: Competitor,
-    num_turns: int,
-    num_repetitions: int,
-    seed: int,
+    first: Competitor, second: Competitor, settings: AxelrodSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Plays all repetitions of one pair.
 
@@ -129,24 +127,24 @@ def play_pair(
       Payoff per turn and share of cooperation, `[2, num_repetitions]` each.
     """
     if first.name > second.name:
-        payoffs, rates = play_pair(
-            second, first, num_turns, num_repetitions, seed
-        )
+        payoffs, rates = play_pair(second, first, settings)
         return payoffs[::-1], rates[::-1]
     names = [zlib.crc32(side.name.encode()) for side in (first, second)]
     payoffs, rates = [], []
-    for repetition in range(num_repetitions):
-        sequence = np.random.SeedSequence([seed, *names, repetition])
+    for repetition in range(settings.num_repetitions):
+        sequence = np.random.SeedSequence([settings.seed, *names, repetition])
         players = (_build(first), _build(second))
         match = axelrod.Match(
-            players, turns=num_turns, seed=int(sequence.generate_state(1)[0])
+            players,
+            turns=settings.num_turns,
+            seed=int(sequence.generate_state(1)[0]),
         )
         match.play()
         payoffs.append(match.final_score_per_turn())
         rates.append(match.normalised_cooperation())
         if not any(map(axelrod.Classifiers["stochastic"], players)):
-            payoffs *= num_repetitions
-            rates *= num_repetitions
+            payoffs *= settings.num_repetitions
+            rates *= settings.num_repetitions
             break
     return np.transpose(payoffs), np.transpose(rates)
 
@@ -194,21 +192,14 @@ def mean_over_others(table: np.ndarray) -> np.ndarray:
 
 def play(
     competitors: Sequence[Competitor],
-    *,
-    num_turns: int,
-    num_repetitions: int,
-    seed: int,
-    num_processes: int,
+    settings: AxelrodSettings,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Lets everyone meet everyone, itself included.
+    """Lets all competitors, at least two, meet each other and themselves.
 
     Args:
-      competitors: all competitors, at least two.
-      num_turns: turns of a match.
-      num_repetitions: matches of a pair.
-      seed: whole number.
-      num_processes: number of processes; 1 is this one.
+      competitors: all competitors.
+      settings: the matches, and the number of processes; 1 is this one.
       on_progress: called with the numbers of pairs played, and of all pairs.
     """
     started = time.monotonic()
@@ -216,13 +207,10 @@ def play(
     pairs = list(itertools.combinations_with_replacement(range(n), 2))
     # Slow strategies are neighbours: shuffled, chunks take equally long.
     np.random.default_rng(0).shuffle(pairs)
-    jobs = [
-        (competitors[i], competitors[j], num_turns, num_repetitions, seed)
-        for i, j in pairs
-    ]
-    payoffs, cooperation = np.zeros([2, num_repetitions, n, n])
+    jobs = [(competitors[i], competitors[j], settings) for i, j in pairs]
+    payoffs, cooperation = np.zeros([2, settings.num_repetitions, n, n])
     for done, ((i, j), result) in enumerate(
-        zip(pairs, _results(jobs, num_processes), strict=True), start=1
+        zip(pairs, _results(jobs, settings.num_processes), strict=True), start=1
     ):
         for table, values in zip((payoffs, cooperation), result, strict=True):
             # Against itself a competitor has two seats.

@@ -18,7 +18,13 @@ from experiments.meta_learning.meta_training import (
     MetaTraining,
     meta_train,
 )
-from experiments.results.check_list import Check, above, at_least, at_most
+from experiments.results.check_list import (
+    Check,
+    above,
+    at_least,
+    at_most,
+    in_standard_errors,
+)
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import partial_results
 
@@ -26,7 +32,6 @@ _OBJECTIVES = {
     "dice": dice_tf.objectives.DiCEObjective,
     "surrogate": dice_tf.objectives.SurrogateObjective,
 }
-_NUM_TESTS = 5
 _NUM_COSINES = 30
 _ERROR = "difference_error"
 
@@ -50,12 +55,8 @@ def run(settings: MAMLSettings, folder: OutputFolder) -> MetaResults:
     training = meta_train(
         _problem(settings, settings.estimator),
         learner,
-        meta_learning_rate=settings.meta_learning_rate,
-        num_iterations=settings.num_iterations,
-        seeds=[settings.seed + i for i in range(settings.num_seeds)],
-        num_tests=_NUM_TESTS,
-        jit_compile=settings.jit_compile,
-        kept=partial_results(folder, "runs", settings),
+        settings,
+        partial_results(folder, "runs", settings),
     )
     return MetaResults(training, [*checks, *check_adaptation(training.adapted)])
 
@@ -85,14 +86,8 @@ def check_adaptation(adapted: np.ndarray) -> list[Check]:
     Args:
       adapted: `[num_runs, K + 1]`, returns after 0, ..., K steps.
     """
-    gains = adapted[:, 1] - adapted[:, 0]
-    return [
-        above(
-            "gain of one step, in standard errors over runs",
-            _in_standard_errors(gains),
-            2.0,
-        )
-    ]
+    gain = in_standard_errors(adapted[:, 1] - adapted[:, 0])
+    return [above("gain of one step, in standard errors over runs", gain, 2.0)]
 
 
 def check_cosines(cosines: Cosines) -> list[Check]:
@@ -109,17 +104,10 @@ def check_cosines(cosines: Cosines) -> list[Check]:
         ),
         at_least(
             "surrogate's cosine below DiCE's, in standard errors",
-            _in_standard_errors(found["dice"] - found["surrogate"]),
+            in_standard_errors(found["dice"] - found["surrogate"]),
             3.0,
         ),
     ]
-
-
-def _in_standard_errors(values: np.ndarray) -> float:
-    if len(values) == 1:
-        return float("nan")
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() / error)
 
 
 def _problem(settings: MAMLSettings, estimator: str) -> MetaProblem:

@@ -9,10 +9,13 @@ import tensorflow as tf
 
 import dice_tf
 from experiments.command_line.commands import user_errors
+from experiments.meta_learning.maml_settings import MAMLSettings
 from experiments.results.partial_results import PartialResults
 
 # Iterations count up from 0, so that these seeds are for tests alone.
 _TEST = 2**30
+# Evaluations of the final parameters that are averaged.
+_NUM_TESTS = 5
 _OPTIMIZER = dice_tf.inner_optimizers.ClipByGlobalNorm(
     10.0, dice_tf.inner_optimizers.Adam()
 )
@@ -53,12 +56,7 @@ class MetaTraining(NamedTuple):
 def meta_train(
     problem: MetaProblem,
     learner: dice_tf.learners.MAML,
-    *,
-    meta_learning_rate: float,
-    num_iterations: int,
-    seeds: Sequence[int],
-    num_tests: int,
-    jit_compile: bool,
+    settings: MAMLSettings,
     kept: PartialResults,
 ) -> MetaTraining:
     """Ascends the meta-gradient with Adam, from fresh parameters, by run.
@@ -69,14 +67,10 @@ def meta_train(
     Args:
       problem: what is to be learned.
       learner: gives the direction.
-      meta_learning_rate: of Adam.
-      num_iterations: number of updates.
-      seeds: one per run.
-      num_tests: evaluations of the final parameters that are averaged.
-      jit_compile: whether to compile the update with XLA.
+      settings: seeds, iterations and the rate of Adam.
       kept: keeps the finished runs, and the state of the last one.
     """
-    update = _update(problem, learner, meta_learning_rate, jit_compile)
+    update = _update(problem, learner, settings)
     steps = range(learner.num_steps + 2)
     test = tf.function(_returns(problem, learner, steps), autograph=False)
     with user_errors():
@@ -85,6 +79,7 @@ def meta_train(
     adapted = list(found.get("adapted", ()))
     for number, returns in enumerate(adapted, 1):
         _show(number, returns)
+    seeds = range(settings.seed, settings.seed + settings.num_seeds)
     for seed in seeds[len(adapted) :]:
         initial = dice_tf.policies.initial_params(problem.policy, [seed, 0])
         params = [tf.constant(value) for value in initial]
@@ -92,7 +87,7 @@ def meta_train(
         # Only this run continues what was kept in the middle of a run.
         found = {}
         done = {"curves": np.array(curves), "adapted": np.array(adapted)}
-        for iteration in range(len(run.curve), num_iterations):
+        for iteration in range(len(run.curve), settings.num_iterations):
             key = tf.constant([seed, iteration])
             params, slots, returns = update(run.params, run.slots, key)
             run = _Run([*run.curve, returns.numpy()], params, slots)
@@ -100,7 +95,7 @@ def meta_train(
                 kept.save(done | run.arrays())
         tests = [
             test(run.params, tf.constant([seed, _TEST + number])).numpy()
-            for number in range(num_tests)
+            for number in range(_NUM_TESTS)
         ]
         curves.append(np.array(run.curve))
         adapted.append(np.mean(tests, axis=0))
@@ -153,16 +148,17 @@ class _Run(NamedTuple):
 def _update(
     problem: MetaProblem,
     learner: dice_tf.learners.MAML,
-    meta_learning_rate: float,
-    jit_compile: bool,
+    settings: MAMLSettings,
 ) -> Callable[[list, Any, tf.Tensor], tuple[list, Any, tf.Tensor]]:
     """Returns a compiled step, which also returns the returns before it."""
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
+    @tf.function(jit_compile=settings.jit_compile, autograph=False)
     def update(params: list, slots: Any, seed: tf.Tensor) -> tuple:
         direction = learner.gradient(problem.family, [params], 0, seed)
         returns = _returns(problem, learner, (0, learner.num_steps))
-        moved = _OPTIMIZER.step(params, direction, slots, meta_learning_rate)
+        moved = _OPTIMIZER.step(
+            params, direction, slots, settings.meta_learning_rate
+        )
         return moved.params, moved.slots, returns(params, seed)
 
     return update

@@ -53,6 +53,15 @@ def at_most(name: str, measured: float, bound: float) -> Check:
     return Check(name, measured, f"<= {bound:g}", bool(measured <= bound))
 
 
+def in_standard_errors(values: np.ndarray) -> float:
+    """Returns a mean in standard errors; NaN for a single value, or all 0."""
+    if len(values) == 1:
+        return np.nan
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(values.mean() / error)
+
+
 def summary(checks: Sequence[Check]) -> dict[str, Any]:
     """Returns the content of summary.json."""
     return {"checks": checks}

@@ -38,14 +38,8 @@ def strategies(*names):
     return axelrod_play.field(names)
 
 
-def play(everyone, num_turns=7, num_repetitions=3, seed=0):
-    return axelrod_play.play(
-        everyone,
-        num_turns=num_turns,
-        num_repetitions=num_repetitions,
-        seed=seed,
-        num_processes=1,
-    )
+def play(everyone, **changes):
+    return axelrod_play.play(everyone, SETTINGS._replace(**changes))
 
 
 def test_a_table_plays_as_the_strategy_of_the_library_does() -> None:

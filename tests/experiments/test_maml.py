@@ -21,7 +21,7 @@ from experiments.meta_learning.meta_tasks import (
     random_task,
     tabular_problem,
 )
-from experiments.meta_learning.meta_training import meta_train
+from experiments.meta_learning.meta_training import MetaTraining, meta_train
 from experiments.results.curves import read_curves
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import PartialResults
@@ -132,21 +132,12 @@ def test_navigation_runs_with_the_surrogate(tmp_path) -> None:
 def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
     problem = tabular_problem(dice_tf.objectives.DiCEObjective, 1, 4, 2)
 
-    def train(seeds: list[int]):
-        learner = dice_tf.learners.MAML(1, 0.5)
-        kept = PartialResults(tmp_path / str(seeds), {})
-        return meta_train(
-            problem,
-            learner,
-            meta_learning_rate=0.1,
-            num_iterations=2,
-            seeds=seeds,
-            num_tests=1,
-            jit_compile=False,
-            kept=kept,
-        )
+    def train(seed: int, num_seeds: int) -> MetaTraining:
+        kept = PartialResults(tmp_path / str(seed), {})
+        runs = settings("tabular_mdp", seed=seed, num_seeds=num_seeds)
+        return meta_train(problem, dice_tf.learners.MAML(1, 0.5), runs, kept)
 
-    both, second = train([3, 4]), train([4])
+    both, second = train(3, 2), train(4, 1)
     assert not np.array_equal(both.adapted[0], both.adapted[1])
     np.testing.assert_allclose(second.curves[:, 0], both.curves[:, 1])
     np.testing.assert_allclose(second.adapted[0], both.adapted[1])
