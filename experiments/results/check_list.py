@@ -1,11 +1,14 @@
 """Checks, what was measured against what is required, and text tables."""
 
 import json
+import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+# Every command imports this before its flags are parsed, and few need NumPy.
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Check(NamedTuple):
@@ -37,6 +40,8 @@ def agrees_with_at_least(
     For a bound that was itself measured: the expectation may lie on it, and
     a mean of few values on either side. NaN fails.
     """
+    import numpy as np
+
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
     required = f">= {bound:g} - 2 standard errors of {error:.4f}"
@@ -53,8 +58,10 @@ def at_most(name: str, measured: float, bound: float) -> Check:
     return Check(name, measured, f"<= {bound:g}", bool(measured <= bound))
 
 
-def in_standard_errors(values: np.ndarray) -> float:
+def in_standard_errors(values: "np.ndarray") -> float:
     """Returns a mean in standard errors; NaN for a single value, or all 0."""
+    import numpy as np
+
     if len(values) == 1:
         return np.nan
     error = values.std(ddof=1) / np.sqrt(len(values))
@@ -72,7 +79,7 @@ def read_checks(path: pathlib.Path) -> list[Check]:
     content = json.loads(path.read_text(encoding="utf-8"))
     checks = [Check(**entry) for entry in content.get("checks", ())]
     return [
-        check._replace(measured=np.nan) if check.measured is None else check
+        check._replace(measured=math.nan) if check.measured is None else check
         for check in checks
     ]
 

@@ -104,7 +104,7 @@ class OutputFolder:
             yield stage
             self._refuse_earlier_run()
             self._remove_earlier_run()
-            for name in sorted(os.listdir(stage), key=SUMMARY.__eq__):
+            for name in sorted(os.listdir(stage), key=lambda x: x == SUMMARY):
                 publish(stage / name, self.path / name)
         self._remove_checkpoints()
 

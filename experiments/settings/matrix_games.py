@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from absl import flags
 
 PRISONERS_DILEMMA = "prisoners_dilemma"
@@ -61,11 +60,11 @@ def given_game(values: flags.FlagValues) -> tuple[str, list | None]:
         return values.game, None
     if values["game"].present:
         raise ValueError("--game and --payoffs exclude each other.")
-    return CUSTOM, read_payoffs(values.payoffs).tolist()
+    return CUSTOM, read_payoffs(values.payoffs)
 
 
-def read_payoffs(text: str) -> np.ndarray:
-    """Reads payoffs `[num_players, A_1, ..., A_N]`, float64.
+def read_payoffs(text: str) -> list:
+    """Reads payoffs `[num_players, A_1, ..., A_N]`.
 
     Args:
       text: JSON, or the path of a .json or .npy file.
@@ -73,8 +72,18 @@ def read_payoffs(text: str) -> np.ndarray:
     Raises:
       ValueError: if it does not hold such an array, or cannot be read.
     """
+    # It takes a while, and most command lines have no payoffs.
+    import numpy as np
+
+    path = pathlib.Path(text)
     try:
-        payoffs = np.asarray(_read(text), np.float64)
+        if path.suffix == ".npy":
+            payoffs = np.load(path, allow_pickle=False)
+        elif path.suffix == ".json":
+            payoffs = json.loads(path.read_text(encoding="utf-8"))
+        else:
+            payoffs = json.loads(text)
+        payoffs = np.asarray(payoffs, np.float64)
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(
             "--payoffs must be one array of numbers, as JSON or as the path "
@@ -93,16 +102,7 @@ def read_payoffs(text: str) -> np.ndarray:
             "--payoffs must be finite, in float32. Received NaN, infinity or a "
             f"number of more than {np.finfo(np.float32).max:.3g}."
         )
-    return payoffs
-
-
-def _read(text: str) -> object:
-    path = pathlib.Path(text)
-    if path.suffix == ".npy":
-        return np.load(path, allow_pickle=False)
-    if path.suffix == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
-    return json.loads(text)
+    return payoffs.tolist()
 
 
 def title(game: str) -> str:
