@@ -25,6 +25,7 @@ from experiments.results.provenance import collect_results
 from experiments.settings.line_up import seat_name
 from experiments.settings.matrix_games import (
     NAMED_GAMES,
+    TANDEM,
     action_letters,
     state_labels,
     title,
@@ -53,8 +54,10 @@ def write_results(
       The content of `summary.json`.
     """
     first = next(iter(trainings.values()))
-    game = getattr(first.trainer.objective, "game", None)
-    is_known = game is not None and is_prisoners_dilemma(game)
+    has_policies = first.settings.game != TANDEM
+    is_known = has_policies and is_prisoners_dilemma(
+        first.trainer.objective.game
+    )
     curves = {name: method.curves for name, method in trainings.items()}
     summary = {
         name: summarise(
@@ -75,7 +78,7 @@ def write_results(
             title(first.settings.game),
             with_published=is_known and first.settings.objective != EXACT,
         )
-        for name, method in trainings.items() if game is not None else ():
+        for name, method in trainings.items() if has_policies else ():
             _write_policies(stage, method, name if len(trainings) > 1 else "")
     return summary
 
