@@ -4,7 +4,6 @@ Curves are reported returns, `[num_iterations, num_runs, num_players]`, float32.
 Final returns are `[num_runs, ...]`.
 """
 
-import csv
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -133,26 +132,6 @@ def write_curves(path: pathlib.Path, curves: Mapping[str, np.ndarray]) -> None:
                 digits = ",".join(_exact(value) for value in returns)
                 lines.append(f"{method},{run + 1},{iteration},{digits}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def read_curves(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads the curves that `write_curves` wrote, by method."""
-    rows: dict[str, dict[tuple[int, int], list[float]]] = {}
-    with open(path, encoding="utf-8", newline="") as file:
-        lines = csv.reader(file)
-        next(lines)
-        for method, run, iteration, *returns in lines:
-            values = [float(value) for value in returns if value]
-            key = (int(iteration), int(run) - 1)
-            rows.setdefault(method, {})[key] = values
-    curves = {}
-    for method, values in rows.items():
-        num_iterations, num_runs = np.max(list(values), axis=0) + 1
-        shape = (num_iterations, num_runs, len(next(iter(values.values()))))
-        curves[method] = np.full(shape, np.nan, np.float32)
-        for (iteration, run), returns in values.items():
-            curves[method][iteration, run] = returns
-    return curves
 
 
 def _exact(value: np.float32) -> str:

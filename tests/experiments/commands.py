@@ -1,5 +1,6 @@
-"""Commands as a user types them, and a folder for them to find."""
+"""Commands as a user types them, and the files that they find and leave."""
 
+import csv
 import json
 import pathlib
 import subprocess
@@ -77,3 +78,18 @@ def resolved(module: str, *arguments: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+def read_curves(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads curves.csv: by method `[num_iterations, num_runs, num_players]`."""
+    rows: dict[str, dict[str, list[list[float]]]] = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        for method, run, _, *returns in lines:
+            runs = rows.setdefault(method, {})
+            runs.setdefault(run, []).append([float(value) for value in returns])
+    return {
+        method: np.array(list(runs.values()), np.float32).swapaxes(0, 1)
+        for method, runs in rows.items()
+    }

@@ -12,8 +12,8 @@ import dice_tf
 from experiments import compare_learners
 from experiments.building import builders
 from experiments.building.tandem import tandem_objective, tandem_starts
-from experiments.results.curves import read_curves
 from experiments.settings import line_up
+from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
 
 

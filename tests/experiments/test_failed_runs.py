@@ -20,7 +20,7 @@ from experiments.matches import match_play
 from experiments.matches.entrants import Entrant
 from experiments.results import curves as summary
 from experiments.results import pictures, result_files
-from experiments.results.curves import read_curves
+from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import run_command, settings_of
 
 METHOD = "lola_dice_1_lookahead_batch_4"

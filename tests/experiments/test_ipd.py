@@ -14,8 +14,8 @@ import dice_tf
 from experiments import ipd
 from experiments.building import builders, trainings
 from experiments.command_line import commands
-from experiments.results.curves import read_curves
 from experiments.results.outputs import OutputFolder
+from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
 from tests.strategies import mirrored
 

@@ -10,9 +10,9 @@ import pytest
 from experiments import lola_dice_figure
 from experiments.comparisons import figure
 from experiments.comparisons.figure import PUBLISHED, RECOMMENDED, Target
-from experiments.results.curves import read_curves
 from experiments.results.published import published_curves
 from experiments.settings.defaults import defaults_for
+from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
 
 TINY = (

@@ -22,9 +22,9 @@ from experiments.meta_learning.meta_tasks import (
     tabular_problem,
 )
 from experiments.meta_learning.meta_training import MetaTraining, meta_train
-from experiments.results.curves import read_curves
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import PartialResults
+from tests.experiments.commands import read_curves
 from tests.experiments.kills import Killed, kill_at
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
