@@ -15,7 +15,6 @@ from experiments.building.tandem import tandem_objective, tandem_starts
 from experiments.command_line.flag_parsers import NONE
 from experiments.settings.line_up import (
     HOLA,
-    IMAGINING,
     LEARNERS,
     LOLA_DICE,
     LOLA_DICE_OPPONENT_MODEL,
@@ -146,54 +145,34 @@ def build_critic(
     return dice_tf.critics.tabular_critic(game, player_id)
 
 
-def learner_of(
-    name: str,
-    number: int | None,
-    inner_learning_rate: float | None,
-    is_network: bool = False,
-) -> Learner | None:
-    """Returns a learner by its name, `None` for an opponent.
-
-    Args:
-      name: one of `LEARNERS`, or an opponent that does not learn.
-      number: look-aheads of `lola_dice`, with or without models, or order of
-        `hola`.
-      inner_learning_rate: of learners that imagine steps.
-      is_network: whether the policy is a network, not a table.
-    """
-    if name in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
-        return dice_tf.learners.LOLADiCE(number, inner_learning_rate)
-    if name == HOLA:
-        return dice_tf.learners.HOLA(number, inner_learning_rate)
-    if name == POLA:
-        proximal = _PROXIMAL_NETWORK if is_network else _PROXIMAL_TABLE
-        return dice_tf.learners.POLA(
-            **proximal, inner_learning_rate=inner_learning_rate
-        )
-    if name in IMAGINING:
-        return _IMAGINING[name](inner_learning_rate)
-    return _OTHERS[name]() if name in _OTHERS else None
-
-
 def build_learner(
     settings: TrainingSettings,
     game: dice_tf.games.FiniteGame | None,
     player_id: int,
-) -> dice_tf.learners.Learner | None:
+) -> Learner | None:
     """Returns the learner of a player, `None` if it does not learn."""
-    learner = learner_of(
-        settings.learner[player_id],
-        settings.num_lookaheads[player_id],
-        settings.inner_learning_rate[player_id],
-        is_network=settings.policy[player_id] not in (None, TABULAR),
-    )
-    if settings.learner[player_id] != LOLA_DICE_OPPONENT_MODEL:
-        return learner
-    models = [
-        None if seat == player_id else _build_model(settings, game, seat)
-        for seat in range(settings.num_players)
-    ]
-    return dice_tf.opponent_models.OpponentModelling(learner, models)
+    name = settings.learner[player_id]
+    number = settings.num_lookaheads[player_id]
+    rate = settings.inner_learning_rate[player_id]
+    if name == LOLA_DICE:
+        return dice_tf.learners.LOLADiCE(number, rate)
+    if name == LOLA_DICE_OPPONENT_MODEL:
+        models = [
+            None if seat == player_id else _build_model(settings, game, seat)
+            for seat in range(settings.num_players)
+        ]
+        return dice_tf.opponent_models.OpponentModelling(
+            dice_tf.learners.LOLADiCE(number, rate), models
+        )
+    if name == HOLA:
+        return dice_tf.learners.HOLA(number, rate)
+    if name == POLA:
+        is_table = settings.policy[player_id] in (None, TABULAR)
+        proximal = _PROXIMAL_TABLE if is_table else _PROXIMAL_NETWORK
+        return dice_tf.learners.POLA(**proximal, inner_learning_rate=rate)
+    if name in _IMAGINING:
+        return _IMAGINING[name](rate)
+    return _OTHERS[name]() if name in _OTHERS else None
 
 
 def _build_model(

@@ -1,7 +1,5 @@
 """The runs of `experiments.maml`, and what they must show."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 import dice_tf
@@ -36,15 +34,10 @@ _NUM_COSINES = 30
 _ERROR = "difference_error"
 
 
-class MetaResults(NamedTuple):
-    """What was found: the runs, and what was measured and required."""
-
-    training: MetaTraining
-    checks: list[Check]
-
-
-def run(settings: MAMLSettings, folder: OutputFolder) -> MetaResults:
-    """Makes all runs, and prints how they go."""
+def run(
+    settings: MAMLSettings, folder: OutputFolder
+) -> tuple[MetaTraining, list[Check]]:
+    """Makes all runs, prints how they go, and checks what they show."""
     learner = dice_tf.learners.MAML(
         settings.num_steps, settings.inner_learning_rate
     )
@@ -58,7 +51,7 @@ def run(settings: MAMLSettings, folder: OutputFolder) -> MetaResults:
         settings,
         partial_results(folder, "runs", settings),
     )
-    return MetaResults(training, [*checks, *check_adaptation(training.adapted)])
+    return training, [*checks, *check_adaptation(training.adapted)]
 
 
 def _cosines(

@@ -66,20 +66,11 @@ class LineUp(NamedTuple):
     numbers: tuple[int | None, ...]
 
 
-class Method(NamedTuple):
-    """What the name of a method says.
+def parse_method(name: str) -> tuple[LineUp, int | None]:
+    """Returns the line-up and the batch size of a method by its name.
 
-    Attributes:
-      line_up: the players.
-      batch_size: number of episodes, `None` if the name does not say.
-    """
-
-    line_up: LineUp
-    batch_size: int | None
-
-
-def parse_method(name: str) -> Method:
-    """Reads the name of a method, such as `method_name` returns.
+    The batch size is `None` if the name, such as `method_name` returns, does
+    not say it.
 
     Raises:
       ValueError: if there is no such method.
@@ -89,10 +80,8 @@ def parse_method(name: str) -> Method:
         raise ValueError("A method must have a name. Received: ''.")
     seats = [_parse_seat(seat) for seat in match["seats"].split(_AGAINST)]
     batch = match["batch"]
-    return Method(
-        LineUp(*map(tuple, zip(*seats, strict=True))),
-        None if batch is None else int(batch),
-    )
+    line_up = LineUp(*map(tuple, zip(*seats, strict=True)))
+    return line_up, None if batch is None else int(batch)
 
 
 def _parse_seat(name: str) -> tuple[str, int | None]:

@@ -154,10 +154,8 @@ def resolve_method(
       name: of the method, such as `lola_dice_1_lookahead_vs_naive_batch_128`.
       **options: of `resolve_training`.
     """
-    method = parse_method(name)
-    return resolve_training(
-        values, method.line_up, batch_size=method.batch_size, **options
-    )
+    line_up, batch_size = parse_method(name)
+    return resolve_training(values, line_up, batch_size=batch_size, **options)
 
 
 def resolve_training(

@@ -119,14 +119,14 @@ def test_an_argument_without_dashes_is_refused() -> None:
 
 
 def test_navigation_runs_with_the_surrogate(tmp_path) -> None:
-    results = maml_runs.run(
+    training, checks = maml_runs.run(
         settings("point_navigation", estimator="surrogate", num_tasks=1),
         OutputFolder(tmp_path),
     )
-    assert results.training.curves.shape == (2, 2, 2)
-    assert results.training.adapted.shape == (2, 3)
-    assert np.all(results.training.adapted < 0.0)
-    assert len(results.checks) == 1
+    assert training.curves.shape == (2, 2, 2)
+    assert training.adapted.shape == (2, 3)
+    assert np.all(training.adapted < 0.0)
+    assert len(checks) == 1
 
 
 def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
