@@ -85,9 +85,10 @@ def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
     trainings = train_methods(settings, folder)
     curves = {name: method.judged for name, method in trainings.items()}
     is_published = flags.FLAGS.settings == PUBLISHED
-    verdicts = (band_verdicts if is_published else target_verdicts)(curves)
-    summary = write_results(folder, trainings, verdicts.notes)
-    print_report(summary, verdicts.columns)
+    judge = band_verdicts if is_published else target_verdicts
+    notes, columns = judge(curves)
+    summary = write_results(folder, trainings, notes)
+    print_report(summary, columns)
 
 
 COMMAND = Command(define_flags, resolve, run)

@@ -105,16 +105,9 @@ PUBLISHED_NAMES = {
 }
 
 
-class Verdicts(NamedTuple):
-    """How methods compare with what they should reach.
-
-    Attributes:
-      notes: by method, what to add to its entry of `summary.json`.
-      columns: for the table, each a header and one cell per method.
-    """
-
-    notes: dict[str, dict[str, Any]]
-    columns: list[list[str]]
+# By method, what to add to its entry of `summary.json`; and columns for a table
+# of methods, each a header and one cell per method.
+Verdicts = tuple[dict[str, dict[str, Any]], list[list[str]]]
 
 
 def target_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
@@ -135,7 +128,7 @@ def target_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
         )
         met[-1] = "passed" if is_met else "FAILED"
         notes[name] = {"target": {"required": required[-1], "passed": is_met}}
-    return Verdicts(notes, [required, met])
+    return notes, [required, met]
 
 
 def band_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
@@ -164,4 +157,4 @@ def band_verdicts(curves: Mapping[str, np.ndarray]) -> Verdicts:
         }
         final[-1] = f"{last:.3f}"
         share[-1] = f"{np.sum(reached)} of {len(reached)}"
-    return Verdicts(notes, [final, share])
+    return notes, [final, share]

@@ -89,7 +89,7 @@ def resolve_tournament(values: flags.FlagValues) -> TournamentSettings:
         raise ValueError(
             "--episode_length=none needs a --discount below 1. Received: 1."
         )
-    changes["entrants"] = find_entrants("entrants", values.entrants)
+    changes["entrants"] = find_entrants(values.entrants)
     return read_settings(TournamentSettings, values, **changes)
 
 
@@ -107,7 +107,7 @@ def resolve_axelrod(values: flags.FlagValues) -> AxelrodSettings:
                 "--strategies must hold each name once. Received: "
                 f"{','.join(strategies)!r}."
             )
-    entrants = find_entrants("entrants", values.entrants)
+    entrants = find_entrants(values.entrants)
     return read_settings(
         AxelrodSettings, values, entrants=entrants, strategies=strategies
     )

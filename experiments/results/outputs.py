@@ -44,9 +44,7 @@ class OutputFolder:
       checkpoint_every: seconds between two checkpoints, at least.
 
     Attributes:
-      path: the folder.
       checkpoints: the folder of checkpoints, made when the first is written.
-      checkpoint_every: seconds between two checkpoints, at least.
       is_resumed: whether an interrupted run is continued.
       has_finished: whether there is nothing left to continue.
 

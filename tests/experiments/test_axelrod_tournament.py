@@ -119,9 +119,7 @@ def test_the_field_has_two_hundred_that_play_by_the_rules() -> None:
 def test_a_tournament_leaves_its_files(tmp_path, capsys) -> None:
     learned = write_run(tmp_path / "ipd")
     settings = SETTINGS._replace(
-        entrants=find_entrants(
-            "entrants", ["win_stay_lose_shift", str(learned)]
-        )
+        entrants=find_entrants(["win_stay_lose_shift", str(learned)])
     )
     folder = tmp_path / "out"
     axelrod_tournament.run(settings, OutputFolder(folder))
@@ -149,9 +147,7 @@ def test_a_tournament_leaves_its_files(tmp_path, capsys) -> None:
 
 
 def test_names_must_differ() -> None:
-    settings = SETTINGS._replace(
-        entrants=find_entrants("entrants", ["Cooperator=random"])
-    )
+    settings = SETTINGS._replace(entrants=find_entrants(["Cooperator=random"]))
     with pytest.raises(ValueError, match="different names. Received 'Coop"):
         axelrod_results.competitors(settings)
 

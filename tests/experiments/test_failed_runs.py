@@ -144,7 +144,7 @@ def test_no_target_is_met_with_a_failed_run(name) -> None:
         (_curves(*[good] * 20), True),
         (_curves(*[good] * 19, np.nan), False),
     ):
-        notes = figure.target_verdicts({name: curves}).notes
+        notes, _ = figure.target_verdicts({name: curves})
         assert notes[name]["target"]["passed"] is is_met
 
 

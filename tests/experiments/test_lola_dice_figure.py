@@ -141,16 +141,14 @@ def test_verdicts_count_cooperative_runs() -> None:
         "lola": _curves(joint),
         "naive": _curves(joint),
     }
-    verdicts = figure.target_verdicts(curves)
-    passed = {
-        name: note["target"]["passed"] for name, note in verdicts.notes.items()
-    }
+    notes, columns = figure.target_verdicts(curves)
+    passed = {name: note["target"]["passed"] for name, note in notes.items()}
     assert passed == {
         "lola_dice_1_lookahead": False,
         "lola_dice_2_lookaheads": True,
         "naive": False,
     }
-    assert verdicts.columns[1] == ["", "FAILED", "passed", "", "FAILED"]
+    assert columns[1] == ["", "FAILED", "passed", "", "FAILED"]
 
 
 def test_a_curve_below_the_band_is_told() -> None:
@@ -164,7 +162,7 @@ def test_a_curve_below_the_band_is_told() -> None:
     joint[150:153] = low[150:153, np.newaxis] - 0.01
     joint[160:] = high[160:, np.newaxis] + 1.0
     curves = {"lola_dice_1_lookahead": _curves(joint), "sos": _curves(joint)}
-    verdicts = figure.band_verdicts(curves)
-    found = verdicts.notes["lola_dice_1_lookahead"]["published"]
+    notes, columns = figure.band_verdicts(curves)
+    found = notes["lola_dice_1_lookahead"]["published"]
     assert found["iterations_below_band"] == [150, 151, 152]
-    assert verdicts.columns[1][1:] == ["197 of 200", ""]
+    assert columns[1][1:] == ["197 of 200", ""]

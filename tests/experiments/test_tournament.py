@@ -41,7 +41,7 @@ def learned(tmp_path_factory) -> pathlib.Path:
 
 
 def run(path, settings: TournamentSettings, *entrants) -> dict:
-    found = find_entrants("entrants", [str(text) for text in entrants])
+    found = find_entrants([str(text) for text in entrants])
     settings = settings._replace(entrants=found)
     tournament.run(settings, OutputFolder(path))
     assert set(os.listdir(path)) == FILES
@@ -123,7 +123,7 @@ def test_sampled_returns_depend_on_the_seed() -> None:
     settings = SETTINGS._replace(
         batch_size=20,
         with_itself=False,
-        entrants=find_entrants("entrants", ["random", "tit_for_tat"]),
+        entrants=find_entrants(["random", "tit_for_tat"]),
     )
     first, other = (
         tournament_results.play(settings._replace(seed=seed)).result
