@@ -49,7 +49,7 @@ class ChoiceOrFile(flags.ArgumentParser):
 class Widths(flags.ArgumentParser):
     """Parses the widths of layers, such as 64x64."""
 
-    syntactic_help = "whole numbers joined by x, such as 64x64"
+    syntactic_help = "a list of whole numbers joined by x, such as 64x64"
 
     def parse(self, argument: str) -> tuple[int, ...]:
         parts = argument.split("x")
