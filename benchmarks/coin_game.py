@@ -41,8 +41,8 @@ def report(
     seconds: dict[str, np.ndarray], results: dict[str, list[np.ndarray]]
 ) -> list[dict]:
     """Prints the times, and returns the checks."""
-    for name, own in seconds.items():
-        microseconds = 1e6 * np.median(own) / FLAGS.episode_length
+    for name, turns in seconds.items():
+        microseconds = 1e6 * np.median(turns) / FLAGS.episode_length
         print(
             f"{name:10} {microseconds:8.1f} us per step, "
             f"{np.mean(results[name]):.4f} absolute rewards per step"
@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
         folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
         with folder.collect() as stage:
             write_json(stage / SUMMARY, {"checks": checks})
-    failed = [own["name"] for own in checks if not own["passed"]]
+    failed = [check["name"] for check in checks if not check["passed"]]
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}.")
 

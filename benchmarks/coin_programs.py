@@ -32,7 +32,7 @@ def tensorflow_program(batch_size: int, episode_length: int) -> Program:
         def body(step, state, observations, paid):
             joint = tf.unstack(tf.cast(4.0 * noise[step], tf.int32))
             state, after = game.step(state, tuple(joint), keys[step])
-            paid += tf.add_n([tf.abs(own) for own in after.rewards])
+            paid += tf.add_n([tf.abs(reward) for reward in after.rewards])
             return step + 1, state, after.observations, paid
 
         loop = (tf.constant(0), state, first.observations)
@@ -42,7 +42,7 @@ def tensorflow_program(batch_size: int, episode_length: int) -> Program:
             (*loop, tf.zeros([batch_size])),
             maximum_iterations=episode_length,
         )
-        seen = tf.add_n([tf.reduce_sum(own) for own in seen])
+        seen = tf.add_n([tf.reduce_sum(grid) for grid in seen])
         return tf.reduce_mean(paid), seen
 
     @tf.function
@@ -76,7 +76,7 @@ def jax_program(batch_size: int, episode_length: int) -> Program:
     def play(key: Any) -> tuple:
         *keys, action_key, step_key = jax.random.split(key, 6)
         players = tuple(
-            jax.random.randint(own, [batch_size], 0, _CELLS) for own in keys[:2]
+            jax.random.randint(key, [batch_size], 0, _CELLS) for key in keys[:2]
         )
         cell = _free_cell(players, keys[2])
         is_first = jax.random.bernoulli(keys[3], shape=[batch_size])
@@ -90,7 +90,7 @@ def jax_program(batch_size: int, episode_length: int) -> Program:
         (*_, seen, paid), _ = jax.lax.scan(
             body, (*carry, jnp.zeros([batch_size])), (joints, keys)
         )
-        return paid.mean(), sum(own.sum() for own in seen)
+        return paid.mean(), sum(grid.sum() for grid in seen)
 
     def run(seed: int) -> np.ndarray:
         paid, seen = play(jax.random.key(seed))
@@ -101,14 +101,14 @@ def jax_program(batch_size: int, episode_length: int) -> Program:
 
 def _step(players: tuple, coins: tuple, joint: Any, key: Any) -> tuple:
     players = tuple(_move(players[i], joint[i]) for i in range(2))
-    own = [players[i] == coins[i] for i in range(2)]
+    same_color = [players[i] == coins[i] for i in range(2)]
     foreign = [players[i] == coins[1 - i] for i in range(2)]
     rewards = tuple(
-        own[i].astype(jnp.float32) + foreign[i] - 2.0 * foreign[1 - i]
+        same_color[i].astype(jnp.float32) + foreign[i] - 2.0 * foreign[1 - i]
         for i in range(2)
     )
     cell = _free_cell(players, key)
-    taken = [own[i] | foreign[1 - i] for i in range(2)]
+    taken = [same_color[i] | foreign[1 - i] for i in range(2)]
     coins = tuple(
         jnp.where(taken[0] | taken[1], jnp.where(taken[i], -1, cell), coins[i])
         for i in range(2)

@@ -89,7 +89,7 @@ def train_part(part: str, path: pathlib.Path) -> None:
 
 
 def run_part(part: str, folder: pathlib.Path) -> np.ndarray:
-    """Runs a part in processes of its own, `[iterations, runs, players]`."""
+    """Runs a part in new processes; returns `[iterations, runs, players]`."""
     path = folder / f"{part}.npy"
     command = [sys.executable, "-m", "benchmarks.data_parallel"]
     command += [f"--part={part}", f"--part_file={path}"]
@@ -112,10 +112,10 @@ def run_part(part: str, folder: pathlib.Path) -> np.ndarray:
             environment["TF_CONFIG"] = json.dumps(config)
         processes.append(subprocess.Popen(command, env=environment))
     try:
-        failed = [own.wait() for own in processes]
+        failed = [process.wait() for process in processes]
     finally:
-        for own in processes:
-            own.kill()
+        for process in processes:
+            process.kill()
     if any(failed):
         sys.exit(f"Error: {part} ended with the exit codes {failed}.")
     return np.load(path)
@@ -126,9 +126,9 @@ def cluster(num_workers: int) -> Iterator[dict[str, Any]]:
     sockets = [
         socket.create_server(("localhost", 0)) for _ in range(num_workers)
     ]
-    hosts = [f"localhost:{own.getsockname()[1]}" for own in sockets]
-    for own in sockets:
-        own.close()
+    hosts = [f"localhost:{port.getsockname()[1]}" for port in sockets]
+    for port in sockets:
+        port.close()
     for index in range(num_workers):
         yield {
             "cluster": {"worker": hosts},

@@ -71,7 +71,7 @@ def directions(setting: Setting, logits: np.ndarray) -> tuple[Any, Any]:
             payoffs, setting.episode_length, dtype=dtype
         )
         policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
-        params = [[own[:, np.newaxis].astype(dtype)] for own in logits]
+        params = [[table[:, np.newaxis].astype(dtype)] for table in logits]
         if dtype == "float32":
             objective = dice_tf.objectives.DiCEObjective(
                 game, policies, DISCOUNT, FLAGS.batch_size
@@ -93,7 +93,7 @@ def _both_players(learner: Any, objective: Any, params: Any) -> np.ndarray:
         ]
 
     seed = tf.constant([FLAGS.seed, 1])
-    return np.array([np.ravel(own) for own in compute(seed)])
+    return np.array([np.ravel(direction) for direction in compute(seed)])
 
 
 def cosine(x: np.ndarray, y: np.ndarray) -> float:

@@ -230,17 +230,17 @@ def direction(
     other = 1 - player
     first_play = None
 
-    def looked_ahead(own):
+    def looked_ahead(player_params):
         nonlocal first_play
         imagined = [None, None]
-        imagined[player], imagined[other] = own, params[other]
+        imagined[player], imagined[other] = player_params, params[other]
         for step in range(settings.num_lookaheads):
             plays = grouped_rollout(imagined, uniforms[step])
             first_play = plays if first_play is None else first_play
 
             def opponent_value(theirs, plays=plays):
                 both = [None, None]
-                both[player], both[other] = own, theirs
+                both[player], both[other] = player_params, theirs
                 return value(settings, other, both, critics[other], plays)
 
             gradient = jax.grad(opponent_value)(imagined[other])

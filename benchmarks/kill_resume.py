@@ -26,8 +26,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import app, flags
 
-from experiments.command_line.user_errors import user_errors
-from experiments.results.checks import (
+from experiments.command_line.commands import user_errors
+from experiments.results.check_list import (
     Check,
     as_table,
     at_least,

@@ -19,8 +19,7 @@ from typing import Any
 
 from absl import app, flags
 
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.user_errors import user_errors
+from experiments.command_line.commands import import_tensorflow, user_errors
 from experiments.results.outputs import OutputFolder, write_json
 
 FLAGS = flags.FLAGS

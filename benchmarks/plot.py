@@ -36,7 +36,7 @@ def draw(entries: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
             if not points:
                 continue
             x, *y = zip(*points, strict=True)
-            median, low, high = ([1e3 * v for v in own] for own in y)
+            median, low, high = ([1e3 * v for v in values] for values in y)
             panel.plot(x, median, "o-", label=program)
             panel.fill_between(x, low, high, alpha=0.2)
             panel.legend()

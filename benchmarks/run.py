@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 from absl import app, flags
 
 from benchmarks.timing import CALLS_PER_TURN, Timing, alternate
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.user_errors import user_errors
+from experiments.command_line.commands import import_tensorflow, user_errors
 from experiments.results.outputs import OutputFolder, write_json
 
 FLAGS = flags.FLAGS
@@ -181,8 +180,8 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
         _judge(timings["ours"], timings["jax"], "JAX", case.required)
     if case.smaller is not None:
         name, required = case.smaller
-        (of_smaller,) = (own.size for own in cases() if own.name == name)
-        smaller = programs.Size(**of_smaller)
+        sizes = {smaller.name: smaller.size for smaller in cases()}
+        smaller = programs.Size(**sizes[name])
         call = programs.ours(smaller, CALLS_PER_TURN * num_turns)
         both = {"ours": ours, name: (call, smaller.iterations)}
         timings = alternate(both, num_turns)

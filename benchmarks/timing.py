@@ -66,8 +66,8 @@ def alternate(
     seconds, _ = seconds_in_turns(calls, num_turns)
     timings = {}
     for name, (_, num_iterations) in programs.items():
-        own = seconds[name] / num_iterations
+        turns = seconds[name] / num_iterations
         timings[name] = Timing(
-            float(np.median(own)), float(own.min()), float(own.max())
+            float(np.median(turns)), float(turns.min()), float(turns.max())
         )
     return timings

@@ -44,13 +44,13 @@ def _play(
         steps = [_act(states[i], thetas[i], values[i]) for i in range(2)]
         actions = [step[0].long() for step in steps]
         for i in range(2):
-            own, other = actions[i], actions[1 - i]
+            action, opponent_action = actions[i], actions[1 - i]
             memory["log_probs"][i].append(steps[i][1])
             memory["values"][i].append(steps[i][2])
-            memory["rewards"][i].append(_PAYOFFS[own, other])
-            states[i] = 2 * own + other
+            memory["rewards"][i].append(_PAYOFFS[action, opponent_action])
+            states[i] = 2 * action + opponent_action
     return {
-        name: [torch.stack(own) for own in players]
+        name: [torch.stack(values) for values in players]
         for name, players in memory.items()
     }
 
@@ -99,9 +99,9 @@ def iterate(
     values = [agent.values for agent in agents]
     directions, plays = [], []
     for i in range(2):
-        thetas = [agent.theta.detach().clone() for agent in agents]
-        own, theirs = (theta.requires_grad_() for theta in thetas)
-        thetas = [own, theirs]
+        thetas = [
+            agent.theta.detach().clone().requires_grad_() for agent in agents
+        ]
         for _ in range(num_lookaheads):
             memory = _play(thetas, values, batch_size, length)
             plays.append(memory)

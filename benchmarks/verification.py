@@ -35,7 +35,7 @@ def cosines(num_lookaheads: int, seed: int = 0) -> dict[str, float]:
         "jax": _jax_directions(size, logits, values, seed),
     }
     return {
-        name: min(map(_cosine, own, exact)) for name, own in sampled.items()
+        name: min(map(_cosine, found, exact)) for name, found in sampled.items()
     }
 
 
@@ -43,7 +43,9 @@ def _directions(objective, size, logits, seed=None):
     learner = dice_tf.learners.LOLADiCE(
         size.num_lookaheads, INNER_LEARNING_RATE
     )
-    params = [[tf.constant(own[:, np.newaxis], tf.float32)] for own in logits]
+    params = [
+        [tf.constant(table[:, np.newaxis], tf.float32)] for table in logits
+    ]
 
     @tf.function(jit_compile=True)
     def both():
@@ -65,8 +67,8 @@ def _exact_directions(size, logits):
 
 def _our_directions(size, logits, values):
     objective = programs.our_trainer(size).objective
-    for critic, own in zip(objective.critics, values, strict=True):
-        critic.network.set_weights([own[:, np.newaxis]])
+    for critic, table in zip(objective.critics, values, strict=True):
+        critic.network.set_weights([table[:, np.newaxis]])
     return _directions(objective, size, logits, tf.constant([1, 2]))
 
 
@@ -84,7 +86,7 @@ def _jax_directions(size, logits, values, seed):
         size.episode_length,
         settings.group_size,
     )
-    params = [jnp.asarray(own, jnp.float32) for own in logits]
+    params = [jnp.asarray(table, jnp.float32) for table in logits]
     critics = jnp.asarray(values, jnp.float32)
     directions = []
     for player, key in enumerate(reference.make_keys(seed, 2)):

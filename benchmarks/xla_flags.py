@@ -2,7 +2,7 @@
 
   python -m benchmarks.xla_flags --flags=--xla_cpu_prefer_vector_width=512
 
-XLA reads its flags once, so that each side is a process of its own; the two
+XLA reads its flags once, so that each side is a separate process; the two
 take turns. Prints, for each size, the median milliseconds of an iteration of
 both players and the ratio, with flags over without. Needs two minutes.
 """
@@ -17,8 +17,7 @@ from typing import Any
 from absl import app, flags
 
 from benchmarks.timing import CALLS_PER_TURN, alternate
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.user_errors import user_errors
+from experiments.command_line.commands import import_tensorflow, user_errors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("flags", None, "Flags of XLA.", required=True)
@@ -35,7 +34,7 @@ _ITERATIONS = 10
 
 
 def _serve(size: dict[str, Any], num_calls: int, pipe: Connection) -> None:
-    """Trains once for each message; runs in a process of its own."""
+    """Trains once for each message, in another process."""
     import_tensorflow()
     from benchmarks import programs
 
@@ -91,8 +90,8 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unknown argument: {argv[1]!r}.")
     print(f"{'':12}{'without':>10}{'with':>10}{'ratio':>8}")
-    for name, own in SIZES.items():
-        size = {"iterations": _ITERATIONS, **own}
+    for name, changes in SIZES.items():
+        size = {"iterations": _ITERATIONS, **changes}
         with (
             user_errors(),
             _side("", size) as without,

@@ -9,32 +9,28 @@
 An entrant is a fixed policy, a SavedModel or a run of experiments.ipd, whose
 two policies enter one by one. Everyone meets everyone in the prisoner's dilemma
 of Axelrod's tournaments (3 for mutual cooperation, 1 for mutual defection, 5
-and 0 where one defects); a score is the mean payoff per turn against all
+and 0 if only one defects); a score is the mean payoff per turn against all
 others. The folder gets tournament.csv (the ranking), pair_payoffs.csv,
 payoffs.png, summary.json and config.json.
 """
 
 import os
-import sys
-from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.command_line.flag_parsers import define, whole_number
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.requirements import require, require_matplotlib
-from experiments.command_line.user_errors import user_errors
-from experiments.matches.axelrod_settings import Settings, resolve
+# Only imports that are cheap: --help and mistakes are answered at once.
+from experiments.command_line.commands import Command, user_errors
 from experiments.matches.entrants import SYNTAX
+from experiments.matches.match_settings import AxelrodSettings, resolve_axelrod
 from experiments.results.outputs import OutputFolder
-from experiments.settings.common_flags import define_output_flags
-
-FLAGS = flags.FLAGS
+from experiments.settings.training_flags import (
+    LARGEST_SEED,
+    define_output_flags,
+)
 
 
 def define_flags() -> None:
-    """Defines the flags; other experiments have some of the same names."""
+    """Defines the flags."""
     define_output_flags()
     flags.DEFINE_list(
         "entrants", "tit_for_tat", f"Whose policies take part: {SYNTAX}."
@@ -45,39 +41,27 @@ def define_flags() -> None:
         "Whom they meet: names of classes of the Axelrod library, or all that "
         "are fast and play by its rules.",
     )
-    define("num_turns", "200", whole_number(1), "Turns of a match.")
-    define("num_repetitions", "5", whole_number(1), "Matches of each pair.")
-    define("seed", "0", whole_number(0, 2**31 - 1), "Seed of the matches.")
-    define(
-        "num_processes",
-        str(os.cpu_count() or 1),
-        whole_number(1),
-        "Processes that play.",
-    )
+    for name, default, least, largest, text in (
+        ("num_turns", 200, 1, None, "Turns of a match."),
+        ("num_repetitions", 5, 1, None, "Matches of each pair."),
+        ("seed", 0, 0, LARGEST_SEED, "Seed of the matches."),
+        (
+            "num_processes",
+            os.cpu_count() or 1,
+            1,
+            None,
+            "Processes that play.",
+        ),
+    ):
+        flags.DEFINE_integer(name, default, text, least, largest)
 
 
-def main(argv: Sequence[str]) -> None:
-    with user_errors():
-        if len(argv) > 1:
-            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        require_matplotlib()
-        require("axelrod", "The strategies need", "axelrod")
-        settings = resolve(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    try:
-        run(settings, folder)
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-
-
-def run(settings: Settings, folder: OutputFolder) -> None:
+def run(settings: AxelrodSettings, folder: OutputFolder) -> None:
     """Plays the tournament, writes the files and prints the ranking."""
-    import_tensorflow()
     import keras
 
-    from experiments.matches.axelrod_entrants import competitors
-    from experiments.matches.axelrod_files import write_files
     from experiments.matches.axelrod_play import play
+    from experiments.matches.axelrod_results import competitors, write_files
 
     with user_errors():
         everyone = competitors(settings)
@@ -85,23 +69,17 @@ def run(settings: Settings, folder: OutputFolder) -> None:
 
     def show(done: int, total: int) -> None:
         bar.target = total
-        # Not each of them: off a terminal every one would be a line.
+        # If the output is not a terminal, each update is a line.
         if done == total or done % max(total // 100, 1) == 0:
             bar.update(done)
 
-    outcome = play(
-        everyone,
-        num_turns=settings.num_turns,
-        num_repetitions=settings.num_repetitions,
-        seed=settings.seed,
-        num_processes=settings.num_processes,
-        on_progress=show,
-    )
-    with user_errors():
-        ranking = write_files(folder, settings, outcome)
-    print(f"\n{ranking}\n\nFiles: {folder.path}")
+    outcome = play(everyone, settings, show)
+    print(f"\n{write_files(folder, settings, outcome)}")
 
+
+COMMAND = Command(
+    define_flags, resolve_axelrod, run, libraries=("matplotlib", "axelrod")
+)
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    COMMAND.start()

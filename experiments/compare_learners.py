@@ -17,27 +17,19 @@ summary.json, config.json, pictures, and in saved_model/<method>/ the policies
 of the median run.
 """
 
-import sys
-from collections.abc import Sequence
+from absl import flags
 
-from absl import app, flags
+# Only imports that are cheap: --help and mistakes are answered at once.
+from experiments.command_line.commands import Command
+from experiments.results.outputs import OutputFolder
+from experiments.settings.line_up import LEARNERS
+from experiments.settings.training_flags import define_training_flags
+from experiments.settings.training_settings import (
+    EXACT,
+    TrainingSettings,
+    resolve_method,
+)
 
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.requirements import require_matplotlib
-from experiments.command_line.user_errors import user_errors
-from experiments.results.outputs import OutputFolder, finished, interrupted
-from experiments.results.report import print_report
-from experiments.settings import player_flags, resume_flags, run_flags
-from experiments.settings.line_up import LEARNERS, method_name, parse_method
-from experiments.settings.settings import Settings, resolve
-
-FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(run_flags)
-flags.adopt_module_key_flags(resume_flags)
-flags.adopt_module_key_flags(player_flags)
-
-EXACT = "exact"
 SAMPLED = "sampled"
 
 _DEFAULT_METHODS = {
@@ -66,99 +58,71 @@ _DEFAULT_METHODS = {
     ),
 }
 
-flags.DEFINE_enum(
-    "mode",
-    EXACT,
-    (EXACT, SAMPLED),
-    "Whether values are computed in closed form or estimated from play. exact "
-    "has defaults of its own: an infinite horizon, --num_seeds=200, "
-    "--num_iterations=100, --initial_logits=normal, and rates of 1 (in the "
-    "tandem game 100 runs, 30 iterations and rates of 0.1); --batch_size has "
-    "no meaning there.",
-)
-flags.DEFINE_list(
-    "learners",
-    None,
-    "Methods to compare: "
-    f"{', '.join(LEARNERS)} (the last with its order, hola_2; lola_dice with "
-    "its look-aheads, lola_dice_2_lookaheads). Several in seat order, joined "
-    "by _vs_, play each other. Default: "
-    + "; ".join(
+
+def define_flags() -> None:
+    """Defines the flags: of all trainings, and what is compared."""
+    define_training_flags()
+    flags.DEFINE_enum(
+        "mode",
+        EXACT,
+        (EXACT, SAMPLED),
+        "Whether values are computed in closed form or estimated from play. "
+        "exact has its own defaults: an infinite horizon, --num_seeds=200, "
+        "--num_iterations=100, --initial_logits=normal, and rates of 1 (in the "
+        "tandem game 100 runs, 30 iterations and rates of 0.1); --batch_size "
+        "has no meaning there.",
+    )
+    defaults = "; ".join(
         f"for {mode} {','.join(methods)}"
         for mode, methods in _DEFAULT_METHODS.items()
     )
-    + ".",
-)
+    flags.DEFINE_list(
+        "learners",
+        None,
+        f"Methods to compare: {', '.join(LEARNERS)} (hola with its order, "
+        "hola_2; lola_dice with its look-aheads, lola_dice_2_lookaheads). "
+        "Several in seat order, joined by _vs_, play each other. Default: "
+        f"{defaults}.",
+    )
 
 
-def main(argv: Sequence[str]) -> None:
-    with user_errors():
-        if len(argv) > 1:
-            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        require_matplotlib()
-        settings = resolve_methods(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
-    if folder.has_finished:
-        print(finished(folder))
-        return
-    try:
-        _run(settings, folder)
-    except KeyboardInterrupt:
-        sys.exit(interrupted(folder))
-
-
-def resolve_methods(values: flags.FlagValues) -> dict[str, Settings]:
+def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
     """Returns the settings of each method, by its name in the files."""
     is_exact = values.mode == EXACT
     settings = {}
-    for text in values.learners or _DEFAULT_METHODS[values.mode]:
-        method = parse_method(text)
-        if is_exact and method.batch_size is not None:
+    for name in values.learners or _DEFAULT_METHODS[values.mode]:
+        method = resolve_method(values, name, is_exact=is_exact)
+        if method.method in settings:
             raise ValueError(
-                "Batch sizes are for --mode=sampled. Received: "
-                f"--learners={text}."
+                f"--learners must differ. Received twice: {method.method}."
             )
-        own = resolve(
-            values,
-            method.line_up,
-            is_exact=is_exact,
-            batch_size=method.batch_size,
-        )
-        name = method_name(own.learner, own.num_lookaheads, own.batch_size)
-        if name in settings:
-            raise ValueError(f"--learners must differ. Received twice: {name}.")
-        settings[name] = own
+        settings[method.method] = method
     return settings
 
 
-def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
-    import_tensorflow()
-    from experiments.building.checkpoints import CheckpointPlan
-    from experiments.comparisons.comparison import train_methods
+def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
+    """Trains all methods, writes the files and prints the comparison."""
+    from experiments.building.trainings import train_methods
     from experiments.comparisons.references import (
-        agreements,
+        agreement,
         as_columns,
         references_for,
     )
-    from experiments.results.result_files import write_results
+    from experiments.results.result_files import print_report, write_results
 
-    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
-    results = train_methods(settings, plan)
+    trainings = train_methods(settings, folder)
     references = references_for(settings)
-    curves = {name: own.training.judged for name, own in results.items()}
-    agreed = agreements(curves, references)
-    with user_errors():
-        summary = write_results(
-            folder,
-            results,
-            {
-                name: {"reference": own._asdict()}
-                for name, own in agreed.items()
-            },
-        )
-    columns = as_columns(list(results), references, agreed)
-    print_report(summary, folder.path, columns if references else ())
+    agreements = {
+        name: agreement(trainings[name].judged, reference)
+        for name, reference in references.items()
+    }
+    notes = {name: {"reference": found} for name, found in agreements.items()}
+    summary = write_results(folder, trainings, notes)
+    columns = as_columns(list(trainings), references, agreements)
+    print_report(summary, columns if references else ())
 
+
+COMMAND = Command(define_flags, resolve, run)
 
 if __name__ == "__main__":
-    app.run(main)
+    COMMAND.start()

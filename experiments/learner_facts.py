@@ -5,72 +5,58 @@
   python -m experiments.learner_facts --num_seeds=20 --output_dir=runs/facts \\
     --resume
 
-In matching pennies (discount 0.9) LOLA players come to toss coins; LOLA-DiCE
+In matching pennies (discount 0.9) LOLA players come to toss coins. LOLA-DiCE
 earns more than a naive learner that it meets in the prisoner's dilemma, and is
-not exploited by one that always defects, in both seats; three LOLA-DiCE players
-contribute to a public good (multiplier 1.5) where naive ones do not; and those
-who shape earn more among naive players of a public good, of three and of five,
-than if all were naive. Rates, batches and starts of the public goods are in
+not exploited by one that always defects, in both seats. Three LOLA-DiCE players
+contribute to a public good (multiplier 1.5), unlike naive ones. Players that
+shape earn more among naive players of a public good, of three and of five, than
+if all were naive. Rates, batches and starts of the public goods are in
 comparisons/public_goods_facts.py, with the reasons; flags override them.
 
-The last continues a run that was interrupted, given its flags: what was trained
-is not trained again. The folder gets summary.json, with one check per claim,
-and config.json. The exit status is 1 if a check fails.
+The last command continues a run that was interrupted, given its flags, without
+repeating trainings that had ended. The folder gets summary.json, with one check
+per claim, and config.json. The exit status is 1 if a check fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import flags
 
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.user_errors import user_errors
-from experiments.results.checked_runs import checks_of, conclude
-from experiments.results.checks import (
-    Check,
-    summary,
-)
-from experiments.results.outputs import (
-    CONFIG,
-    SUMMARY,
-    OutputFolder,
-    write_json,
-)
-from experiments.settings import resume_flags, run_flags
+# Only imports that are cheap: --help and mistakes are answered at once.
+from experiments.command_line.commands import Command, user_errors
+from experiments.results.check_list import Check, summary
+from experiments.results.outputs import OutputFolder
+from experiments.settings.training_flags import define_training_flags
 
-FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(run_flags)
-flags.adopt_module_key_flags(resume_flags)
-
-_FACTS = (
+FACTS = (
     "matching_pennies",
     "naive_opponent",
     "defector",
     "public_goods",
     "mixed_public_goods",
 )
-# Every fact has a game of its own.
+# Every fact has its own game.
 _FIXED = ("game", "payoffs", "discount")
 
-flags.DEFINE_list(
-    "facts", list(_FACTS), f"What to measure, of {', '.join(_FACTS)}."
-)
+
+def define_flags() -> None:
+    """Defines the flags: of all trainings, and what is measured."""
+    define_training_flags()
+    flags.DEFINE_list(
+        "facts", list(FACTS), f"What to measure, of {', '.join(FACTS)}."
+    )
 
 
-def main(argv: Sequence[str]) -> None:
-    with user_errors():
-        if len(argv) > 1:
-            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        _check_flags(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
-    conclude(folder, checks_of(folder, lambda: _run(folder)))
+def resolve(values: flags.FlagValues) -> flags.FlagValues:
+    """Checks the flags, from which each fact takes its settings.
 
-
-def _check_flags(values: flags.FlagValues) -> None:
+    Raises:
+      ValueError: if there is no such fact, or a flag is part of each fact.
+    """
     for name in values.facts:
-        if name not in _FACTS:
+        if name not in FACTS:
             raise ValueError(
-                f"--facts must be some of {', '.join(_FACTS)}. Received: "
+                f"--facts must be some of {', '.join(FACTS)}. Received: "
                 f"{name!r}."
             )
     for name in _FIXED:
@@ -79,26 +65,39 @@ def _check_flags(values: flags.FlagValues) -> None:
                 f"--{name} is part of each fact. Received: "
                 f"--{name}={values[name].value}."
             )
+    return values
 
 
-def _run(folder: OutputFolder) -> list[Check]:
-    """Measures and writes the files."""
-    import_tensorflow()
-    from experiments.building.checkpoints import CheckpointPlan
-    from experiments.comparisons.fact_record import Record
-    from experiments.comparisons.fact_trainings import FACTS
-    from experiments.results.provenance import config
+def run(values: flags.FlagValues, folder: OutputFolder) -> Sequence[Check]:
+    """Measures, and writes the files."""
+    from experiments.comparisons.fact_trainings import Record
+    from experiments.results.provenance import collect_results
 
-    record = Record(CheckpointPlan(folder, FLAGS.checkpoint_every))
+    record = Record(values, folder)
+    known = measurements()
     checks = []
-    for name in FLAGS.facts:
+    for name in values.facts:
         with user_errors():
-            checks += FACTS[name](FLAGS, record)
-    with folder.collect() as stage:
-        write_json(stage / CONFIG, config(record.settings, folder.path))
-        write_json(stage / SUMMARY, summary(checks))
-    return checks
+            checks += known[name](record)
+    with collect_results(folder, record.settings, summary(checks)):
+        return checks
 
+
+def measurements() -> dict[str, Callable]:
+    """Returns the function that measures each fact, by its name."""
+    from experiments.comparisons import fact_trainings, public_goods_facts
+
+    functions = (
+        fact_trainings.matching_pennies,
+        fact_trainings.naive_opponent,
+        fact_trainings.defector,
+        public_goods_facts.public_goods,
+        public_goods_facts.mixed_public_goods,
+    )
+    return {function.__name__: function for function in functions}
+
+
+COMMAND = Command(define_flags, resolve, run, libraries=())
 
 if __name__ == "__main__":
-    app.run(main)
+    COMMAND.start()

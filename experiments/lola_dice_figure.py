@@ -8,92 +8,90 @@ The first trains naive learners, LOLA on a surrogate objective, LOLA at two
 batch sizes and LOLA-DiCE with 1, 2 and 3 look-aheads in the iterated prisoner's
 dilemma, with the settings that we recommend. The second uses the settings
 inferred for the published curves, and says whether ours pass through or above
-the published confidence bands. A flag of a setting that is given replaces that
-setting in all methods.
+the published confidence bands. A setting that is given as a flag holds for all
+methods.
 
 The folder gets learning_curves.png, curves.csv, summary.json, config.json,
 pictures of the policies, and in saved_model/<method>/ those of the median run.
 """
 
-import sys
-from collections.abc import Sequence
+from absl import flags
 
-from absl import app, flags
-
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.requirements import require_matplotlib
-from experiments.command_line.user_errors import user_errors
-from experiments.comparisons.figure_methods import (
+# Only imports that are cheap: --help and mistakes are answered at once.
+from experiments.command_line.commands import Command
+from experiments.comparisons.figure import (
+    LARGE_BATCH,
+    LARGE_BATCH_ITERATIONS,
     METHODS,
     PUBLISHED,
     RECOMMENDED,
-    figure_settings,
+    band_verdicts,
+    target_verdicts,
 )
-from experiments.results.outputs import OutputFolder, finished, interrupted
-from experiments.results.report import print_report
-from experiments.settings import player_flags, resume_flags, run_flags
-from experiments.settings.settings import Settings
-
-FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(run_flags)
-flags.adopt_module_key_flags(resume_flags)
-flags.adopt_module_key_flags(player_flags)
-
-flags.DEFINE_enum(
-    "settings",
-    RECOMMENDED,
-    (RECOMMENDED, PUBLISHED),
-    "Our settings, or those inferred for each of the published curves.",
+from experiments.results.outputs import OutputFolder
+from experiments.settings.training_flags import define_training_flags
+from experiments.settings.training_settings import (
+    TrainingSettings,
+    resolve_method,
 )
-flags.DEFINE_list(
-    "methods",
-    None,
-    "Only these methods, of: "
-    + "; ".join(
+
+
+def define_flags() -> None:
+    """Defines the flags: of all trainings, and what the figure shows."""
+    define_training_flags()
+    flags.DEFINE_enum(
+        "settings",
+        RECOMMENDED,
+        (RECOMMENDED, PUBLISHED),
+        "Our settings, or those inferred for each of the published curves.",
+    )
+    known = "; ".join(
         f"{', '.join(table)} (--settings={kind})"
         for kind, table in METHODS.items()
     )
-    + ". Default: all.",
-)
-
-
-def main(argv: Sequence[str]) -> None:
-    with user_errors():
-        if len(argv) > 1:
-            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        require_matplotlib()
-        settings = figure_settings(FLAGS, FLAGS.settings, FLAGS.methods)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite, FLAGS.resume)
-    if folder.has_finished:
-        print(finished(folder))
-        return
-    try:
-        _run(settings, folder)
-    except KeyboardInterrupt:
-        sys.exit(interrupted(folder))
-
-
-def _run(settings: dict[str, Settings], folder: OutputFolder) -> None:
-    import_tensorflow()
-    from experiments.building.checkpoints import CheckpointPlan
-    from experiments.comparisons.comparison import train_methods
-    from experiments.comparisons.figure_verdicts import (
-        band_verdicts,
-        target_verdicts,
+    flags.DEFINE_list(
+        "methods", None, f"Only these methods, of: {known}. Default: all."
     )
-    from experiments.results.result_files import write_results
 
-    plan = CheckpointPlan(folder, FLAGS.checkpoint_every)
-    results = train_methods(settings, plan)
-    curves = {name: own.training.judged for name, own in results.items()}
-    is_published = FLAGS.settings == PUBLISHED
+
+def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
+    """Returns the settings of each method, by its name in the files.
+
+    Flags that are given replace the entries of the tables.
+
+    Raises:
+      ValueError: if a method is not in the table, or flags do not fit.
+    """
+    table = METHODS[values.settings]
+    settings = {}
+    for name in values.methods or table:
+        if name not in table:
+            raise ValueError(
+                f"--methods must be some of {', '.join(table)} with "
+                f"--settings={values.settings}. Received: {name!r}."
+            )
+        method = resolve_method(values, name, defaults=table[name])
+        if name == LARGE_BATCH and not values["num_iterations"].present:
+            method = method._replace(num_iterations=LARGE_BATCH_ITERATIONS)
+        settings[method.method] = method
+    return settings
+
+
+def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
+    """Trains all methods, writes the files and prints the verdicts."""
+    from experiments.building.trainings import train_methods
+    from experiments.results.result_files import print_report, write_results
+
+    trainings = train_methods(settings, folder)
+    curves = {name: method.judged for name, method in trainings.items()}
+    is_published = flags.FLAGS.settings == PUBLISHED
     judge = band_verdicts if is_published else target_verdicts
-    verdicts = judge(curves)
-    with user_errors():
-        summary = write_results(folder, results, verdicts.notes)
-    print_report(summary, folder.path, verdicts.columns)
+    notes, columns = judge(curves)
+    summary = write_results(folder, trainings, notes)
+    print_report(summary, columns)
 
+
+COMMAND = Command(define_flags, resolve, run)
 
 if __name__ == "__main__":
-    app.run(main)
+    COMMAND.start()

@@ -13,78 +13,55 @@ config.json and cross_play.png; the terminal shows the ranking, and for each
 policy its name and how much a best responder takes out of it.
 """
 
-import sys
-from collections.abc import Sequence
+from absl import flags
 
-from absl import app, flags
-
-# Only what is cheap to import: --help and mistakes are answered at once.
-from experiments.command_line.flag_parsers import define, optional, whole_number
-from experiments.command_line.quiet_tensorflow import import_tensorflow
-from experiments.command_line.requirements import require_matplotlib
-from experiments.command_line.user_errors import user_errors
+# Only imports that are cheap: --help and mistakes are answered at once.
+from experiments.command_line.commands import Command, user_errors
+from experiments.command_line.flag_parsers import OrNone, define
 from experiments.matches.entrants import SYNTAX
-from experiments.matches.tournament_settings import Settings, resolve
+from experiments.matches.match_settings import (
+    TournamentSettings,
+    resolve_tournament,
+)
 from experiments.results.outputs import OutputFolder
-from experiments.settings.common_flags import (
+from experiments.settings.line_up import OPPONENTS
+from experiments.settings.matrix_games import TWO_PLAYER_GAMES
+from experiments.settings.training_flags import (
+    LARGEST_SEED,
     define_game_flags,
     define_output_flags,
 )
-from experiments.settings.line_up import OPPONENTS
-from experiments.settings.named_games import TWO_PLAYER_GAMES
-
-FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    """Defines the flags; other experiments have some of the same names."""
+    """Defines the flags."""
     define_output_flags()
     flags.DEFINE_list(
         "entrants", ",".join(OPPONENTS), f"Who takes part: {SYNTAX}."
     )
-    define_game_flags(
-        TWO_PLAYER_GAMES,
-        episode_length=optional(whole_number(1)),
-        episode_length_text=" With none the horizon is infinite, and "
-        "--batch_size must be none.",
-    )
+    define_game_flags(TWO_PLAYER_GAMES, can_be_endless=True)
     define(
         "batch_size",
         "none",
-        optional(whole_number(1)),
+        OrNone(flags.IntegerParser(1)),
         "Number of episodes of each seating; with none returns are exact.",
     )
-    define("seed", "0", whole_number(0, 2**31 - 1), "Seed of the episodes.")
+    flags.DEFINE_integer("seed", 0, "Seed of the episodes.", 0, LARGEST_SEED)
     flags.DEFINE_boolean(
         "with_itself", True, "Whether an entrant also meets itself."
     )
 
 
-def main(argv: Sequence[str]) -> None:
-    with user_errors():
-        if len(argv) > 1:
-            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        require_matplotlib()
-        settings = resolve(FLAGS)
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    try:
-        run(settings, folder)
-    except KeyboardInterrupt:
-        sys.exit(f"\nInterrupted. Nothing was written to {folder.path}.")
-
-
-def run(settings: Settings, folder: OutputFolder) -> None:
+def run(settings: TournamentSettings, folder: OutputFolder) -> None:
     """Plays the tournament, writes the files and prints the tables."""
-    import_tensorflow()
-    from experiments.matches.tournament_files import write_files
-    from experiments.matches.tournament_play import play
+    from experiments.matches.tournament_results import play, write_files
 
     with user_errors():
         outcome = play(settings)
-        tables = write_files(folder, settings, outcome)
-    print(f"\n{tables}\n\nFiles: {folder.path}")
+    print(f"\n{write_files(folder, settings, outcome)}")
 
+
+COMMAND = Command(define_flags, resolve_tournament, run)
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    COMMAND.start()

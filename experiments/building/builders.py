@@ -1,22 +1,28 @@
 """From settings to a game, policies, learners, optimisers and a trainer."""
 
 import contextlib
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import dice_tf
-from experiments.building.game_builder import build_named_game
-from experiments.building.learner_builders import learner_of
-from experiments.building.strategies import build_strategy
 from experiments.building.tandem import tandem_objective, tandem_starts
+from experiments.command_line.flag_parsers import NONE
 from experiments.settings.line_up import (
+    HOLA,
     LEARNERS,
+    LOLA_DICE,
     LOLA_DICE_OPPONENT_MODEL,
-    is_saved_model,
+    OPPONENTS,
+    POLA,
 )
-from experiments.settings.named_games import TANDEM
-from experiments.settings.player_flags import (
+from experiments.settings.matrix_games import TANDEM
+from experiments.settings.training_flags import (
     CRITIC,
     MLP,
     NEARLY_EVEN,
@@ -24,19 +30,66 @@ from experiments.settings.player_flags import (
     NORMAL,
     TABULAR,
 )
-from experiments.settings.settings import Settings
-from experiments.settings.shared_settings import EXACT, SURROGATE
+from experiments.settings.training_settings import (
+    EXACT,
+    SURROGATE,
+    TrainingSettings,
+)
 
-# Of the game, where values have an infinite horizon.
+Learner = dice_tf.learners.Learner
+
+# The length of a game whose values have an infinite horizon.
 _SOME_LENGTH = 150
-# Largest logit that players start with who are next to undecided.
+# Players that start nearly undecided have logits up to this.
 _NEARLY_EVEN = 0.3
+# Describes the machines of --strategy=multi_worker.
+_CLUSTER = "TF_CONFIG"
+
+# Learners with one setting, the rate of the steps that they imagine.
+_IMAGINING: dict[str, Callable[[float], Learner]] = {
+    "look_ahead": dice_tf.learners.LookAhead,
+    "lola": dice_tf.learners.LOLA,
+    "lola_full_gradient": dice_tf.learners.LOLAFullGradient,
+    # The objective makes it a control: it has no shaping term.
+    "lola_surrogate": lambda rate: dice_tf.learners.LOLADiCE(1, rate),
+    "sos": dice_tf.learners.SOS,
+    "competitive": dice_tf.learners.CompetitiveGradientDescent,
+    "extragradient": dice_tf.learners.Extragradient,
+}
+# Learners whose defaults are those of the literature.
+_OTHERS: dict[str, Callable[[], Learner]] = {
+    "naive": dice_tf.learners.Naive,
+    "consensus": dice_tf.learners.Consensus,
+    "symplectic": dice_tf.learners.SymplecticGradientAdjustment,
+    "locally_stable": dice_tf.learners.LocalSymplecticSurgery,
+}
 
 
-def build_game(settings: Settings) -> dice_tf.games.FiniteGame:
-    """Returns the game that is played."""
+# How POLA solves its problem, beside the rate of imagined steps. A step of the
+# same rate moves a network much further than a table.
+_PROXIMAL_TABLE = {
+    "num_outer_steps": 20,
+    "outer_learning_rate": 1.0,
+    "outer_penalty": 0.3,
+}
+_PROXIMAL_NETWORK = {
+    "num_outer_steps": 50,
+    "outer_learning_rate": 0.02,
+    "outer_penalty": 0.5,
+}
+
+
+def build_game(settings: Any) -> dice_tf.games.FiniteGame:
+    """Returns the iterated matrix game of a training, match or tournament.
+
+    Args:
+      settings: has a `game`, and its `payoffs` if it is a user's own. With
+        `episode_length=None` values have an infinite horizon.
+    """
     length = settings.episode_length or _SOME_LENGTH
-    return build_named_game(settings.game, settings.payoffs, length)
+    if settings.payoffs is not None:
+        return dice_tf.games.iterated_matrix_game(settings.payoffs, length)
+    return getattr(dice_tf.games, f"iterated_{settings.game}")(length)
 
 
 def is_prisoners_dilemma(game: dice_tf.games.FiniteGame) -> bool:
@@ -45,26 +98,32 @@ def is_prisoners_dilemma(game: dice_tf.games.FiniteGame) -> bool:
     return np.array_equal(game.rewards, known.rewards)
 
 
+def fixed_opponent(
+    source: str, game: dice_tf.games.FiniteGame, player_id: int
+) -> keras.Model:
+    """Returns the policy of one of `OPPONENTS`, or of a SavedModel."""
+    if source in OPPONENTS:
+        return getattr(dice_tf.policies, source)(game, player_id)
+    return dice_tf.policies.from_saved_model(source)
+
+
 def build_policy(
-    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+    settings: TrainingSettings, game: dice_tf.games.FiniteGame, player_id: int
 ) -> keras.Model:
     """Returns the policy of a seat, learning or fixed."""
     learner = settings.learner[player_id]
-    if learner in LEARNERS:
-        if settings.policy[player_id] == MLP:
-            return dice_tf.policies.mlp(
-                game, player_id, hidden_units=settings.hidden_units[player_id]
-            )
-        if settings.policy[player_id] != TABULAR:
-            return keras.models.load_model(settings.policy[player_id])
-        return dice_tf.policies.tabular(
-            game,
-            player_id,
-            initializer=_initializer(settings.initial_logits),
+    policy = settings.policy[player_id]
+    if learner not in LEARNERS:
+        return fixed_opponent(learner, game, player_id)
+    if policy == MLP:
+        return dice_tf.policies.mlp(
+            game, player_id, hidden_units=settings.hidden_units[player_id]
         )
-    if is_saved_model(learner):
-        return dice_tf.policies.from_saved_model(learner)
-    return getattr(dice_tf.policies, learner)(game, player_id)
+    if policy != TABULAR:
+        return keras.models.load_model(policy)
+    return dice_tf.policies.tabular(
+        game, player_id, initializer=_initializer(settings.initial_logits)
+    )
 
 
 def _initializer(name: str) -> keras.initializers.Initializer:
@@ -76,9 +135,9 @@ def _initializer(name: str) -> keras.initializers.Initializer:
 
 
 def build_critic(
-    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+    settings: TrainingSettings, game: dice_tf.games.FiniteGame, player_id: int
 ) -> keras.Model:
-    """Returns a critic: a table, or a network where the policy is ours."""
+    """Returns a critic: a network for our own networks, else a table."""
     if settings.policy[player_id] == MLP:
         return dice_tf.critics.mlp_critic(
             game, player_id, hidden_units=settings.hidden_units[player_id]
@@ -87,35 +146,46 @@ def build_critic(
 
 
 def build_learner(
-    settings: Settings, game: dice_tf.games.FiniteGame | None, player_id: int
-) -> dice_tf.learners.Learner | None:
-    """Returns how a player learns, `None` if it does not."""
-    learner = learner_of(
-        settings.learner[player_id],
-        settings.num_lookaheads[player_id],
-        settings.inner_learning_rate[player_id],
-        is_network=settings.policy[player_id] not in (None, TABULAR),
-    )
-    if settings.learner[player_id] != LOLA_DICE_OPPONENT_MODEL:
-        return learner
-    models = [
-        None if seat == player_id else _build_model(settings, game, seat)
-        for seat in range(settings.num_players)
-    ]
-    return dice_tf.opponent_models.OpponentModelling(learner, models)
+    settings: TrainingSettings,
+    game: dice_tf.games.FiniteGame | None,
+    player_id: int,
+) -> Learner | None:
+    """Returns the learner of a player, `None` if it does not learn."""
+    name = settings.learner[player_id]
+    number = settings.num_lookaheads[player_id]
+    rate = settings.inner_learning_rate[player_id]
+    if name == LOLA_DICE:
+        return dice_tf.learners.LOLADiCE(number, rate)
+    if name == LOLA_DICE_OPPONENT_MODEL:
+        models = [
+            None if seat == player_id else _build_model(settings, game, seat)
+            for seat in range(settings.num_players)
+        ]
+        return dice_tf.opponent_models.OpponentModelling(
+            dice_tf.learners.LOLADiCE(number, rate), models
+        )
+    if name == HOLA:
+        return dice_tf.learners.HOLA(number, rate)
+    if name == POLA:
+        is_table = settings.policy[player_id] in (None, TABULAR)
+        proximal = _PROXIMAL_TABLE if is_table else _PROXIMAL_NETWORK
+        return dice_tf.learners.POLA(**proximal, inner_learning_rate=rate)
+    if name in _IMAGINING:
+        return _IMAGINING[name](rate)
+    return _OTHERS[name]() if name in _OTHERS else None
 
 
 def _build_model(
-    settings: Settings, game: dice_tf.games.FiniteGame, player_id: int
+    settings: TrainingSettings, game: dice_tf.games.FiniteGame, player_id: int
 ) -> keras.Model:
-    """Returns a model of a player: what it is, or a table if it is fixed."""
+    """Returns a model of a player: of its kind, or a table if it is fixed."""
     if settings.learner[player_id] in LEARNERS:
         return build_policy(settings, game, player_id)
     return dice_tf.policies.tabular(game, player_id)
 
 
 def build_optimizer(
-    settings: Settings, player_id: int
+    settings: TrainingSettings, player_id: int
 ) -> keras.optimizers.Optimizer | None:
     """Returns the optimiser of a player's real updates, if it learns."""
     if settings.learner[player_id] not in LEARNERS:
@@ -133,23 +203,25 @@ def build_optimizer(
 
 
 def build_objective(
-    settings: Settings,
+    settings: TrainingSettings,
     game: dice_tf.games.FiniteGame,
     policies: list[keras.Model],
 ) -> dice_tf.objectives.Objective:
     """Returns the objective that all players share."""
     if settings.objective == EXACT:
         return dice_tf.objectives.ExactObjective(
-            game, policies, settings.discount, settings.episode_length
+            game,
+            policies,
+            discount=settings.discount,
+            episode_length=settings.episode_length,
         )
+    is_plain = settings.baseline == NO_BASELINE
     sampled = {
         "discount": settings.discount,
         "batch_size": settings.batch_size,
-        "baseline": settings.baseline,
+        "baseline": None if is_plain else settings.baseline,
         "tau": settings.tau,
     }
-    if settings.baseline == NO_BASELINE:
-        sampled["baseline"] = None
     if settings.baseline == CRITIC:
         sampled["critics"] = [
             build_critic(settings, game, player_id)
@@ -162,20 +234,48 @@ def build_objective(
     )
 
 
-def build_trainer(settings: Settings) -> dice_tf.Trainer:
+@functools.cache
+def build_strategy(name: str) -> tf.distribute.Strategy | None:
+    """Returns the strategy of --strategy, the same object each time.
+
+    A strategy of several workers waits for them, and has to be built before
+    TensorFlow does anything else.
+
+    Raises:
+      ValueError: if no cluster is described.
+    """
+    if name == NONE:
+        return None
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if not os.environ.get(_CLUSTER):
+        raise ValueError(
+            f"--strategy={name} needs the environment variable {_CLUSTER}, "
+            "another one on each machine, such as "
+            '\'{"cluster": {"worker": ["host_a:12345", "host_b:12345"]}, '
+            '"task": {"type": "worker", "index": 0}}\'.'
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def build_trainer(settings: TrainingSettings) -> dice_tf.Trainer:
     """Returns a trainer, to be compiled, whose parameters are random."""
-    if settings.game == TANDEM:
-        return _build_tandem_trainer(settings)
+    # A strategy of several workers has to be built first.
     strategy = build_strategy(settings.strategy)
-    game = build_game(settings)
     players = range(settings.num_players)
-    policies = [build_policy(settings, game, player) for player in players]
+    if settings.game == TANDEM:
+        game, objective = None, tandem_objective()
+        starts = tandem_starts(settings.num_seeds, settings.seed)
+    else:
+        game, starts = build_game(settings), "random"
+        policies = [build_policy(settings, game, player) for player in players]
+        objective = build_objective(settings, game, policies)
     return dice_tf.Trainer(
-        build_objective(settings, game, policies),
+        objective,
         [build_learner(settings, game, player) for player in players],
         num_seeds=settings.num_seeds,
         seed=settings.seed,
-        initial_params="random",
+        initial_params=starts,
         entropy_coefficient=[
             value or 0.0 for value in settings.entropy_coefficient
         ],
@@ -184,26 +284,16 @@ def build_trainer(settings: Settings) -> dice_tf.Trainer:
     )
 
 
-def _build_tandem_trainer(settings: Settings) -> dice_tf.Trainer:
-    players = range(settings.num_players)
-    return dice_tf.Trainer(
-        tandem_objective(),
-        [build_learner(settings, None, player) for player in players],
-        num_seeds=settings.num_seeds,
-        seed=settings.seed,
-        initial_params=tandem_starts(settings.num_seeds, settings.seed),
-        max_gradient_norm=list(settings.max_gradient_norm),
-    )
-
-
 def compile_trainer(
-    trainer: dice_tf.Trainer, settings: Settings, steps_per_execution: int
+    trainer: dice_tf.Trainer,
+    settings: TrainingSettings,
+    steps_per_execution: int,
 ) -> None:
     """Gives the trainer one optimiser per player."""
     players = range(settings.num_players)
     strategy = build_strategy(settings.strategy)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        optimizers = [build_optimizer(settings, own) for own in players]
+        optimizers = [build_optimizer(settings, player) for player in players]
         critic_optimizers = _critic_optimizers(settings)
     trainer.compile(
         optimizer=optimizers,
@@ -214,9 +304,9 @@ def compile_trainer(
 
 
 def _critic_optimizers(
-    settings: Settings,
+    settings: TrainingSettings,
 ) -> list[keras.optimizers.Optimizer] | str:
-    """Returns one optimiser per critic; where there is none, any will do."""
+    """Returns one optimiser per critic; without critics, any will do."""
     if settings.critic_optimizer is None:
         return "adam"
     return [

@@ -1,8 +1,8 @@
 """The tandem game: a check of learners on losses that are plain functions.
 
 Two players choose x and y, and pay (x + y)^2 - 2x and (x + y)^2 - 2y. Naive
-learners come to rest where x + y = 1, and what they pay there is 0 on average;
-LOLA players each try to push the other, and end up paying.
+learners come to rest at x + y = 1, where they pay 0 on average. LOLA players
+each try to push the other, and end up paying.
 
 Reference: Letcher et al. 2019 (Stable Opponent Shaping in Differentiable
 Games).
@@ -14,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings.named_games import TANDEM_PLAYERS
+from experiments.settings.matrix_games import TANDEM_PLAYERS
 
-# Of the starts, normal around 0.
+# Standard deviation of the starts, which are normal around 0.
 _START_STD = 0.1
 
 
 def tandem_objective() -> dice_tf.objectives.FunctionObjective:
-    """Returns the players' values: what they pay, with the sign turned."""
+    """Returns the players' values: what they pay, negated."""
     return dice_tf.objectives.FunctionObjective(
         [functools.partial(_value, player_id=i) for i in range(TANDEM_PLAYERS)]
     )

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 import dice_tf
 from experiments.coins.coin_training import Progress
+from experiments.results.pictures import BLUE, GREY, ORANGE
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-_COLORS = ("#D55E00", "#0072B2")
+_COLORS = (ORANGE, BLUE)
 _NUM_COLUMNS = 8
 
 
@@ -22,9 +22,9 @@ def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:
         (left, progress.shares, "own-coin share", 0.5),
         (right, progress.returns.mean(axis=2), "mean reward per step", 0.0),
     ):
-        axes.axhline(level, color="#808080", linewidth=0.8)
-        axes.plot(progress.iterations, values, color=_COLORS[1], alpha=0.3)
-        axes.plot(progress.iterations, values.mean(axis=1), color=_COLORS[1])
+        axes.axhline(level, color=GREY, linewidth=0.8)
+        axes.plot(progress.iterations, values, color=BLUE, alpha=0.3)
+        axes.plot(progress.iterations, values.mean(axis=1), color=BLUE)
         axes.set_xlabel("updates")
         axes.set_ylabel(label)
     figure.suptitle(title)
@@ -39,8 +39,8 @@ def plot_episode(
 ) -> None:
     """Draws the first steps of an episode as a filmstrip.
 
-    Squares are players, circles the coins of the same colour; below, what
-    each player earned by the step that follows.
+    Squares are players and circles are coins, the player's own in its colour.
+    Below is what each player earns in the step that follows.
     """
     episode = progress.episode
     num_steps = min(num_steps, game.episode_length)
@@ -58,7 +58,7 @@ def plot_episode(
                 _draw(axes, game, coin, "o", i, 0.0)
             # Players may share a cell.
             _draw(axes, game, int(state.players[i][step, 0]), "s", i, 0.22)
-        earned = [int(own[step, 0]) for own in episode.rewards]
+        earned = [int(rewards[step, 0]) for rewards in episode.rewards]
         axes.set_title(f"{step}", fontsize=8)
         if np.any(earned):
             axes.text(1, 2.9, f"{earned[0]:+d} / {earned[1]:+d}", ha="center")

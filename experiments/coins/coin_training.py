@@ -8,57 +8,21 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.building.checkpoints import CheckpointPlan
-from experiments.command_line.user_errors import user_errors
+from experiments.building.trainings import checkpoint_of
+from experiments.coins.coin_settings import TABULAR, CoinSettings
+from experiments.command_line.commands import user_errors
+from experiments.results.outputs import OutputFolder
+from experiments.results.partial_results import partial_results
 
-LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
-TABULAR = "tabular"
-
-
-class Settings(NamedTuple):
-    """What config.json says of the run, beside the folder.
-
-    Attributes:
-      policy: of both players, mlp or tabular.
-      learner: of both players, one of `LEARNERS`.
-      num_seeds: number of runs.
-      seed: of the first run.
-      num_iterations: number of updates.
-      batch_size: episodes of each play.
-      episode_length: T.
-      discount: in [0, 1].
-      hidden_units: width of the two hidden layers.
-      learning_rate: of Adam, of SGD for tables, or of the outer steps of
-        `pola`.
-      inner_learning_rate: of imagined steps.
-      num_outer_steps: of `pola`, in each update.
-      outer_penalty: of `pola`.
-      inner_penalty: of `pola`.
-      num_lookaheads: of `pola`.
-    """
-
-    policy: str
-    learner: str
-    num_seeds: int
-    seed: int
-    num_iterations: int
-    batch_size: int
-    episode_length: int
-    discount: float
-    hidden_units: int
-    learning_rate: float
-    inner_learning_rate: float
-    num_outer_steps: int
-    outer_penalty: float
-    inner_penalty: float
-    num_lookaheads: int
+# After the first one.
+_NUM_MEASUREMENTS = 20
 
 
 class Progress(NamedTuple):
-    """What was measured between updates.
+    """Measurements between updates.
 
     Attributes:
-      iterations: `[M]`, how many updates came before.
+      iterations: `[M]`, number of updates before.
       shares: `[M, num_runs]`, of pick-ups that were the player's own coins,
         mean over players.
       returns: `[M, num_runs, 2]`, mean reward per step.
@@ -72,34 +36,30 @@ class Progress(NamedTuple):
 
 
 def build_trainer(
-    settings: Settings, jit_compile: bool = True
+    settings: CoinSettings, jit_compile: bool = True
 ) -> dice_tf.Trainer:
-    """Returns a compiled trainer of two policies of their own.
+    """Returns a compiled trainer of two policies.
 
-    Networks learn from play, tables from exact values over an infinite
-    horizon, and are measured in play.
+    Networks learn from play. Tables learn from exact values over an infinite
+    horizon; only their measurements are played.
     """
     if settings.policy == TABULAR:
         game = dice_tf.games.TabularCoinGame(settings.episode_length)
         objective = dice_tf.objectives.ExactObjective(
             game,
             [dice_tf.policies.tabular(game, i) for i in range(2)],
-            settings.discount,
+            discount=settings.discount,
             episode_length=None,
         )
-        # There is nothing in it that XLA makes faster.
+        # XLA makes nothing in it faster.
         jit_compile = False
     else:
         game = dice_tf.games.CoinGame(settings.episode_length)
         units = (settings.hidden_units,) * 2
-        objective = played_objective(
-            settings,
-            game,
-            [
-                dice_tf.policies.mlp(game, i, hidden_units=units)
-                for i in range(2)
-            ],
-        )
+        policies = [
+            dice_tf.policies.mlp(game, i, hidden_units=units) for i in range(2)
+        ]
+        objective = played_objective(settings, game, policies)
     learner = build_learner(settings)
     trainer = dice_tf.Trainer(
         objective,
@@ -113,7 +73,7 @@ def build_trainer(
 
 
 def played_objective(
-    settings: Settings, game: dice_tf.games.Game, policies: Sequence[Any]
+    settings: CoinSettings, game: dice_tf.games.Game, policies: Sequence[Any]
 ) -> dice_tf.objectives.DiCEObjective:
     """Returns what plays a batch of episodes."""
     return dice_tf.objectives.DiCEObjective(
@@ -125,7 +85,7 @@ def played_objective(
     )
 
 
-def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
+def _optimizer(settings: CoinSettings) -> keras.optimizers.Optimizer:
     if settings.learner == "pola":
         return keras.optimizers.SGD(1.0)
     if settings.policy == TABULAR:
@@ -133,15 +93,15 @@ def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(settings.learning_rate)
 
 
-def build_learner(settings: Settings) -> dice_tf.learners.Learner:
+def build_learner(settings: CoinSettings) -> dice_tf.learners.Learner:
     """Returns how both players learn."""
     if settings.learner == "naive":
         return dice_tf.learners.Naive()
     if settings.learner == "pola":
         return dice_tf.learners.POLA(
-            settings.num_outer_steps,
-            settings.learning_rate,
-            settings.outer_penalty,
+            num_outer_steps=settings.num_outer_steps,
+            outer_learning_rate=settings.learning_rate,
+            outer_penalty=settings.outer_penalty,
             num_lookaheads=settings.num_lookaheads,
             inner_learning_rate=settings.inner_learning_rate,
             inner_penalty=settings.inner_penalty,
@@ -150,33 +110,24 @@ def build_learner(settings: Settings) -> dice_tf.learners.Learner:
 
 
 def train(
-    trainer: dice_tf.Trainer,
-    settings: Settings,
-    num_measurements: int,
-    say: Callable[[str], None],
-    plan: CheckpointPlan,
+    trainer: dice_tf.Trainer, settings: CoinSettings, folder: OutputFolder
 ) -> Progress:
-    """Trains, and measures the players at the start and so often after it.
+    """Trains, and measures the players at the start and between updates.
 
-    Args:
-      trainer: what `build_trainer(settings)` returned.
-      settings: all that determines the training.
-      num_measurements: after the first one.
-      say: called with a line about each measurement.
-      plan: from where to go on, and where to leave checkpoints.
+    Prints a line about each measurement.
     """
-    played = _measured(trainer.objective, settings)
-    player = _player(played)
-    edges = np.linspace(0, settings.num_iterations, num_measurements + 1)
+    measured_objective = _measured(trainer.objective, settings)
+    play_and_count = _player(measured_objective)
+    edges = np.linspace(0, settings.num_iterations, _NUM_MEASUREMENTS + 1)
     edges = np.unique(edges.astype(int))
-    checkpoint = plan.of("trainer", settings)
-    kept = plan.partial_results("measurements", settings)
+    checkpoint = checkpoint_of(folder, "trainer", settings)
+    kept = partial_results(folder, "measurements", settings)
     with user_errors():
         found = kept.load()
-        # Without what was measured, there is nothing to go on from.
+        # Without the measurements so far, training starts at the beginning.
         if found and checkpoint.restore(trainer):
-            say(f"Continued after {trainer.iterations} updates.")
-    # The players of an earlier measurement are gone, those of now are there.
+            print(f"Continued after {trainer.iterations} updates.", flush=True)
+    # Earlier players are gone, so that only the next can be measured again.
     num_measured = int(np.searchsorted(edges, trainer.iterations))
     shares = list(found.get("shares", ())[:num_measured])
     returns = list(found.get("returns", ())[:num_measured])
@@ -192,21 +143,23 @@ def train(
         for run in range(settings.num_seeds)[::-1]:
             trainer.load_run(run)
             seed = tf.constant([settings.seed + run, done])
-            measured.append(player(played.initial_params(), seed))
+            params = measured_objective.initial_params()
+            measured.append(play_and_count(params, seed))
         share, reward, episode = zip(*measured[::-1], strict=True)
         shares.append(np.array(share))
         returns.append(np.array(reward))
         kept.save({"shares": np.array(shares), "returns": np.array(returns)})
-        say(
+        print(
             f"  {done} updates: own-coin share {np.mean(share):.3f}, mean "
-            f"reward {np.mean(reward):.4f}"
+            f"reward {np.mean(reward):.4f}",
+            flush=True,
         )
     checkpoint.save(trainer, trainer.iterations)
     return Progress(edges, np.array(shares), np.array(returns), episode[0])
 
 
 def _measured(
-    objective: dice_tf.objectives.Objective, settings: Settings
+    objective: dice_tf.objectives.Objective, settings: CoinSettings
 ) -> dice_tf.objectives.DiCEObjective:
     """Returns an objective with the same policies that plays on the grid."""
     if settings.policy != TABULAR:
@@ -228,7 +181,7 @@ def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:
         counts = objective.game.statistics(trajectory)
         rewards = tf.stack([tf.reduce_mean(x) for x in trajectory.rewards])
         share = tf.reduce_mean(counts.own_coin_share)
-        # Players of NaNs move, too, but have no rewards.
+        # Players whose parameters are NaN move, too, but have NaN rewards.
         are_finite = tf.reduce_all(tf.math.is_finite(rewards))
         share = tf.where(are_finite, share, float("nan"))
         return share, rewards, trajectory

@@ -1,1 +1,1 @@
-"""The shell: what flags may hold, and how mistakes are answered."""
+"""The shell: how commands run, and what their flags may hold."""

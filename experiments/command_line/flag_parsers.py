@@ -1,138 +1,131 @@
-"""Flags with checked values, and flags that may differ by player.
+"""Parsers of flags beyond those of absl, and flags that may differ by player.
 
 A flag that may differ by player is a comma list in seat order; one value
-means all seats. Errors show up while the command line is parsed, before
+means all seats. Mistakes are found while the command line is parsed, before
 anything slow happens.
 """
 
-import math
 import os
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
 NONE = "none"
-
-# Of float32, rounded down.
+# The largest number of float32, rounded down.
 _LARGEST = 3.4e38
 
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
 
 
-class ItemType(NamedTuple):
-    """How one value is written.
+class Number(flags.FloatParser):
+    """Parses a number in a range, the bounds included, finite in float32."""
 
-    Attributes:
-      parse: from text to value; raises a `ValueError` that says what is
-        expected.
-      syntax: what is expected, in a few words.
-    """
+    def __init__(self, lower_bound: float = 0.0, upper_bound: float = _LARGEST):
+        super().__init__(lower_bound, upper_bound)
 
-    parse: Callable[[str], Any]
-    syntax: str
+    def is_outside_bounds(self, val: float) -> bool:
+        # NaN compares as false, so that it is outside of all bounds.
+        return not self.lower_bound <= val <= self.upper_bound
 
 
-def number(minimum: float = 0.0, maximum: float = math.inf) -> ItemType:
-    """A number in a range, the bounds included, that is finite in float32."""
-    syntax = f"a number, at least {minimum:g} and below 3.4e38"
-    if maximum < math.inf:
-        syntax = f"a number from {minimum:g} to {maximum:g}"
+class ChoiceOrFile(flags.ArgumentParser):
+    """Parses one of several words, or the path of a file that is there."""
 
-    def parse(text: str) -> float:
-        value = float(text)
-        if not (minimum <= value <= maximum and abs(value) < _LARGEST):
-            raise ValueError
-        return value
+    def __init__(self, choices: Collection[str], suffix: str):
+        self._choices, self._suffix = choices, suffix
+        self.syntactic_help = (
+            f"one of {', '.join(choices)}, or the path of a {suffix} file"
+        )
 
-    return ItemType(_with_message(parse, syntax), syntax)
-
-
-def whole_number(minimum: int, maximum: float = math.inf) -> ItemType:
-    """A whole number that is not below a minimum."""
-    syntax = f"a whole number, at least {minimum}"
-    if maximum < math.inf:
-        syntax = f"a whole number from {minimum} to {maximum}"
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if not minimum <= value <= maximum:
-            raise ValueError
-        return value
-
-    return ItemType(_with_message(parse, syntax), syntax)
+    def parse(self, argument: str) -> str:
+        is_file = argument.endswith(self._suffix) and os.path.isfile(argument)
+        if argument not in self._choices and not is_file:
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}")
+        return argument
 
 
-def choice(choices: Collection[str]) -> ItemType:
-    """One of several words."""
-    syntax = f"one of {', '.join(choices)}"
+class Widths(flags.ArgumentParser):
+    """Parses the widths of layers, such as 64x64."""
 
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError
-        return text
+    syntactic_help = "a list of whole numbers joined by x, such as 64x64"
 
-    return ItemType(_with_message(parse, syntax), syntax)
-
-
-def choice_or_file(choices: Collection[str], suffix: str) -> ItemType:
-    """One of several words, or the path of a file that is there."""
-    syntax = f"one of {', '.join(choices)}, or the path of a {suffix} file"
-
-    def parse(text: str) -> str:
-        is_file = text.endswith(suffix) and os.path.isfile(text)
-        if text not in choices and not is_file:
-            raise ValueError
-        return text
-
-    return ItemType(_with_message(parse, syntax), syntax)
+    def parse(self, argument: str) -> tuple[int, ...]:
+        parts = argument.split("x")
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}")
+        return tuple(map(int, parts))
 
 
-def widths() -> ItemType:
-    """Widths of layers, such as 64x64."""
-    syntax = "whole numbers joined by x, such as 64x64"
+class OrNone(flags.ArgumentParser):
+    """Parses what another parser does, or the word none."""
 
-    def parse(text: str) -> tuple[int, ...]:
-        values = tuple(int(part) for part in text.split("x"))
-        if min(values) < 1:
-            raise ValueError
-        return values
+    def __init__(self, parser: flags.ArgumentParser):
+        self._parser = parser
+        self.syntactic_help = f"{parser.syntactic_help}, or {NONE}"
 
-    return ItemType(_with_message(parse, syntax), syntax)
-
-
-def optional(item: ItemType) -> ItemType:
-    """Another type, or the word none."""
-    syntax = f"{item.syntax}, or {NONE}"
-
-    def parse(text: str) -> Any:
-        return None if text == NONE else item.parse(text)
-
-    return ItemType(_with_message(parse, syntax), syntax)
+    def parse(self, argument: Any) -> Any:
+        if argument == NONE:
+            return None
+        try:
+            return self._parser.parse(argument)
+        except ValueError as error:
+            raise ValueError(
+                f"{argument!r} is not {self.syntactic_help}"
+            ) from error
 
 
-def define(name: str, default: str | None, item: ItemType, text: str) -> None:
+class _PerSeat(flags.ArgumentParser):
+    """Parses a comma list, in seat order, into a tuple."""
+
+    def __init__(self, parser: flags.ArgumentParser):
+        self._parser = parser
+        syntax = parser.syntactic_help
+        if isinstance(parser, flags.EnumParser):
+            syntax = f"one of {', '.join(parser.enum_values)}"
+        self.syntactic_help = f"per player: {syntax}"
+
+    def parse(self, argument: Any) -> tuple:
+        if not isinstance(argument, str):
+            return argument
+        return tuple(
+            self._parser.parse(part.strip()) for part in argument.split(",")
+        )
+
+
+class _Serializer(flags.ArgumentSerializer):
+    """Writes values as a user would."""
+
+    def serialize(self, value: Any) -> str:
+        if isinstance(value, tuple):
+            return ",".join(map(self.serialize_item, value))
+        return self.serialize_item(value)
+
+    def serialize_item(self, value: Any) -> str:
+        if isinstance(value, tuple):
+            return "x".join(map(str, value))
+        if isinstance(value, float):
+            return f"{value:g}"
+        return NONE if value is None else str(value)
+
+
+def define(
+    name: str, default: str | None, parser: flags.ArgumentParser, text: str
+) -> None:
     """Defines a flag of one value."""
-    flags.DEFINE(_Parser(item), name, default, text, serializer=_Serializer())
+    flags.DEFINE(parser, name, default, text, serializer=_Serializer())
 
 
 def define_per_seat(
-    name: str, default: str | None, item: ItemType, text: str
+    name: str, default: str | None, parser: flags.ArgumentParser, text: str
 ) -> None:
     """Defines a flag that may differ by player: a tuple, see `per_seat`."""
-    flags.DEFINE(
-        _PerSeatParser(item), name, default, text, serializer=_Serializer()
-    )
+    define(name, default, _PerSeat(parser), text)
 
 
 def per_seat(name: str, values: Sequence[Any], num_players: int) -> tuple:
     """Returns one value per player, repeating a single one.
-
-    Args:
-      name: of the flag.
-      values: what it holds.
-      num_players: number of players.
 
     Raises:
       ValueError: if there are several values, but not one per player.
@@ -147,59 +140,26 @@ def per_seat(name: str, values: Sequence[Any], num_players: int) -> tuple:
     return tuple(values)
 
 
-class _Parser(flags.ArgumentParser):
-    def __init__(self, item: ItemType):
-        self._item = item
-        self.syntactic_help = item.syntax
+def read_settings(
+    kind: type,
+    values: Any,
+    defaults: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Any:
+    """Returns flags as a named tuple.
 
-    def parse(self, argument: Any) -> Any:
-        if not isinstance(argument, str):
-            return argument
-        return self._item.parse(argument.strip())
-
-    def flag_type(self) -> str:
-        return self._item.syntax
-
-
-class _PerSeatParser(_Parser):
-    def __init__(self, item: ItemType):
-        super().__init__(item)
-        self.syntactic_help = f"per player: {item.syntax}"
-
-    def parse(self, argument: Any) -> Any:
-        if not isinstance(argument, str):
-            return argument
-        return tuple(
-            self._item.parse(part.strip()) for part in argument.split(",")
-        )
-
-
-class _Serializer(flags.ArgumentSerializer):
-    """Writes values as a user would."""
-
-    def serialize(self, value: Any) -> str:
-        if not isinstance(value, tuple):
-            return _as_text(value)
-        return ",".join(_as_text(item) for item in value)
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "x".join(map(str, value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return NONE if value is None else str(value)
-
-
-def _with_message(
-    parse: Callable[[str], Any], syntax: str
-) -> Callable[[str], Any]:
-    def checked(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ValueError(
-                f"Expected {syntax}. Received: {text!r}"
-            ) from error
-
-    return checked
+    Args:
+      kind: class of the named tuple, whose fields are names of flags.
+      values: parsed flags.
+      defaults: by name, values of flags that are not given.
+      **changes: fields that are not what the flags say.
+    """
+    given = {
+        name: getattr(values, name)
+        for name in kind._fields
+        if name not in changes
+    }
+    for name, default in (defaults or {}).items():
+        if given[name] is None:
+            given[name] = default
+    return kind(**given, **changes)

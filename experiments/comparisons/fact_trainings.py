@@ -1,23 +1,28 @@
 """The trainings behind what is known of learners, and what they showed."""
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 from absl import flags
 
-from experiments.comparisons import facts
-from experiments.comparisons.averaged_policies import final_tables
-from experiments.comparisons.fact_record import Record
-from experiments.comparisons.public_goods_facts import (
-    mixed_public_goods,
-    public_goods,
+import dice_tf
+from experiments.building.builders import build_trainer, compile_trainer
+from experiments.building.trainings import checkpoint_of, train
+from experiments.comparisons import fact_measures as measures
+from experiments.results.check_list import Check, at_least, at_most
+from experiments.results.curves import (
+    FINAL_ITERATIONS,
+    final_returns,
+    print_failed,
 )
-from experiments.results.checks import Check, at_least, at_most
-from experiments.results.report import failed_text
-from experiments.results.summary import failed_runs
+from experiments.results.outputs import OutputFolder
+from experiments.results.partial_results import partial_results
+from experiments.results.result_files import policy_tables
 from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
-from experiments.settings.line_up import parse_method
-from experiments.settings.settings import Settings, resolve
+from experiments.settings.training_settings import (
+    TrainingSettings,
+    resolve_method,
+)
 
 PENNIES_DISCOUNT = 0.9
 
@@ -25,9 +30,96 @@ PENNIES_DISCOUNT = 0.9
 # that always defects.
 _DEFECTION = -2.0
 _LOSS = 0.1
+# Small real steps for both players: with the larger steps of self-play a naive
+# learner settles on defection before it can be shaped.
+_AGAINST_OTHERS = defaults_for(1)._replace(learning_rate=0.3)
+_PENNIES = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
 
 
-def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
+class Record:
+    """Trains, prints what is going on, and keeps what was trained.
+
+    Args:
+      values: parsed flags.
+      folder: where trainings leave checkpoints.
+
+    Attributes:
+      values: parsed flags.
+      settings: by name, the settings of every training so far.
+    """
+
+    def __init__(self, values: flags.FlagValues, folder: OutputFolder):
+        self.values = values
+        self.settings: dict[str, TrainingSettings] = {}
+        self._folder = folder
+
+    def final_returns(
+        self, name: str, settings: TrainingSettings
+    ) -> np.ndarray:
+        """Trains all players, from the checkpoint on.
+
+        Returns:
+          `[num_runs, num_players]`, returns over the last iterations.
+        """
+        checkpoint = self._start(name, settings)
+        trainer = build_trainer(settings)
+        finals = final_returns(train(trainer, settings, checkpoint).judged)
+        print_failed(finals, "  ")
+        return finals
+
+    def final_tables(
+        self, name: str, settings: TrainingSettings
+    ) -> list[np.ndarray]:
+        """Trains, and averages policies over the last iterations.
+
+        Returns:
+          Per player `[num_runs, num_observations, num_actions]`.
+        """
+        checkpoint = self._start(name, settings)
+        kept = partial_results(self._folder, name, settings)
+        tables = kept.load()
+        if not tables:
+            tables = _train_tables(settings, checkpoint)
+            kept.save(tables)
+        return list(tables.values())
+
+    def _start(
+        self, name: str, settings: TrainingSettings
+    ) -> dice_tf.callbacks.Checkpoint:
+        self.settings[name] = settings
+        print(f"{name}: {settings.num_seeds} runs", flush=True)
+        return checkpoint_of(self._folder, name, settings)
+
+
+def _train_tables(
+    settings: TrainingSettings, checkpoint: dice_tf.callbacks.Checkpoint
+) -> dict[str, np.ndarray]:
+    trainer = build_trainer(settings)
+    compile_trainer(trainer, settings, steps_per_execution=1)
+    num_last = min(FINAL_ITERATIONS, settings.num_iterations)
+    first = settings.num_iterations - num_last
+    # Checkpoints are written between epochs.
+    steps = math.gcd(first, FINAL_ITERATIONS)
+    done = checkpoint.restore(trainer)
+    if done * steps < first:
+        trainer.fit(
+            epochs=first // steps,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=[checkpoint],
+        )
+    seen = []
+    for _ in range(num_last):
+        trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)
+        seen.append(policy_tables(trainer))
+    return {
+        f"player_{player_id}": np.mean(tables, axis=0)
+        for player_id, tables in enumerate(zip(*seen, strict=True))
+    }
+
+
+def matching_pennies(record: Record) -> list[Check]:
     """LOLA tosses coins in matching pennies, and naive learners do not."""
     checks = []
     for kind, method in (
@@ -37,56 +129,55 @@ def matching_pennies(values: flags.FlagValues, record: Record) -> list[Check]:
         ("dice", "naive"),
     ):
         name = f"matching pennies, {method}, {kind}"
-        settings = _pennies_settings(values, method, kind == "exact")
-        record.start(name, settings)
-        mixing = facts.mixing(
-            final_tables(settings, record.checkpoint, record.tables),
-            discount=settings.discount,
-        )
-        mixed = facts.is_mixed(mixing)
-        record.say(
-            f"distance from one half: mean {mixing.mean.mean():.3f}, worst "
+        settings = _pennies_settings(record.values, method, kind == "exact")
+        tables = record.final_tables(name, settings)
+        mixing = measures.mixing(tables, settings.discount)
+        mixed = measures.is_mixed(mixing)
+        print(
+            f"  distance from one half: mean {mixing.mean.mean():.3f}, worst "
             f"run {mixing.mean.max():.3f}, worst state "
-            f"{mixing.largest.max():.3f}"
+            f"{mixing.largest.max():.3f}",
+            flush=True,
         )
-        if failed := failed_runs(mixing.mean):
-            record.say(failed_text(failed, len(mixed)))
+        print_failed(mixing.mean, "  ")
         if method == "naive":
             name = f"{name}: share of runs that mix"
-            share = facts.share_of_runs(mixed, mixing.mean)
+            share = measures.share_of_runs(mixed, mixing.mean)
             checks.append(at_most(name, share, 0.5))
         else:
-            checks.append(facts.enough_runs(f"{name}: mixes", mixed, 0.9))
+            checks.append(measures.enough_runs(f"{name}: mixes", mixed, 0.9))
     return checks
 
 
-def naive_opponent(values: flags.FlagValues, record: Record) -> list[Check]:
+def naive_opponent(record: Record) -> list[Check]:
     """LOLA-DiCE earns more than the naive learner that it meets."""
     checks = []
     for method, seat in (
         ("lola_dice_1_lookahead_vs_naive", 0),
         ("naive_vs_lola_dice_1_lookahead", 1),
     ):
-        finals = _finals(values, method, record)
+        finals = record.final_returns(
+            method, _dilemma_settings(record.values, method)
+        )
         more = finals[:, seat] > finals[:, 1 - seat]
         means = finals.mean(axis=0)
-        record.say(f"mean returns {means[0]:.3f}, {means[1]:.3f}")
+        print(f"  mean returns {means[0]:.3f}, {means[1]:.3f}", flush=True)
         checks.append(
-            facts.enough_runs(f"{method}: LOLA-DiCE earns more", more, 0.9)
+            measures.enough_runs(f"{method}: LOLA-DiCE earns more", more, 0.9)
         )
     return checks
 
 
-def defector(values: flags.FlagValues, record: Record) -> list[Check]:
+def defector(record: Record) -> list[Check]:
     """LOLA-DiCE is not exploited by a player that always defects."""
     checks = []
     for method, seat in (
         ("lola_dice_1_lookahead_vs_always_defect", 0),
         ("always_defect_vs_lola_dice_1_lookahead", 1),
     ):
-        finals = _finals(values, method, record)
-        settings = _dilemma_settings(values, method)
-        bound = facts.constant_return(
+        settings = _dilemma_settings(record.values, method)
+        finals = record.final_returns(method, settings)
+        bound = measures.constant_return(
             _DEFECTION, settings.discount, settings.episode_length
         )
         name = f"{method}: return of LOLA-DiCE, worst run"
@@ -98,11 +189,11 @@ def defector(values: flags.FlagValues, record: Record) -> list[Check]:
 
 def _pennies_settings(
     values: flags.FlagValues, method: str, is_exact: bool
-) -> Settings:
+) -> TrainingSettings:
     defaults = EXACT_DEFAULTS if is_exact else _PENNIES
-    settings = resolve(
+    settings = resolve_method(
         values,
-        parse_method(method).line_up,
+        method,
         is_exact=is_exact,
         defaults=defaults,
         game="matching_pennies",
@@ -114,34 +205,12 @@ def _pennies_settings(
     )
 
 
-# Small real steps for both: at those of self-play a naive learner has settled
-# on defection before it can be shaped.
-_AGAINST_OTHERS = defaults_for(1)._replace(learning_rate=0.3)
-_PENNIES = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
-
-
-def _dilemma_settings(values: flags.FlagValues, method: str) -> Settings:
-    return resolve(
+def _dilemma_settings(
+    values: flags.FlagValues, method: str
+) -> TrainingSettings:
+    return resolve_method(
         values,
-        parse_method(method).line_up,
+        method,
         game="prisoners_dilemma",
         defaults=_AGAINST_OTHERS,
     )
-
-
-def _finals(
-    values: flags.FlagValues, method: str, record: Record
-) -> np.ndarray:
-    return record.final_returns(method, _dilemma_settings(values, method))
-
-
-FACTS: dict[str, Callable[[flags.FlagValues, Record], list[Check]]] = {
-    own.__name__: own
-    for own in (
-        matching_pennies,
-        naive_opponent,
-        defector,
-        public_goods,
-        mixed_public_goods,
-    )
-}

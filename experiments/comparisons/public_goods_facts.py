@@ -1,19 +1,19 @@
-"""What shaping does to a public good: among shapers, and among others.
+"""Whether shaping helps a public good, among shapers and among others.
 
 All seats have tables, one look-ahead and plain SGD on discounted returns that
 are not normalised. Rates were chosen on exact values, and on runs from seed
 1000:
 
-- With the discount 0.98 what is played in the end counts more than how it
-  begins, and what is at stake is about that of the prisoner's dilemma at 0.96.
-- Among shapers real steps are large and become small. Small constant ones find
-  cooperation, too, but often lose it again. Large ones need large batches: whom
-  noise throws into mutual defection sees nothing else any more.
-- Among naive players real steps are small: else those have settled on
-  defection before they can be shaped. One shaper of three gains nothing, since
-  nobody else would answer the others; two make the third contribute.
-- Players start close to tossing a coin in every state. Those who start further
-  apart often answer one another out of step.
+- With the discount 0.98 the end of an episode counts more than its beginning,
+  and the stakes are about those of the prisoner's dilemma at 0.96.
+- Among shapers real steps are large and become small. Small constant steps find
+  cooperation, too, but often lose it again. Large steps need large batches:
+  players that noise throws into mutual defection see nothing else any more.
+- Among naive players real steps are small. Otherwise these settle on defection
+  before they can be shaped. One shaper of three gains nothing, since nobody
+  else would answer the others; two shapers make the third player contribute.
+- Players start close to tossing a coin in every state. Players that start
+  further apart often answer one another out of step.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,15 @@ import numpy as np
 from absl import flags
 
 import dice_tf
-from experiments.comparisons import facts
-from experiments.comparisons.fact_record import Record
-from experiments.results.checks import Check, above, at_most
+from experiments.comparisons import fact_measures as measures
+from experiments.comparisons.fact_trainings import Record
+from experiments.results.check_list import Check, above, at_most
 from experiments.settings.defaults import Defaults
-from experiments.settings.line_up import parse_method
-from experiments.settings.player_flags import NEARLY_EVEN
-from experiments.settings.settings import Settings, resolve
+from experiments.settings.training_flags import NEARLY_EVEN
+from experiments.settings.training_settings import (
+    TrainingSettings,
+    resolve_method,
+)
 
 _GAME = "public_goods"
 _SHAPING = "lola_dice_1_lookahead"
@@ -38,12 +40,12 @@ _NAIVE = "naive"
 # By number of players. A contribution returns half of itself to everyone, the
 # contributor included, however many there are.
 _MULTIPLIERS = {3: 1.5, 5: 2.5}
-# Who shapes, as seats: between the line-ups of a game every seat does.
+# The seats of the shapers, by line-up: each seat is in one of them.
 _SHAPING_SEATS = {3: ((0, 1), (1, 2)), 5: ((0, 1, 2), (2, 3, 4))}
 
 
 class _Recipe(NamedTuple):
-    """How all players of a training learn where the flags say nothing."""
+    """How all players of a training learn, unless flags say otherwise."""
 
     defaults: Defaults
     batch_size: int
@@ -65,68 +67,63 @@ _AMONG_OTHERS = _Recipe(
 _DISCOUNT = 0.98
 
 
-def public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
+def public_goods(record: Record) -> list[Check]:
     """Three LOLA-DiCE players contribute to a pot, naive ones do not."""
     num_players = 3
     checks = []
     for method in (_SHAPING, _NAIVE):
         name = f"public goods, {method}"
-        settings = _settings(values, [method] * num_players, _AMONG_SHAPERS)
+        settings = _settings(
+            record.values, [method] * num_players, _AMONG_SHAPERS
+        )
         bounds = (
-            facts.constant_return(
+            measures.constant_return(
                 reward, settings.discount, settings.episode_length
             )
             for reward in (0.0, _MULTIPLIERS[num_players] - 1.0)
         )
-        shares = facts.cooperation(
+        shares = measures.cooperation(
             record.final_returns(name, settings), *bounds
         )
-        record.say(
-            f"cooperation: mean {shares.mean():.3f}, from "
-            f"{shares.min():.3f} to {shares.max():.3f}"
+        print(
+            f"  cooperation: mean {shares.mean():.3f}, from "
+            f"{shares.min():.3f} to {shares.max():.3f}",
+            flush=True,
         )
         if method == _NAIVE:
             name = f"{name}: cooperation, best run"
             checks.append(at_most(name, float(shares.max()), 0.1))
         else:
             checks.append(
-                facts.enough_runs(f"{name}: cooperates", shares >= 0.9, 0.9)
+                measures.enough_runs(f"{name}: cooperates", shares >= 0.9, 0.9)
             )
     return checks
 
 
-def mixed_public_goods(values: flags.FlagValues, record: Record) -> list[Check]:
+def mixed_public_goods(record: Record) -> list[Check]:
     """LOLA-DiCE earns more among naive players than if all were naive."""
     checks = []
     for num_players, line_ups in _SHAPING_SEATS.items():
-        checks += _mixed(values, record, num_players, line_ups)
+        checks += _mixed(record, num_players, line_ups)
     return checks
 
 
 def _mixed(
-    values: flags.FlagValues,
     record: Record,
     num_players: int,
     line_ups: Sequence[Sequence[int]],
 ) -> list[Check]:
-    """Compares line-ups with one in which all are naive.
-
-    Args:
-      values: parsed flags.
-      record: of the trainings.
-      num_players: of the game.
-      line_ups: for each the seats of those who shape.
-    """
+    """Compares line-ups with one in which all are naive."""
 
     def train(name: str, shaping: Sequence[int]) -> np.ndarray:
         learners = [
             _SHAPING if seat in shaping else _NAIVE
             for seat in range(num_players)
         ]
-        settings = _settings(values, learners, _AMONG_OTHERS)
+        settings = _settings(record.values, learners, _AMONG_OTHERS)
         finals = record.final_returns(name, settings)
         means = ", ".join(f"{mean:.3f}" for mean in finals.mean(axis=0))
-        record.say(f"mean returns {means}")
+        print(f"  mean returns {means}", flush=True)
         return finals
 
     text = f"public goods of {num_players}"
@@ -134,7 +131,7 @@ def _mixed(
     checks = []
     for seats in line_ups:
         name = f"{text}, shaping in seats {', '.join(map(str, seats))}"
-        gain = facts.gain_in_errors(
+        gain = measures.gain_in_errors(
             train(name, seats)[:, seats], naive[:, seats]
         )
         checks.append(
@@ -145,15 +142,15 @@ def _mixed(
 
 def _settings(
     values: flags.FlagValues, learners: Sequence[str], recipe: _Recipe
-) -> Settings:
+) -> TrainingSettings:
     """Returns settings of a game with as many players as learners."""
     num_players = len(learners)
     game = dice_tf.games.iterated_public_goods(
         1, num_players=num_players, multiplier=_MULTIPLIERS[num_players]
     )
-    settings = resolve(
+    settings = resolve_method(
         values,
-        parse_method("_vs_".join(learners)).line_up,
+        "_vs_".join(learners),
         defaults=recipe.defaults,
         game=_GAME,
         payoffs=game.rewards[:, 0].tolist(),

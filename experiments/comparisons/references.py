@@ -1,4 +1,4 @@
-"""What the literature reports for exact values, to compare with."""
+"""Returns of exact values in the literature, and how ours compare."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.results.summary import FINAL_ITERATIONS
-from experiments.settings.named_games import (
-    PRISONERS_DILEMMA as PRISONERS_DILEMMA_GAME,
-)
-from experiments.settings.named_games import TANDEM as TANDEM_GAME
-from experiments.settings.player_flags import NORMAL, TABULAR
-from experiments.settings.settings import Settings
-from experiments.settings.shared_settings import EXACT
+from experiments.results.curves import final_returns
+from experiments.settings import matrix_games
+from experiments.settings.training_flags import NORMAL, TABULAR
+from experiments.settings.training_settings import EXACT, TrainingSettings
 
-# Of their difference, within which two means count as the same.
+# Two means count as the same within so many standard errors of the difference.
 _STANDARD_ERRORS = 3.0
 
 
@@ -24,9 +20,9 @@ class Reference(NamedTuple):
 
     Attributes:
       mean: over runs, and over players unless `player` says which one.
-      std: standard deviation over runs; `None` where it is not known.
-      num_runs: number of runs; `None` where the value was read off a figure,
-        and its tolerance is how well that can be done.
+      std: standard deviation over runs; `None` if it is not known.
+      num_runs: number of runs; `None` if the value was read off a figure, in
+        which case the tolerance says how well that can be done.
       tolerance: a difference up to this always counts as agreement.
       player: whose return.
     """
@@ -39,8 +35,8 @@ class Reference(NamedTuple):
 
 
 # Joint returns in the prisoner's dilemma: infinite horizon, discount 0.96,
-# starts from N(0, 1), all rates 1, 100 steps. The last ones are those of
-# Letcher et al. 2019 (Stable Opponent Shaping), read off its figure.
+# starts from N(0, 1), all rates 1, 100 steps. Those with two digits are read
+# off a figure of Letcher et al. 2019 (Stable Opponent Shaping).
 PRISONERS_DILEMMA = {
     "naive": Reference(-1.999, None, 200),
     "look_ahead": Reference(-1.915, 0.270, 200),
@@ -81,23 +77,19 @@ class Agreement(NamedTuple):
 
 
 def agreement(curves: np.ndarray, reference: Reference) -> Agreement:
-    """Compares the final returns of several runs with a reference.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`.
-      reference: a published mean.
-    """
-    finals = np.mean(curves[-FINAL_ITERATIONS:], axis=0, dtype=np.float64)
+    """Compares the final returns of several runs with a reference."""
+    finals = final_returns(curves)
     if reference.player is None:
         finals = finals.mean(axis=1)
     else:
         finals = finals[:, reference.player]
     tolerance = reference.tolerance
     if reference.num_runs is not None and len(finals) > 1:
-        own = np.std(finals, ddof=1)
-        other = own if reference.std is None else reference.std
+        std = np.std(finals, ddof=1)
+        published_std = std if reference.std is None else reference.std
         error = math.hypot(
-            own / math.sqrt(len(finals)), other / math.sqrt(reference.num_runs)
+            std / math.sqrt(len(finals)),
+            published_std / math.sqrt(reference.num_runs),
         )
         tolerance = max(tolerance, _STANDARD_ERRORS * error)
     measured = float(finals.mean())
@@ -105,41 +97,23 @@ def agreement(curves: np.ndarray, reference: Reference) -> Agreement:
     return Agreement(measured, reference.mean, float(tolerance), bool(agrees))
 
 
-def agreements(
-    curves: Mapping[str, np.ndarray], references: Mapping[str, Reference]
-) -> dict[str, Agreement]:
-    """Compares those methods that have a reference."""
-    return {
-        name: agreement(values, references[name])
-        for name, values in curves.items()
-        if name in references
-    }
-
-
 def as_columns(
     methods: Sequence[str],
     references: Mapping[str, Reference],
-    agreed: Mapping[str, Agreement],
+    agreements: Mapping[str, Agreement],
 ) -> list[list[str]]:
-    """Returns columns for a table of methods: its header, then one cell each.
-
-    Args:
-      methods: in the order of the table.
-      references: by method, of the methods that have one.
-      agreed: what `agreements` returned.
-    """
+    """Returns columns for a table of methods: a header, then one cell each."""
     published, verdicts = ["reference"], ["difference"]
     for name in methods:
+        published.append("")
+        verdicts.append("")
         if name not in references:
-            published.append("")
-            verdicts.append("")
             continue
-        own = agreed[name]
-        published.append(_written(references[name]))
-        verdict = "agrees" if own.agrees else "DIFFERS"
-        verdicts.append(
-            f"{own.measured - own.reference:+.3f}, {verdict} within "
-            f"{own.tolerance:.3f}"
+        published[-1] = _written(references[name])
+        measured, reference, tolerance, agrees = agreements[name]
+        verdicts[-1] = (
+            f"{measured - reference:+.3f}, "
+            f"{'agrees' if agrees else 'DIFFERS'} within {tolerance:.3f}"
         )
     return [published, verdicts]
 
@@ -154,30 +128,31 @@ def _written(reference: Reference) -> str:
     return text
 
 
-def references_for(settings: Mapping[str, Settings]) -> dict[str, Reference]:
-    """Returns the references of those methods that are set as published.
-
-    Args:
-      settings: by method name.
-    """
+def references_for(
+    settings: Mapping[str, TrainingSettings],
+) -> dict[str, Reference]:
+    """Returns the references of methods with the published settings."""
     found = {}
-    for name, own in settings.items():
-        known = TANDEM if own.game == TANDEM_GAME else PRISONERS_DILEMMA
-        if name in known and own == _as_published(own):
+    for name, method in settings.items():
+        is_tandem = method.game == matrix_games.TANDEM
+        known = TANDEM if is_tandem else PRISONERS_DILEMMA
+        if name in known and method == _as_published(method):
             found[name] = known[name]
     return found
 
 
-def _as_published(settings: Settings) -> Settings:
-    """Returns settings with all that the published values depend on."""
-    is_tandem = settings.game == TANDEM_GAME
+def _as_published(settings: TrainingSettings) -> TrainingSettings:
+    """Returns settings in which all is published that returns depend on."""
+    is_tandem = settings.game == matrix_games.TANDEM
     rate = 0.1 if is_tandem else 1.0
 
     def everyone(value: Any) -> tuple:
         return (value,) * settings.num_players
 
     return settings._replace(
-        game=TANDEM_GAME if is_tandem else PRISONERS_DILEMMA_GAME,
+        game=matrix_games.TANDEM
+        if is_tandem
+        else matrix_games.PRISONERS_DILEMMA,
         payoffs=None,
         objective=EXACT,
         episode_length=None,
@@ -186,7 +161,8 @@ def _as_published(settings: Settings) -> Settings:
         initial_logits=NORMAL,
         policy=everyone(None if is_tandem else TABULAR),
         inner_learning_rate=tuple(
-            own if own is None else rate for own in settings.inner_learning_rate
+            None if given is None else rate
+            for given in settings.inner_learning_rate
         ),
         learning_rate=everyone(rate),
         final_learning_rate=everyone(rate),

@@ -1,4 +1,4 @@
-"""Derivatives of orders 1, 2, 3, of what is sampled and of what is exact."""
+"""Derivatives of orders 1, 2 and 3, sampled and exact."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 import dice_tf
 from experiments.estimators.tabular_problem import Episodes, TabularProblem
 
-# From log-probabilities and what was played to the objective of each episode.
+# From log-probabilities, episodes and discount to the objective per episode.
 Estimator = Callable[[tf.Tensor, Episodes, float], tf.Tensor]
 
 
@@ -92,7 +92,7 @@ class DerivativeEstimates:
         self._problem = problem
         self._estimator = estimator
         self._jit_compile = jit_compile
-        # One by shape: a single tf.function would warn of its many traces.
+        # One function per shape: a single one would warn of many traces.
         self._compiled = {}
 
     def along(
@@ -107,9 +107,9 @@ class DerivativeEstimates:
         results = self._compiled[key](
             tf.constant(theta, tf.float32),
             episodes,
-            [tf.constant(own, tf.float32) for own in directions],
+            [tf.constant(direction, tf.float32) for direction in directions],
         )
-        return [own.numpy().astype(np.float64) for own in results]
+        return [result.numpy().astype(np.float64) for result in results]
 
     def gradient(self, theta: np.ndarray, episodes: Episodes) -> np.ndarray:
         """Returns the estimated gradient, `[n]`."""
@@ -141,11 +141,7 @@ class DerivativeEstimates:
 
 
 class ExactDerivatives:
-    """The derivatives of player 0's exact value, float64.
-
-    Args:
-      problem: whose value.
-    """
+    """The derivatives of player 0's exact value, float64."""
 
     def __init__(self, problem: TabularProblem):
         self._compute = tf.function(
@@ -161,9 +157,9 @@ class ExactDerivatives:
         """Returns `nested_gradients` for directions `[m, n]`."""
         results = self._compute(
             tf.constant(theta, tf.float64),
-            [tf.constant(own, tf.float64) for own in directions],
+            [tf.constant(direction, tf.float64) for direction in directions],
         )
-        return [own.numpy() for own in results]
+        return [result.numpy() for result in results]
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Returns the gradient, `[n]`."""

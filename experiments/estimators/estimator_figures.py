@@ -7,26 +7,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.estimators.prisoners_dilemma_derivatives import (
+from experiments.estimators.prisoners_dilemma import (
     BASELINE_ERRORS,
     NO_BASELINE,
     Comparison,
 )
-
-_BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_COLORS = (_BLUE, _GREEN, _ORANGE, _PINK)
+from experiments.estimators.verification_sizes import Sizes
+from experiments.results.pictures import BLUE, GREEN, ORANGE, PINK, tidy
 
 
 def plot_true_and_estimated(
-    path: pathlib.Path, comparison: Comparison, title: str
+    path: pathlib.Path, comparison: Comparison, sizes: Sizes
 ) -> None:
-    """Draws each entry of gradient and Hessian, true beside estimated.
-
-    Args:
-      path: file to write.
-      comparison: one seed; without a baseline above, centred below.
-      title: of the whole.
-    """
+    """Draws each entry of gradient and Hessian, true beside estimated."""
     figure = Figure(figsize=(12.0, 6.0), layout="constrained")
     rows = figure.subplots(
         len(comparison.estimates),
@@ -47,7 +40,10 @@ def plot_true_and_estimated(
     for axes, what in zip(rows[-1], ("gradient", "Hessian"), strict=True):
         axes.set_xlabel(f"entry of the {what}")
     rows[0, 0].legend(frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(
+        "Derivatives of player 0's value in the prisoner's dilemma, "
+        f"{sizes.num_chunks * sizes.chunk_size:,} episodes, first seed"
+    )
     figure.savefig(path, dpi=150)
 
 
@@ -55,40 +51,35 @@ def plot_baselines_and_batches(
     path: pathlib.Path,
     by_error: Mapping[str, np.ndarray],
     by_batch: Mapping[str, np.ndarray],
-    batch_sizes: Sequence[int],
-    baseline_batch_size: int,
+    sizes: Sizes,
 ) -> None:
-    """Draws correlation against baseline error, and against batch size.
-
-    Args:
-      path: file to write.
-      by_error: what `baseline_errors` returned.
-      by_batch: what `batch_sizes` returned.
-      batch_sizes: the batch sizes of the latter.
-      baseline_batch_size: that of the former.
-    """
+    """Draws correlation against baseline error, and against batch size."""
     figure = Figure(figsize=(11.0, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     curves = np.stack(
         [by_error[f"off by {error}"] for error in BASELINE_ERRORS]
     )
-    _draw_curve(left, BASELINE_ERRORS, curves, _BLUE, "baseline")
+    spread = curves.std(axis=1)
+    _draw_curve(left, BASELINE_ERRORS, curves, spread, BLUE, "baseline")
     plain = by_error[NO_BASELINE]
-    left.axhline(plain.mean(), color=_GREEN, label=NO_BASELINE)
+    left.axhline(plain.mean(), color=GREEN, label=NO_BASELINE)
     low, high = plain.mean() - plain.std(), plain.mean() + plain.std()
-    left.axhspan(low, high, color=_GREEN, alpha=0.15, linewidth=0)
+    left.axhspan(low, high, color=GREEN, alpha=0.15, linewidth=0)
     left.set_xlabel("error of the baseline (constant)")
     left.set_ylabel("correlation with the exact derivative")
-    left.set_title(f"gradient, {baseline_batch_size} episodes")
-    for (name, own), color in zip(
-        by_batch.items(), (_BLUE, _GREEN, _ORANGE), strict=True
+    left.set_title(f"gradient, {sizes.baseline_batch_size} episodes")
+    batch_sizes = sizes.dilemma_batch_sizes
+    for (name, runs), color in zip(
+        by_batch.items(), (BLUE, GREEN, ORANGE), strict=True
     ):
-        _draw_curve(right, batch_sizes, own, color, name)
+        _draw_curve(right, batch_sizes, runs, runs.std(axis=1), color, name)
     _show_batch_sizes(right, batch_sizes)
     right.set_xlabel("episodes per estimate")
     right.set_title("gradient and Hessian (bars: standard deviation)")
     for axes in (left, right):
-        _tidy(axes)
+        axes.set_ylim(None, 1.05)
+        tidy(axes)
+        axes.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=150)
 
 
@@ -97,38 +88,25 @@ def plot_orders(
     results: Mapping[str, np.ndarray],
     batch_sizes: Sequence[int],
 ) -> None:
-    """Draws correlation against batch size, a panel per order.
-
-    Args:
-      path: file to write.
-      results: what `orders` returned.
-      batch_sizes: its batch sizes.
-    """
+    """Draws correlation against batch size, a panel per order."""
     figure = Figure(figsize=(13.0, 4.5), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for order, axes in enumerate(panels):
         # Dashes let what lies below show: at order 1 lambda has no effect.
-        for (name, own), color, dashes in zip(
-            results.items(), _COLORS, ("-", "-", "-", "--"), strict=True
+        for (name, orders), color, dashes in zip(
+            results.items(),
+            (BLUE, GREEN, ORANGE, PINK),
+            ("-", "-", "-", "--"),
+            strict=True,
         ):
-            runs = own[order]
-            spread = runs.std(axis=1, ddof=1) / np.sqrt(runs.shape[1])
-            axes.errorbar(
-                batch_sizes,
-                runs.mean(axis=1),
-                spread,
-                color=color,
-                linestyle=dashes,
-                marker="x",
-                capsize=3,
-                label=name,
-            )
+            runs = orders[order]
+            error = runs.std(axis=1, ddof=1) / np.sqrt(runs.shape[1])
+            _draw_curve(axes, batch_sizes, runs, error, color, name, dashes)
         _show_batch_sizes(axes, batch_sizes)
         axes.set_ylim(-0.3, 1.1)
         axes.set_title(("1st order", "2nd order", "3rd order")[order])
         axes.set_xlabel("episodes per estimate")
-        axes.grid(color="#e6e6e6")
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     panels[0].set_ylabel("correlation with the exact derivative")
     figure.legend(
         *panels[0].get_legend_handles_labels(),
@@ -142,20 +120,27 @@ def plot_orders(
 
 def _draw_bars(axes: Axes, true: np.ndarray, estimated: np.ndarray) -> None:
     places = np.arange(len(true))
-    axes.bar(places - 0.2, true, 0.4, color=_BLUE, label="true")
-    axes.bar(places + 0.2, estimated, 0.4, color=_ORANGE, label="estimated")
+    axes.bar(places - 0.2, true, 0.4, color=BLUE, label="true")
+    axes.bar(places + 0.2, estimated, 0.4, color=ORANGE, label="estimated")
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_curve(
-    axes: Axes, x: Sequence[int], runs: np.ndarray, color: str, label: str
+    axes: Axes,
+    x: Sequence[int],
+    runs: np.ndarray,
+    spread: np.ndarray,
+    color: str,
+    label: str,
+    line: str = "-",
 ) -> None:
     axes.errorbar(
         x,
         runs.mean(axis=1),
-        runs.std(axis=1),
+        spread,
         color=color,
+        linestyle=line,
         marker="o",
         capsize=3,
         label=label,
@@ -166,10 +151,3 @@ def _show_batch_sizes(axes: Axes, batch_sizes: Sequence[int]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(batch_sizes, [str(size) for size in batch_sizes])
     axes.minorticks_off()
-
-
-def _tidy(axes: Axes) -> None:
-    axes.set_ylim(None, 1.05)
-    axes.grid(color="#e6e6e6")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)

@@ -1,7 +1,7 @@
 """A finite game with tabular policies: sampled episodes, exact derivatives.
 
-What the checks of the estimators need of a game: episodes in a form that is
-fast to differentiate, player 0's exact value, and its exact state values.
+The checks of the estimators need three things of a game: episodes in a form
+that is fast to differentiate, player 0's exact value, and its state values.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import dice_tf
 
 
 class Episodes(NamedTuple):
-    """What was played, as player 0 sees it. Constant.
+    """A batch of episodes as player 0 sees it, constant.
 
     Attributes:
       entries: `[K, T, B]`, one-hot over the K = S * A_1 * ... * A_N pairs of
@@ -53,14 +53,14 @@ class TabularProblem:
         self._policies = self._tables_of(self._game)
         exact_game = build_game("float64")
         self._exact = dice_tf.objectives.ExactObjective(
-            exact_game, self._tables_of(exact_game), discount
+            exact_game, self._tables_of(exact_game), discount=discount
         )
         self._shapes = [
             tuple(policy.trainable_variables[0].shape)
             for policy in self._policies
         ]
         self.num_logits = sum(map(np.prod, self._shapes))
-        # One by batch size: a single one would warn of its many traces.
+        # One function per batch size: a single one would warn of many traces.
         self._players = {}
 
     def value(self, theta: tf.Tensor) -> tf.Tensor:
@@ -80,8 +80,8 @@ class TabularProblem:
         for table, (logits,) in zip(
             self._game.observations, self._split(theta), strict=True
         ):
-            own = _log_probs(tf.constant(table, theta.dtype) @ logits)
-            joint = joint[:, :, tf.newaxis] + own[:, tf.newaxis, :]
+            log_probs = _log_probs(tf.constant(table, theta.dtype) @ logits)
+            joint = joint[:, :, tf.newaxis] + log_probs[:, tf.newaxis, :]
             joint = tf.reshape(joint, [joint.shape[0], -1])
         return tf.reshape(joint, [-1])
 
@@ -112,7 +112,10 @@ class TabularProblem:
         batch_size: int,
     ) -> Episodes:
         objective = dice_tf.objectives.DiCEObjective(
-            self._game, self._policies, self.discount, batch_size
+            self._game,
+            self._policies,
+            discount=self.discount,
+            batch_size=batch_size,
         )
         played = objective.play(self._split(theta), seed).trajectory
         joint = self._game.joint_action(played.actions)
@@ -125,7 +128,7 @@ class TabularProblem:
         )
 
     def _state_values(self, theta: np.ndarray) -> np.ndarray:
-        """Returns `[T, S]`: what the steps from t on are worth in a state.
+        """Returns `[T, S]`: the value of the steps from t on in a state.
 
         By `V_t = r + discount P V_{t+1}`, with `V_T = 0`. Unlike values of
         an infinite horizon they know that the episode ends.

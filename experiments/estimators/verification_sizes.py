@@ -1,4 +1,4 @@
-"""How much `verify_estimators` samples: as in the papers, or a taste of it."""
+"""How much `verify_estimators` samples: as in the papers, or very little."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Sizes(NamedTuple):
       dilemma_batch_sizes: episodes per estimate of `batch_sizes`.
       batch_repetitions: estimates per theta of `batch_sizes`.
       process_length: T of the Markov decision processes.
-      num_processes: number of processes, each with a theta of its own.
+      num_processes: number of processes, each with another theta.
       process_batch_sizes: episodes per estimate.
       process_repetitions: estimates per process.
     """

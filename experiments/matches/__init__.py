@@ -1,1 +1,1 @@
-"""Who meets whom, and how it ended."""
+"""Matches and tournaments: who takes part, and the results."""

@@ -1,4 +1,4 @@
-"""Who enters a match: fixed policies, SavedModels, and the runs of others."""
+"""Entrants of a match: fixed policies, SavedModels, and policies of runs."""
 
 import os
 import pathlib
@@ -31,31 +31,28 @@ class Entrant(NamedTuple):
     sources: tuple[str, str]
 
 
-def find_entrants(flag: str, texts: Sequence[str]) -> tuple[Entrant, ...]:
-    """Finds out who is meant, without loading anything.
+def find_entrants(texts: Sequence[str]) -> tuple[Entrant, ...]:
+    """Finds the entrants of --entrants, without loading anything.
 
     Args:
-      flag: where the texts come from, for errors.
-      texts: one per entrant, or run folder with several methods.
+      texts: one per entrant; a run of several methods brings several entrants.
 
     Raises:
-      ValueError: if something is not there, or two have the same name.
+      ValueError: if an entrant is not there, or two have the same name.
     """
-    entrants = [
-        entrant for text in texts for entrant in _find(flag, text.strip())
-    ]
+    entrants = [entrant for text in texts for entrant in _find(text.strip())]
     names = [entrant.name for entrant in entrants]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
-                f"--{flag} must hold each name once. Received {name!r} "
+                f"--entrants must hold each name once. Received {name!r} "
                 f"{names.count(name)} times: put names of your own in front, "
                 "NAME=PATH."
             )
     return tuple(entrants)
 
 
-def _find(flag: str, text: str) -> list[Entrant]:
+def _find(text: str) -> list[Entrant]:
     name, equals, source = text.partition("=")
     if not equals or os.path.exists(text):
         name, source = "", text
@@ -67,17 +64,17 @@ def _find(flag: str, text: str) -> list[Entrant]:
     name = name or pathlib.Path(os.path.abspath(source)).name
     folder = pathlib.Path(source, SAVED_MODELS)
     if source and folder.is_dir():
-        seats = _players(flag, folder)
+        seats = _players(folder)
         if seats:
             return [Entrant(name, seats)]
         methods = sorted(path for path in folder.iterdir() if path.is_dir())
-        found = {path.name: _players(flag, path) for path in methods}
+        found = {path.name: _players(path) for path in methods}
         if found and all(found.values()):
             return [
                 Entrant(f"{name}/{method}", seats)
                 for method, seats in found.items()
             ]
-    raise ValueError(f"--{flag} must be {SYNTAX}. Received: {text!r}.")
+    raise ValueError(f"--entrants must be {SYNTAX}. Received: {text!r}.")
 
 
 def _name_of_saved_model(path: str) -> str:
@@ -88,7 +85,7 @@ def _name_of_saved_model(path: str) -> str:
     return parts[-1]
 
 
-def _players(flag: str, folder: pathlib.Path) -> tuple[str, ...]:
+def _players(folder: pathlib.Path) -> tuple[str, ...]:
     """Returns the SavedModels of a folder in seat order, `()` without any."""
     found = {
         int(match[1]): str(path)
@@ -97,7 +94,7 @@ def _players(flag: str, folder: pathlib.Path) -> tuple[str, ...]:
     }
     if found and sorted(found) != list(range(_NUM_SEATS)):
         raise ValueError(
-            f"--{flag} must hold runs of {_NUM_SEATS} players. Received: "
+            f"--entrants must hold runs of {_NUM_SEATS} players. Received: "
             f"{str(folder)!r} with the policies of players {sorted(found)}."
         )
     return tuple(found[seat] for seat in sorted(found))

@@ -1,1 +1,1 @@
-"""Tasks and runs of MAML."""
+"""Meta-learning: tasks, training and runs of MAML."""

@@ -2,41 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from experiments.command_line.flag_parsers import read_settings
+
 ESTIMATORS = ("dice", "surrogate")
-
-
-class Settings(NamedTuple):
-    """All that determines a run, beside the folder; the flags, resolved.
-
-    Attributes:
-      task: `point_navigation` or `tabular_mdp`.
-      estimator: `dice` or `surrogate`.
-      seed: of the first run.
-      num_seeds: number of runs.
-      num_steps: steps of adaptation.
-      num_iterations: number of meta-updates.
-      num_tasks: tasks of each.
-      batch_size: episodes per task and evaluation.
-      episode_length: T.
-      inner_learning_rate: of a step of adaptation.
-      meta_learning_rate: of Adam.
-      jit_compile: whether the update is compiled with XLA.
-    """
-
-    task: str
-    estimator: str
-    seed: int
-    num_seeds: int
-    num_steps: int
-    num_iterations: int
-    num_tasks: int
-    batch_size: int
-    episode_length: int
-    inner_learning_rate: float
-    meta_learning_rate: float
-    jit_compile: bool
-
-
+# By task, the values of flags that are not given.
 TASKS = {
     "point_navigation": {
         "num_iterations": 100,
@@ -57,13 +26,23 @@ TASKS = {
 }
 
 
-def resolve(flags: Any) -> Settings:
+class MAMLSettings(NamedTuple):
+    """All that determines a run. The fields are the flags."""
+
+    task: str
+    estimator: str
+    seed: int
+    num_seeds: int
+    num_steps: int
+    num_iterations: int
+    num_tasks: int
+    batch_size: int
+    episode_length: int
+    inner_learning_rate: float
+    meta_learning_rate: float
+    jit_compile: bool
+
+
+def resolve(values: Any) -> MAMLSettings:
     """Returns the settings of parsed flags."""
-    given = {name: getattr(flags, name) for name in Settings._fields}
-    defaults = TASKS[given["task"]]
-    return Settings(
-        **{
-            name: defaults[name] if value is None else value
-            for name, value in given.items()
-        }
-    )
+    return read_settings(MAMLSettings, values, TASKS[values.task])

@@ -1,17 +1,21 @@
-"""Meta-training: one policy from which few steps of learning lead far."""
+"""Meta-training: one policy that few steps of learning adapt to a task."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.command_line.user_errors import user_errors
+from experiments.command_line.commands import user_errors
+from experiments.meta_learning.maml_settings import MAMLSettings
 from experiments.results.partial_results import PartialResults
 
-# Iterations count up from 0, so that no training meets these numbers.
+# Iterations count up from 0, so that these seeds are for tests alone.
 _TEST = 2**30
+# Evaluations of the final parameters that are averaged.
+_NUM_TESTS = 5
 _OPTIMIZER = dice_tf.inner_optimizers.ClipByGlobalNorm(
     10.0, dice_tf.inner_optimizers.Adam()
 )
@@ -23,24 +27,24 @@ class MetaProblem(NamedTuple):
     Attributes:
       policy: the `keras.Model` that all tasks share.
       family: the tasks, as the learner meets them.
-      measured: the same tasks, as they are reported: in closed form where
-        there is one.
+      measured: the same tasks, as they are reported: in closed form if there
+        is one.
     """
 
-    policy: object
+    policy: keras.Model
     family: dice_tf.objectives.TaskFamily
     measured: dice_tf.objectives.TaskFamily
 
 
 class MetaTraining(NamedTuple):
-    """What a meta-training leaves behind.
+    """A meta-training that has ended.
 
     Attributes:
       curves: `[num_iterations, num_runs, 2]`, reported returns before and
         after adaptation, with the parameters before each update.
       adapted: `[num_runs, K + 1]`, reported returns of the final parameters
         after 0, ..., K steps, on tasks and play that training did not meet
-        (where they are sampled).
+        (if they are sampled).
       seconds: wall time, compilation included.
     """
 
@@ -52,32 +56,21 @@ class MetaTraining(NamedTuple):
 def meta_train(
     problem: MetaProblem,
     learner: dice_tf.learners.MAML,
-    meta_learning_rate: float,
-    num_iterations: int,
-    seeds: Sequence[int],
-    num_tests: int,
-    jit_compile: bool,
-    show: Callable[[int, np.ndarray], None],
+    settings: MAMLSettings,
     kept: PartialResults,
 ) -> MetaTraining:
     """Ascends the meta-gradient with Adam, from fresh parameters, by run.
 
-    Runs that are kept are not trained again, and one that was interrupted
-    continues bit by bit.
+    Runs that are kept are not trained again, and a run that was interrupted
+    continues bit by bit. Prints a line for each run.
 
     Args:
       problem: what is to be learned.
       learner: gives the direction.
-      meta_learning_rate: of Adam.
-      num_iterations: number of updates.
-      seeds: one per run.
-      num_tests: evaluations of the final parameters that are averaged.
-      jit_compile: whether to compile the update with XLA.
-      show: called with the number of runs done, and returns after 0, ... K
-        steps of the last.
-      kept: where the runs so far are kept, and how far the last has come.
+      settings: seeds, iterations and the rate of Adam.
+      kept: keeps the finished runs, and the state of the last one.
     """
-    update = _update(problem, learner, meta_learning_rate, jit_compile)
+    update = _update(problem, learner, settings)
     steps = range(learner.num_steps + 2)
     test = tf.function(_returns(problem, learner, steps), autograph=False)
     with user_errors():
@@ -85,15 +78,16 @@ def meta_train(
     curves = list(found.get("curves", ()))
     adapted = list(found.get("adapted", ()))
     for number, returns in enumerate(adapted, 1):
-        show(number, returns)
+        _show(number, returns)
+    seeds = range(settings.seed, settings.seed + settings.num_seeds)
     for seed in seeds[len(adapted) :]:
         initial = dice_tf.policies.initial_params(problem.policy, [seed, 0])
         params = [tf.constant(value) for value in initial]
         run = _Run([], params, _OPTIMIZER.init(params)).continued(found)
-        # What was kept in the middle of a run is that of this one alone.
+        # Only this run continues what was kept in the middle of a run.
         found = {}
         done = {"curves": np.array(curves), "adapted": np.array(adapted)}
-        for iteration in range(len(run.curve), num_iterations):
+        for iteration in range(len(run.curve), settings.num_iterations):
             key = tf.constant([seed, iteration])
             params, slots, returns = update(run.params, run.slots, key)
             run = _Run([*run.curve, returns.numpy()], params, slots)
@@ -101,15 +95,21 @@ def meta_train(
                 kept.save(done | run.arrays())
         tests = [
             test(run.params, tf.constant([seed, _TEST + number])).numpy()
-            for number in range(num_tests)
+            for number in range(_NUM_TESTS)
         ]
         curves.append(np.array(run.curve))
         adapted.append(np.mean(tests, axis=0))
         kept.save({"curves": np.array(curves), "adapted": np.array(adapted)})
-        show(len(adapted), adapted[-1])
+        _show(len(adapted), adapted[-1])
     return MetaTraining(
         np.stack(curves, axis=1), np.array(adapted), kept.seconds
     )
+
+
+def _show(number: int, returns: np.ndarray) -> None:
+    """Prints one line for a run."""
+    text = ", ".join(f"{value:.4f}" for value in returns)
+    print(f"run {number}: returns after 0, 1, ... steps: {text}", flush=True)
 
 
 class _Run(NamedTuple):
@@ -118,7 +118,7 @@ class _Run(NamedTuple):
     Attributes:
       curve: reported returns `[2]` of each iteration so far.
       params: list of tensors.
-      slots: what the optimiser remembers.
+      slots: the state of the optimiser.
     """
 
     curve: list[np.ndarray]
@@ -148,16 +148,17 @@ class _Run(NamedTuple):
 def _update(
     problem: MetaProblem,
     learner: dice_tf.learners.MAML,
-    meta_learning_rate: float,
-    jit_compile: bool,
+    settings: MAMLSettings,
 ) -> Callable[[list, Any, tf.Tensor], tuple[list, Any, tf.Tensor]]:
-    """Returns a compiled step, which also returns what was before it."""
+    """Returns a compiled step, which also returns the returns before it."""
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
+    @tf.function(jit_compile=settings.jit_compile, autograph=False)
     def update(params: list, slots: Any, seed: tf.Tensor) -> tuple:
         direction = learner.gradient(problem.family, [params], 0, seed)
         returns = _returns(problem, learner, (0, learner.num_steps))
-        moved = _OPTIMIZER.step(params, direction, slots, meta_learning_rate)
+        moved = _OPTIMIZER.step(
+            params, direction, slots, settings.meta_learning_rate
+        )
         return moved.params, moved.slots, returns(params, seed)
 
     return update
@@ -177,8 +178,8 @@ def _returns(
     def returns(params: list, seed: tf.Tensor) -> tf.Tensor:
         return problem.measured.return_scale * tf.stack(
             [
-                own.adapted_values(problem.measured, [params], 0, seed)[0]
-                for own in learners
+                adapted.adapted_values(problem.measured, [params], 0, seed)[0]
+                for adapted in learners
             ]
         )
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ SUMMARY = "summary.json"
 SAVED_MODELS = "saved_model"
 TOURNAMENT = "tournament.csv"
 
-# What is there while a run goes on.
+# These are there while a run goes on.
 _CHECKPOINTS = ".checkpoints"
 _STAGE = ".unfinished-"
 
-# What tells an earlier run. The summary comes last: with it, all is there.
+# Signs of an earlier run. The summary comes last: with it, all is there.
 _MARKS = (SUMMARY, CURVES, TOURNAMENT, CONFIG, SAVED_MODELS)
 
 
@@ -28,27 +29,29 @@ class OutputFolder:
     """A folder that takes the files of one run, all at the end.
 
     Files are written into a hidden folder inside, and moved to their names
-    when all of them are complete: a run that is interrupted leaves nothing,
-    and an earlier run as it was.
+    when all of them are complete. A run that is interrupted leaves no files,
+    and an earlier run stays as it was.
 
-    While a run goes on, its checkpoints lie in a hidden folder, too. They
-    stay if it is interrupted, for it to be resumed, and go when it has ended.
+    While a run goes on, its checkpoints lie in another hidden folder. They
+    stay if the run is interrupted, so that it can be resumed, and are removed
+    when it has ended.
 
     Args:
       path: the folder; made if it is not there.
       overwrite: whether to replace an earlier run, and what an interrupted
         one has left.
       resume: whether to continue an interrupted run.
+      checkpoint_every: seconds between two checkpoints, at least.
 
     Attributes:
-      path: the folder.
-      checkpoints: the folder of checkpoints, made by those who write there.
+      checkpoints: the folder of checkpoints, made when the first is written.
       is_resumed: whether an interrupted run is continued.
       has_finished: whether there is nothing left to continue.
 
     Raises:
-      ValueError: if it is no folder, or holds an earlier or interrupted run.
-      OSError: if it cannot be made or written.
+      ValueError: if the path is not a folder, or the folder holds an earlier
+        or interrupted run.
+      OSError: if the folder cannot be made or written.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class OutputFolder:
         path: str | os.PathLike,
         overwrite: bool = False,
         resume: bool = False,
+        checkpoint_every: float = 0.0,
     ):
         if not str(path):
             raise ValueError("--output_dir must name a folder. Received: ''.")
@@ -63,11 +67,12 @@ class OutputFolder:
             raise ValueError("Choose one of --overwrite and --resume.")
         self.path = pathlib.Path(path)
         self.checkpoints = self.path / _CHECKPOINTS
+        self.checkpoint_every = checkpoint_every
         self.is_resumed = resume and self.has_checkpoints
         self.has_finished = (
             resume and not self.is_resumed and (self.path / SUMMARY).exists()
         )
-        # A run that died while its files were moved here has left some.
+        # A run that was killed while its files were moved has left some.
         self._overwrite = overwrite or self.is_resumed
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(
@@ -82,7 +87,7 @@ class OutputFolder:
         if self.is_resumed:
             for stage in self.path.glob(f"{_STAGE}*"):
                 shutil.rmtree(stage)
-        # Now, and not after the training, is the time to find out.
+        # A folder that cannot be written should be found before the training.
         tempfile.TemporaryFile(dir=self.path).close()
 
     @contextlib.contextmanager
@@ -90,19 +95,20 @@ class OutputFolder:
         """Yields a folder to write to, and publishes it if no error occurs.
 
         Raises:
-          ValueError: if another run has put its files here in between.
+          ValueError: if another run has put its files here in the meantime.
         """
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=self.path) as name:
             stage = pathlib.Path(name)
             yield stage
             self._refuse_earlier_run()
             self._remove_earlier_run()
-            entries = sorted(
-                os.listdir(stage), key=lambda name: name == SUMMARY
-            )
-            for entry in entries:
-                os.replace(stage / entry, self.path / entry)
+            for name in sorted(os.listdir(stage), key=lambda x: x == SUMMARY):
+                publish(stage / name, self.path / name)
         self._remove_checkpoints()
+
+    def checkpoint_path(self, name: str) -> pathlib.Path:
+        """Returns the path of the checkpoint of this name."""
+        return self.checkpoints / re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
     @property
     def has_checkpoints(self) -> bool:
@@ -147,32 +153,41 @@ class OutputFolder:
             picture.unlink()
 
 
-def interrupted(folder: OutputFolder) -> str:
-    """Returns what to say when a user has interrupted a run."""
-    if folder.has_checkpoints:
-        return f"\nInterrupted. Continue with --resume: {folder.path}."
-    return f"\nInterrupted. Nothing was written to {folder.path}."
+def publish(unfinished: pathlib.Path, path: pathlib.Path) -> None:
+    """Gives a complete file or folder its name, in one step.
 
+    Whatever ends the process, or the machine, either the earlier content is at
+    that path or the new one, whole: the new one is on the disk before it gets
+    the name.
 
-def finished(folder: OutputFolder) -> str:
-    """Returns what to say when there is nothing left to resume."""
-    return (
-        f"The run in {folder.path} has finished. Another one needs another "
-        "folder, or --overwrite."
-    )
+    Args:
+      unfinished: the file or folder, on the same file system as the path.
+      path: its name. An earlier file there is replaced.
+    """
+    parts = [*unfinished.rglob("*")] if unfinished.is_dir() else [unfinished]
+    for part in parts:
+        if part.is_file():
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+    os.replace(unfinished, path)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes JSON for people and tools; what is not finite becomes null."""
-    text = json.dumps(_finite(content), indent=2, allow_nan=False)
+    """Writes JSON for people and tools.
+
+    Named tuples become objects, and numbers that are not finite become null.
+    """
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _finite(content: Any) -> Any:
+def _plain(content: Any) -> Any:
+    if hasattr(content, "_asdict"):
+        content = content._asdict()
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: _plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
+        return [_plain(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

@@ -1,4 +1,4 @@
-"""What a run has measured so far, kept where another can go on from it."""
+"""Arrays that a run has measured so far, from which another can continue."""
 
 import json
 import os
@@ -6,16 +6,15 @@ import pathlib
 import time
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.results.outputs import OutputFolder, publish
+
 Arrays = Mapping[str, np.ndarray]
 
-_CONFIGURATION = "configuration"
-_SECONDS = "seconds"
-
-# What NumPy raises, and what a file of another kind does not have.
+# NumPy and JSON raise these for files that are damaged or of another kind.
 _DAMAGE = (
     zipfile.BadZipFile,
     AttributeError,
@@ -30,7 +29,8 @@ _DAMAGE = (
 class PartialResults:
     """Arrays in one file, which is whole or not there at any moment.
 
-    For what is no `dice_tf.Trainer`, and has no `dice_tf.callbacks.Checkpoint`.
+    It serves measurements that are not the state of a `dice_tf.Trainer`, for
+    which there is `dice_tf.callbacks.Checkpoint`.
 
     Args:
       path: the file.
@@ -45,7 +45,7 @@ class PartialResults:
         every_seconds: float = 0.0,
     ):
         self.path = pathlib.Path(path)
-        # As it will be read.
+        # JSON makes lists of tuples, here as in the file.
         self._configuration = json.loads(json.dumps(configuration))
         self._every_seconds = every_seconds
         self._start = self._last = time.monotonic()
@@ -61,7 +61,7 @@ class PartialResults:
         return time.monotonic() - self._last >= self._every_seconds
 
     def load(self) -> dict[str, np.ndarray]:
-        """Returns the arrays, none of them without a file.
+        """Returns the arrays, an empty mapping if there is no file.
 
         Raises:
           ValueError: if the file is damaged, or of another configuration.
@@ -69,8 +69,8 @@ class PartialResults:
         try:
             with open(self.path, "rb") as file:
                 arrays = dict(np.load(file, allow_pickle=False).items())
-            found = json.loads(str(arrays.pop(_CONFIGURATION)))
-            seconds = float(arrays.pop(_SECONDS))
+            found = json.loads(str(arrays.pop("configuration")))
+            seconds = float(arrays.pop("seconds"))
             if not isinstance(found, dict):
                 raise ValueError("it has no configuration")
         except FileNotFoundError:
@@ -88,15 +88,14 @@ class PartialResults:
         """Writes the file, in place of an earlier one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f"{self.path.name}-unfinished")
-        own = {
-            _CONFIGURATION: np.array(json.dumps(self._configuration)),
-            _SECONDS: np.array(self.seconds),
-        }
         with open(unfinished, "wb") as file:
-            np.savez(file, **own, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
+            np.savez(
+                file,
+                configuration=json.dumps(self._configuration),
+                seconds=self.seconds,
+                **arrays,
+            )
+        publish(unfinished, self.path)
         self._last = time.monotonic()
 
     def _refuse_others(self, found: Mapping[str, Any]) -> None:
@@ -113,3 +112,14 @@ class PartialResults:
                 f"{'; '.join(differences)}. Continue with the same settings, "
                 "or remove it to start anew."
             )
+
+
+def partial_results(
+    folder: OutputFolder, name: str, settings: NamedTuple
+) -> PartialResults:
+    """Returns where a run keeps arrays until it ends."""
+    return PartialResults(
+        folder.checkpoint_path(f"{name}.npz"),
+        settings._asdict(),
+        folder.checkpoint_every,
+    )

@@ -1,17 +1,25 @@
 """How a run came about: settings, versions, device, commit."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 import dice_tf
+from experiments.command_line.commands import user_errors
+from experiments.results.outputs import (
+    CONFIG,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
 
 _PACKAGES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -21,23 +29,35 @@ _PACKAGES = {
 }
 
 
-def config(
-    settings: Mapping[str, NamedTuple], output_dir: str | os.PathLike
-) -> dict[str, Any]:
-    """Returns what `config.json` holds.
+@contextlib.contextmanager
+def collect_results(
+    folder: OutputFolder,
+    settings: Mapping[str, NamedTuple],
+    summary: Mapping[str, Any],
+) -> Iterator[pathlib.Path]:
+    """Yields a folder for the files of a run, and publishes them all at once.
 
-    Args:
-      settings: by method name a named tuple of all flags, resolved.
-      output_dir: the folder of the results.
+    `config.json` and `summary.json` are written here.
     """
+    with user_errors(), folder.collect() as stage:
+        yield stage
+        write_json(stage / CONFIG, _config(settings, str(folder.path)))
+        write_json(stage / SUMMARY, summary)
+
+
+def _config(
+    settings: Mapping[str, NamedTuple], output_dir: str
+) -> dict[str, Any]:
     flags = {
-        method: {**own._asdict(), "output_dir": str(output_dir)}
-        for method, own in settings.items()
+        method: {**values._asdict(), "output_dir": output_dir}
+        for method, values in settings.items()
     }
+    methods = list(flags)
+    is_single = len(methods) == 1
     return {
-        # By method only where there are several.
-        "method": list(flags) if len(flags) > 1 else next(iter(flags)),
-        "flags": flags if len(flags) > 1 else next(iter(flags.values())),
+        "method": methods[0] if is_single else methods,
+        # Several methods have their flags by name.
+        "flags": flags[methods[0]] if is_single else flags,
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": _versions(),
         "device": _device(),
@@ -51,16 +71,12 @@ def _versions() -> dict[str, str | None]:
         "dice_tf": dice_tf.__version__,
     }
     for name, distributions in _PACKAGES.items():
-        found = [_installed_version(name) for name in distributions]
-        versions[name] = next(filter(None, found), None)
+        versions[name] = None
+        for distribution in distributions:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                versions[name] = importlib.metadata.version(distribution)
+                break
     return versions
-
-
-def _installed_version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _device() -> str:
@@ -69,28 +85,26 @@ def _device() -> str:
     if not gpus:
         return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    return ", ".join(own.get("device_name", "GPU") for own in details)
+    return ", ".join(gpu.get("device_name", "GPU") for gpu in details)
 
 
 def _git_commit() -> str | None:
     """Returns the commit of the code, `+` marking changes since."""
-    folder = pathlib.Path(__file__).resolve().parent
     try:
-        lines = [
-            subprocess.run(
-                ["git", *arguments],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=True,
-            ).stdout.strip()
-            for arguments in (
-                ["rev-parse", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no"],
-            )
-        ]
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
-    commit, changes = lines
     return f"{commit}+" if changes else commit
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=pathlib.Path(__file__).resolve().parent,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    return done.stdout.strip()

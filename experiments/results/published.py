@@ -17,7 +17,7 @@ LABELS = {
 }
 
 _NUM_RUNS = 5
-# Of Student's t with 4 degrees of freedom: 97.5 %.
+# The 97.5 % quantile of Student's t with 4 degrees of freedom.
 _QUANTILE = 2.776
 
 

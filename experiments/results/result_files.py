@@ -1,106 +1,97 @@
-"""All files that trained methods leave behind."""
+"""What trained methods leave behind: all files, and a table at the end."""
 
 import pathlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 import dice_tf
 from experiments.building.builders import is_prisoners_dilemma
-from experiments.building.training import Training
-from experiments.results import outputs
-from experiments.results.curve_plot import plot_curves
-from experiments.results.curves_csv import write_curves
-from experiments.results.policy_plot import plot_policies
-from experiments.results.policy_tables import policy_tables
-from experiments.results.provenance import config
-from experiments.results.summary import (
+from experiments.building.trainings import Training
+from experiments.results.check_list import aligned
+from experiments.results.curves import (
+    COOPERATIVE,
+    FINAL_ITERATIONS,
     final_joint_returns,
     median_run,
+    print_failed,
     summarise,
+    write_curves,
 )
+from experiments.results.outputs import CURVES, SAVED_MODELS, OutputFolder
+from experiments.results.pictures import minus_sign, plot_curves
+from experiments.results.provenance import collect_results
 from experiments.settings.line_up import seat_name
-from experiments.settings.named_games import title
-from experiments.settings.settings import Settings
-from experiments.settings.shared_settings import EXACT
+from experiments.settings.matrix_games import (
+    NAMED_GAMES,
+    TANDEM,
+    action_letters,
+    state_labels,
+    title,
+)
+from experiments.settings.training_settings import EXACT
 
-# More would make the picture of the policies too tall; the first stand for all.
+# The first runs stand for all: more would make the picture too tall.
 _MOST_RUNS = 40
 
 
-class Result(NamedTuple):
-    """A trained method.
-
-    Attributes:
-      settings: what it was trained with.
-      trainer: holds what was learned.
-      training: what the training recorded.
-    """
-
-    settings: Settings
-    trainer: dice_tf.Trainer
-    training: Training
-
-
 def write_results(
-    folder: outputs.OutputFolder,
-    results: Mapping[str, Result],
+    folder: OutputFolder,
+    trainings: Mapping[str, Training],
     notes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Writes all files, or none.
 
-    Runs that have failed are named in `summary.json`, and are no reason to
-    leave out the others.
+    Runs that have failed are named in `summary.json`; the others are written.
 
     Args:
-      folder: where to.
-      results: by method name, all of one game.
+      folder: the folder of the results.
+      trainings: by method name, all of one game.
       notes: by method name, what to add to its entry of `summary.json`.
 
     Returns:
-      What `summary.json` holds.
+      The content of `summary.json`.
     """
-    first = next(iter(results.values()))
-    game = getattr(first.trainer.objective, "game", None)
-    is_known = game is not None and is_prisoners_dilemma(game)
-    curves = {name: own.training.curves for name, own in results.items()}
+    first = next(iter(trainings.values()))
+    has_policies = first.settings.game != TANDEM
+    is_known = has_policies and is_prisoners_dilemma(
+        first.trainer.objective.game
+    )
+    curves = {name: method.curves for name, method in trainings.items()}
     summary = {
         name: summarise(
-            own.training.judged,
-            own.training.seconds,
-            own.training.seconds_per_iteration,
+            method.judged,
+            method.seconds,
+            method.seconds_per_iteration,
             is_known,
         )
         | dict((notes or {}).get(name, {}))
-        for name, own in results.items()
+        for name, method in trainings.items()
     }
-    settings = {name: own.settings for name, own in results.items()}
-    with folder.collect() as stage:
-        outputs.write_json(
-            stage / outputs.CONFIG, config(settings, folder.path)
-        )
-        write_curves(stage / outputs.CURVES, curves)
+    settings = {name: method.settings for name, method in trainings.items()}
+    with collect_results(folder, settings, summary) as stage:
+        write_curves(stage / CURVES, curves)
         plot_curves(
             stage / "learning_curves.png",
             curves,
             title(first.settings.game),
             with_published=is_known and first.settings.objective != EXACT,
         )
-        for name, own in results.items() if game is not None else ():
-            several = len(results) > 1
-            _write_policies(stage, own, name if several else "")
-        outputs.write_json(stage / outputs.SUMMARY, summary)
+        for name, method in trainings.items() if has_policies else ():
+            _write_policies(stage, method, name if len(trainings) > 1 else "")
     return summary
 
 
-def _write_policies(stage: pathlib.Path, result: Result, method: str) -> None:
+def _write_policies(stage: pathlib.Path, training: Training, name: str) -> None:
     """Draws the first runs' policies and exports those of the median run.
 
-    Nothing is exported where all runs have failed.
+    If all runs have failed, nothing is exported.
     """
-    settings, trainer, training = result
+    settings, trainer = training.settings, training.trainer
     finals = final_joint_returns(training.judged)[:_MOST_RUNS]
     plot_policies(
-        stage / (f"policies_{method}.png" if method else "policies.png"),
+        stage / (f"policies_{name}.png" if name else "policies.png"),
         policy_tables(trainer, len(finals)),
         finals,
         list(map(seat_name, settings.learner, settings.num_lookaheads)),
@@ -112,7 +103,106 @@ def _write_policies(stage: pathlib.Path, result: Result, method: str) -> None:
         return
     trainer.load_run(median)
     for player_id, policy in enumerate(trainer.objective.policies):
-        dice_tf.export.export_policy(
-            policy,
-            stage / outputs.SAVED_MODELS / method / f"player_{player_id}",
+        path = stage / SAVED_MODELS / name / f"player_{player_id}"
+        dice_tf.export.export_policy(policy, path)
+
+
+def policy_tables(
+    trainer: dice_tf.Trainer, num_runs: int | None = None
+) -> list[np.ndarray]:
+    """Returns the probabilities of actions in a matrix game, of the first runs.
+
+    Returns:
+      For each player `[num_runs, num_observations, num_actions]`, with
+      observations as that player sees them.
+    """
+    runs = []
+    for run in range(trainer.num_seeds if num_runs is None else num_runs):
+        trainer.load_run(run)
+        runs.append(
+            [
+                dice_tf.evaluation.action_probabilities(
+                    trainer.objective.game, policy, player_id
+                )
+                for player_id, policy in enumerate(trainer.objective.policies)
+            ]
         )
+    return [np.stack(tables) for tables in zip(*runs, strict=True)]
+
+
+def plot_policies(
+    path: pathlib.Path,
+    tables: Sequence[np.ndarray],
+    finals: np.ndarray,
+    players: Sequence[str],
+    game: str,
+    title: str,
+) -> None:
+    """Draws the probability of actions: per state, player and run.
+
+    Args:
+      path: file to write.
+      tables: per player `[num_runs, num_observations, num_actions]`.
+      finals: `[num_runs]`, final joint returns.
+      players: what each player is called.
+      game: name of the game.
+      title: title of the picture.
+    """
+    num_actions = [table.shape[2] for table in tables]
+    shown = NAMED_GAMES[game].first if game in NAMED_GAMES else "action 0"
+    if max(num_actions) > 2:
+        shown = "action 0, or the one named"
+    figure = dice_tf.evaluation.policy_figure(
+        tables,
+        run_labels=[
+            f"run {run}  ({minus_sign(final)})"
+            for run, final in enumerate(finals, 1)
+        ],
+        run_title="run (final joint return)",
+        player_labels=players,
+        state_labels=[
+            state_labels(game, num_actions, player_id)
+            for player_id in range(len(tables))
+        ],
+        state_title="last round, own action first",
+        action_labels=action_letters(game, max(num_actions)),
+        shown=shown,
+        title=title,
+    )
+    figure.savefig(path, dpi=150)
+
+
+def print_report(
+    summary: Mapping[str, Mapping[str, Any]],
+    columns: Sequence[Sequence[str]] = (),
+) -> None:
+    """Prints one line per method.
+
+    In the prisoner's dilemma it counts the runs that end in cooperation. Runs
+    that have failed are named.
+
+    Args:
+      summary: the content of `summary.json`.
+      columns: further columns, each a header and one cell per method.
+    """
+    is_known = any("iterations_to" in entry for entry in summary.values())
+    header = ["method", f"joint return (last {FINAL_ITERATIONS})"]
+    if is_known:
+        header.append(f"runs at least {COOPERATIVE}")
+    rows = [header]
+    for method, entry in summary.items():
+        finals = entry["final_joint_return_per_run"]
+        mean = f"{entry['final_joint_return_mean']:.3f}"
+        if entry["final_joint_return_std"] is not None:
+            mean += f" +- {entry['final_joint_return_std']:.3f}"
+        rows.append([method, mean])
+        if is_known:
+            reached = sum(final >= COOPERATIVE for final in finals)
+            rows[-1].append(f"{reached} of {len(finals)}")
+    seconds = [f"{entry['seconds']:.1f}" for entry in summary.values()]
+    for column in (*columns, ["seconds", *seconds]):
+        for row, cell in zip(rows, column, strict=True):
+            row.append(cell)
+    print(f"\n{aligned(rows)}")
+    for method, entry in summary.items():
+        print_failed(entry["final_joint_return_per_run"], f"{method}: ")

@@ -1,14 +1,12 @@
-"""Settings that are used where the user gives none, by look-aheads.
+"""Default settings of players, by the number of look-aheads.
 
-The one table to change. They were chosen for the prisoner's dilemma with
-tabular policies and batches of 64, on other seeds than 0 to 19, among plain
-and Loaded DiCE, baselines, rates, schedules and clipping: with a large outer
-rate few starts fail on exact values, and it asks for an estimator whose second
-derivatives vary little.
+They were chosen for the prisoner's dilemma with tabular policies and batches of
+64, on seeds above 19, among plain and Loaded DiCE, baselines, rates, schedules
+and clipping. With a large outer rate few starts fail on exact values; sampled
+values then need an estimator whose second derivatives vary little.
 
-An entry holds for every player that looks so many steps ahead; naive learners
-look 0 steps ahead, and learners other than LOLA-DiCE that imagine steps have
-the entry of 1. All rates refer to discounted returns that are not
+Naive learners look 0 steps ahead. Learners other than LOLA-DiCE that imagine
+steps have the entry of 1. All rates refer to discounted returns that are not
 normalised, at discount 0.96.
 """
 
@@ -28,7 +26,7 @@ class Defaults(NamedTuple):
       baseline: of the objective, which all players share.
       loaded_lambda: of the objective with that baseline.
       tau: of the objective with that baseline.
-      critic_learning_rate: of its critic, where the baseline is one.
+      critic_learning_rate: of its critic, if that is the baseline.
     """
 
     inner_learning_rate: float = 1.5
@@ -51,9 +49,9 @@ _BY_NUM_LOOKAHEADS = {
 
 
 # A step moves a network's logits much further than those of a table, in all
-# states at once. These are for the mlp of 64x64, chosen on runs from seed 1000;
-# the inner rate is over all look-aheads. With one look-ahead and plain SGD,
-# what was learned is lost again and again.
+# states at once. These defaults are for the mlp of 64x64, chosen on runs from
+# seed 1000; the inner rate is the sum over all look-aheads. With one look-ahead
+# and plain SGD, cooperation is lost again and again.
 _NETWORK = Defaults(
     inner_learning_rate=0.06,
     optimizer="adam",
@@ -65,7 +63,7 @@ _NETWORK_LOOKING_FURTHER = Defaults(
 )
 
 
-# In closed form: those of the literature.
+# For exact values, the rates of the literature.
 EXACT_DEFAULTS = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
 TANDEM_DEFAULTS = Defaults(inner_learning_rate=0.1, learning_rate=0.1)
 
@@ -74,10 +72,6 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     """Returns the settings for a number of look-aheads.
 
     Beyond the table, the same total distance is imagined in more steps.
-
-    Args:
-      num_lookaheads: of the player.
-      is_network: whether its policy is a network, and no table.
     """
     if is_network:
         network = _NETWORK if num_lookaheads < 2 else _NETWORK_LOOKING_FURTHER
@@ -92,11 +86,7 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
 
 
 def whole_move_defaults(is_network: bool = False) -> Defaults:
-    """Returns the settings of a learner whose direction is a whole move.
-
-    Args:
-      is_network: whether its policy is a network, and no table.
-    """
+    """Returns the settings of a learner whose direction is a whole move."""
     return defaults_for(1, is_network)._replace(
         optimizer="sgd", learning_rate=1.0, final_learning_rate=None
     )

@@ -1,4 +1,4 @@
-"""Who sits where: learners, fixed opponents, and the names of methods."""
+"""Line-ups: learners and fixed opponents by seat, and names of methods."""
 
 import os
 import re
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"
-# Against models of the opponents, fitted to their play.
+# LOLA-DiCE against models of the opponents, fitted to their play.
 LOLA_DICE_OPPONENT_MODEL = "lola_dice_opponent_model"
 LOLA_SURROGATE = "lola_surrogate"
 HOLA = "hola"
-# Whose direction is a whole move: it has steps and rates of its own.
+# Its direction is a whole move, made of several steps with another rate.
 POLA = "pola"
 
-# Learners that imagine a step of the others, or of all players.
+# Learners that imagine a step of their opponents, or of all players.
 IMAGINING = (
     "look_ahead",
     "lola",
@@ -28,14 +28,8 @@ IMAGINING = (
     POLA,
     HOLA,
 )
-LEARNERS = (
-    NAIVE,
-    *IMAGINING,
-    "consensus",
-    "symplectic",
-    "locally_stable",
-)
-# Learners with a number: of look-aheads, or their order.
+LEARNERS = (NAIVE, *IMAGINING, "consensus", "symplectic", "locally_stable")
+# Learners with a number: their look-aheads, or their order.
 NUMBERED = (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL, HOLA)
 
 # `dice_tf.policies.<name>` builds each of them.
@@ -48,7 +42,7 @@ OPPONENTS = (
     "random",
 )
 
-# What the published curves used: other batch sizes are part of the name.
+# That of the published curves. Other batch sizes are part of a method's name.
 _USUAL_BATCH_SIZE = 64
 
 _AGAINST = "_vs_"
@@ -61,7 +55,7 @@ _NUMBERED_NAME = re.compile(
 
 
 class LineUp(NamedTuple):
-    """Who plays: one entry per player, or one that means all.
+    """The players: one entry for each, or a single one for all.
 
     Attributes:
       learners: learners, opponents, or paths of SavedModels.
@@ -72,33 +66,22 @@ class LineUp(NamedTuple):
     numbers: tuple[int | None, ...]
 
 
-class Method(NamedTuple):
-    """What the name of a method says.
+def parse_method(name: str) -> tuple[LineUp, int | None]:
+    """Returns the line-up and the batch size of a method by its name.
 
-    Attributes:
-      line_up: who plays.
-      batch_size: number of episodes, `None` if the name does not say.
-    """
-
-    line_up: LineUp
-    batch_size: int | None
-
-
-def parse_method(name: str) -> Method:
-    """Reads the name of a method, such as `method_name` returns.
+    The batch size is `None` if the name, such as `method_name` returns, does
+    not say it.
 
     Raises:
-      ValueError: if it is none.
+      ValueError: if there is no such method.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError("A method must have a name. Received: ''.")
     seats = [_parse_seat(seat) for seat in match["seats"].split(_AGAINST)]
     batch = match["batch"]
-    return Method(
-        LineUp(*map(tuple, zip(*seats, strict=True))),
-        None if batch is None else int(batch),
-    )
+    line_up = LineUp(*map(tuple, zip(*seats, strict=True)))
+    return line_up, None if batch is None else int(batch)
 
 
 def _parse_seat(name: str) -> tuple[str, int | None]:
@@ -111,7 +94,7 @@ def _parse_seat(name: str) -> tuple[str, int | None]:
             )
         return HOLA, int(match["order"])
     if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
-        plain = [own for own in LEARNERS if own not in NUMBERED]
+        plain = [name for name in LEARNERS if name not in NUMBERED]
         raise ValueError(
             "A method must be one of "
             f"{', '.join(plain)}, {LOLA_DICE}_1_lookahead, "
@@ -125,7 +108,7 @@ def _parse_seat(name: str) -> tuple[str, int | None]:
 
 
 def check_seat(name: str) -> str:
-    """Returns the name of who sits in a seat, or raises if it is unknown."""
+    """Returns the name of a player, or raises if there is no such player."""
     if name in LEARNERS or name in OPPONENTS or is_saved_model(name):
         return name
     raise ValueError(
@@ -147,12 +130,6 @@ def method_name(
 ) -> str:
     """Returns the name that files use for a line-up.
 
-    Args:
-      learners: who sits in each seat.
-      num_lookaheads: look-aheads (or order) of each seat, `None` where it has
-        none.
-      batch_size: number of episodes, `None` where nothing is sampled.
-
     Returns:
       A name such as `naive`, `lola_dice_2_lookaheads_batch_128` or
       `lola_dice_1_lookahead_vs_tit_for_tat`.
@@ -168,7 +145,7 @@ def method_name(
 
 
 def seat_name(learner: str, num_lookaheads: int | None) -> str:
-    """Returns what files and pictures call who sits in a seat."""
+    """Returns the name of a player in files and pictures."""
     if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
         plural = "" if num_lookaheads == 1 else "s"
         model = learner.removeprefix(LOLA_DICE)

@@ -1,5 +1,6 @@
-"""Commands as a user types them, and a folder for them to find."""
+"""Commands as a user types them, and the files that they find and leave."""
 
+import csv
 import json
 import pathlib
 import subprocess
@@ -39,12 +40,15 @@ def shell(module: str, *arguments: str) -> subprocess.CompletedProcess:
 def refusals(module: str, arguments: list[list[str]]) -> list[str]:
     """Returns what is said to each of several mistaken command lines."""
     code = (
-        f"import json, sys; from experiments import {module} as m\n"
+        "import json, sys; from absl import flags\n"
         "from absl.testing import flagsaver\n"
-        "m.define_flags()\n"
+        f"from experiments.{module} import COMMAND\n"
+        "COMMAND.define_flags()\n"
         "for arguments in json.loads(sys.argv[1]):\n"
         "  with flagsaver.flagsaver():\n"
-        "    try: m.FLAGS(['x', *arguments]); m.resolve(m.FLAGS)\n"
+        "    try:\n"
+        "      flags.FLAGS(['x', *arguments])\n"
+        "      COMMAND.resolve(flags.FLAGS)\n"
         "    except Exception as error: print(repr(str(error)))\n"
         "    else: print('accepted')\n"
     )
@@ -61,9 +65,10 @@ def refusals(module: str, arguments: list[list[str]]) -> list[str]:
 def resolved(module: str, *arguments: str) -> subprocess.CompletedProcess:
     """Prints what the flags come to, without playing."""
     code = (
-        f"import sys; from experiments import {module} as m; "
-        "m.define_flags(); m.FLAGS(['x', *sys.argv[1:]]); "
-        "print(m.resolve(m.FLAGS)); "
+        "import sys; from absl import flags; "
+        f"from experiments.{module} import COMMAND; "
+        "COMMAND.define_flags(); flags.FLAGS(['x', *sys.argv[1:]]); "
+        "print(COMMAND.resolve(flags.FLAGS)); "
         "print({'tensorflow', 'matplotlib'} & set(sys.modules))"
     )
     return subprocess.run(
@@ -73,3 +78,18 @@ def resolved(module: str, *arguments: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+def read_curves(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads curves.csv: by method `[num_iterations, num_runs, num_players]`."""
+    rows: dict[str, dict[str, list[list[float]]]] = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        for method, run, _, *returns in lines:
+            runs = rows.setdefault(method, {})
+            runs.setdefault(run, []).append([float(value) for value in returns])
+    return {
+        method: np.array(list(runs.values()), np.float32).swapaxes(0, 1)
+        for method, runs in rows.items()
+    }

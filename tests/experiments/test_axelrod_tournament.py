@@ -9,11 +9,10 @@ import pytest
 
 import dice_tf
 from experiments import axelrod_tournament
-from experiments.matches import axelrod_field, axelrod_files, axelrod_play
-from experiments.matches.axelrod_entrants import competitors
-from experiments.matches.axelrod_field import Competitor
-from experiments.matches.axelrod_settings import Settings
+from experiments.matches import axelrod_play, axelrod_results
+from experiments.matches.axelrod_play import Competitor
 from experiments.matches.entrants import find_entrants
+from experiments.matches.match_settings import AxelrodSettings
 from experiments.results.outputs import OutputFolder
 from tests.experiments.commands import LEARNED, refusals, write_run
 
@@ -24,7 +23,7 @@ FILES = {
     "summary.json",
     "tournament.csv",
 }
-SETTINGS = Settings(
+SETTINGS = AxelrodSettings(
     entrants=(),
     strategies=("TitForTat", "Cooperator", "Random"),
     num_turns=7,
@@ -36,17 +35,11 @@ TIT_FOR_TAT = (1.0, 0.0, 1.0, 0.0, 1.0)
 
 
 def strategies(*names):
-    return axelrod_field.field(names)
+    return axelrod_play.field(names)
 
 
-def play(everyone, num_turns=7, num_repetitions=3, seed=0):
-    return axelrod_play.play(
-        everyone,
-        num_turns=num_turns,
-        num_repetitions=num_repetitions,
-        seed=seed,
-        num_processes=1,
-    )
+def play(everyone, **changes):
+    return axelrod_play.play(everyone, SETTINGS._replace(**changes))
 
 
 def test_a_table_plays_as_the_strategy_of_the_library_does() -> None:
@@ -72,17 +65,20 @@ def test_matches_of_tables_have_the_payoffs_of_the_exact_match() -> None:
         [[[3, 0], [5, 1]], [[3, 5], [0, 1]]], 20
     )
     policies = [
-        dice_tf.policies.fixed_policy(game, i, np.stack([own, 1 - own], axis=1))
-        for i, own in enumerate(np.array(LEARNED))
+        dice_tf.policies.fixed_policy(
+            game, i, np.stack([table, 1 - table], axis=1)
+        )
+        for i, table in enumerate(np.array(LEARNED))
     ]
     exact = dice_tf.evaluation.exact_match(game, policies, discount=1.0)
     for i in range(2):
-        own = outcome.payoffs[:, i, 1 - i]
-        error = own.std(ddof=1) / np.sqrt(len(own))
-        assert abs(own.mean() - exact.mean[i]) < 4 * error
-        own = outcome.cooperation[:, i, 1 - i]
-        error = own.std(ddof=1) / np.sqrt(len(own))
-        assert abs(own.mean() - exact.cooperation_rates[i]) < 4 * error
+        for table, expected in (
+            (outcome.payoffs, exact.mean),
+            (outcome.cooperation, exact.cooperation_rates),
+        ):
+            found = table[:, i, 1 - i]
+            error = found.std(ddof=1) / np.sqrt(len(found))
+            assert abs(found.mean() - expected[i]) < 4 * error
 
 
 def test_results_follow_the_seed_and_not_who_else_takes_part() -> None:
@@ -103,18 +99,18 @@ def test_scores_are_means_over_the_others_and_rank() -> None:
     expected = [1.5, (5 + 11 / 7) / 2, (3 + 6 / 7) / 2]
     np.testing.assert_allclose(outcome.scores[0], expected)
     assert outcome.order.tolist() == [1, 2, 0]
-    ranking = axelrod_files.rank(outcome)
-    assert [own["name"] for own in ranking] == [
+    ranking = axelrod_results.rank(outcome)
+    assert [entry["name"] for entry in ranking] == [
         "Defector",
         "Tit For Tat",
         "Cooperator",
     ]
-    assert [own["standard_error"] for own in ranking] == [0.0] * 3
+    assert [entry["standard_error"] for entry in ranking] == [0.0] * 3
     assert ranking[0]["self_play"] == 1.0
 
 
 def test_the_field_has_two_hundred_that_play_by_the_rules() -> None:
-    names = axelrod_field.available()
+    names = axelrod_play.available()
     assert len(names) >= 200
     assert {"TitForTat", "ZDExtort2", "EvolvedHMM5"} <= set(names)
     assert not {"Darwin", "MetaWinner", "MetaHunter", "DBS"} & set(names)
@@ -123,19 +119,19 @@ def test_the_field_has_two_hundred_that_play_by_the_rules() -> None:
 def test_a_tournament_leaves_its_files(tmp_path, capsys) -> None:
     learned = write_run(tmp_path / "ipd")
     settings = SETTINGS._replace(
-        entrants=find_entrants(
-            "entrants", ["win_stay_lose_shift", str(learned)]
-        )
+        entrants=find_entrants(["win_stay_lose_shift", str(learned)])
     )
     folder = tmp_path / "out"
     axelrod_tournament.run(settings, OutputFolder(folder))
     assert set(os.listdir(folder)) == FILES
     summary = json.loads((folder / "summary.json").read_text())
-    names = [own["name"] for own in summary["ranking"]]
-    assert sorted(own["rank"] for own in summary["ranking"]) == [*range(1, 7)]
-    policies = {own["name"]: own for own in summary["policies"]}
+    names = [entry["name"] for entry in summary["ranking"]]
+    assert sorted(entry["rank"] for entry in summary["ranking"]) == [
+        *range(1, 7)
+    ]
+    policies = {entry["name"]: entry for entry in summary["policies"]}
     assert set(policies) == {"win_stay_lose_shift", "ipd [0]", "ipd [1]"}
-    assert {own["of"] for own in policies.values()} == {6}
+    assert {entry["of"] for entry in policies.values()} == {6}
     with open(folder / "tournament.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == names
@@ -151,11 +147,9 @@ def test_a_tournament_leaves_its_files(tmp_path, capsys) -> None:
 
 
 def test_names_must_differ() -> None:
-    settings = SETTINGS._replace(
-        entrants=find_entrants("entrants", ["Cooperator=random"])
-    )
+    settings = SETTINGS._replace(entrants=find_entrants(["Cooperator=random"]))
     with pytest.raises(ValueError, match="different names. Received 'Coop"):
-        competitors(settings)
+        axelrod_results.competitors(settings)
 
 
 def test_unknown_strategies_are_refused() -> None:

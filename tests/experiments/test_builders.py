@@ -6,16 +6,16 @@ import pytest
 
 import dice_tf
 from experiments.building import builders
-from experiments.settings import line_up, named_games
+from experiments.settings import line_up, matrix_games
 from tests.experiments.parsed_flags import settings_of
 
 
-@pytest.mark.parametrize("name", named_games.NAMED_GAMES)
+@pytest.mark.parametrize("name", matrix_games.NAMED_GAMES)
 def test_every_named_game_is_built(name: str) -> None:
     settings = settings_of(f"--game={name}", "--episode_length=7")
     game = builders.build_game(settings)
     assert game.episode_length == 7
-    is_dilemma = name == named_games.PRISONERS_DILEMMA
+    is_dilemma = name == matrix_games.PRISONERS_DILEMMA
     assert builders.is_prisoners_dilemma(game) == is_dilemma
 
 

@@ -1,6 +1,6 @@
 """Checks as they are written and read."""
 
-from experiments.results.checks import above, at_most, read_checks, summary
+from experiments.results.check_list import above, at_most, read_checks, summary
 from experiments.results.outputs import write_json
 
 

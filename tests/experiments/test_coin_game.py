@@ -3,18 +3,18 @@
 import csv
 import functools
 import json
-import types
 
 import numpy as np
 import pytest
 
 import dice_tf
 from experiments import coin_game
-from experiments.coins import coin_training
+from experiments.coins import coin_settings, coin_training
 from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
+from tests.experiments.parsed_flags import run_command
 
-TINY = coin_training.Settings(
+TINY = coin_settings.CoinSettings(
     policy="mlp",
     learner="naive",
     num_seeds=2,
@@ -51,16 +51,16 @@ def _without_xla(monkeypatch) -> None:
 
 def test_a_run_writes_its_files(tmp_path) -> None:
     out = tmp_path / "out"
-    coin_game.run(TINY, OutputFolder(out), 10.0)
+    coin_game.run(TINY, OutputFolder(out))
     assert {path.name for path in out.iterdir()} == FILES
     rows = list(csv.DictReader((out / "coins.csv").read_text().splitlines()))
-    assert [(own["iteration"], own["run"]) for own in rows] == [
+    assert [(row["iteration"], row["run"]) for row in rows] == [
         (iteration, run) for iteration in "012" for run in "12"
     ]
     final = json.loads((out / "summary.json").read_text())["naive"]
     rewards = [
-        (float(own["player_0_reward"]) + float(own["player_1_reward"])) / 2
-        for own in rows[-2:]
+        (float(row["player_0_reward"]) + float(row["player_1_reward"])) / 2
+        for row in rows[-2:]
     ]
     np.testing.assert_allclose(
         final["final_mean_reward_per_run"], rewards, rtol=1e-4, atol=1e-7
@@ -80,11 +80,11 @@ def test_tables_learn_from_exact_values_and_are_measured_in_play(
         episode_length=30,
         **rates,
     )
-    coin_game.run(settings, OutputFolder(tmp_path / "out"), 10.0)
+    coin_game.run(settings, OutputFolder(tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     text = (tmp_path / "out" / "coins.csv").read_text()
     rows = list(csv.DictReader(text.splitlines()))
-    shares = [float(own["own_coin_share"]) for own in rows]
+    shares = [float(row["own_coin_share"]) for row in rows]
     assert shares[-1] > shares[0] + 0.1
 
 
@@ -93,7 +93,7 @@ def test_rates_that_are_not_given_fit_the_policies(policy: str) -> None:
     values = TINY._replace(
         policy=policy, learning_rate=None, inner_learning_rate=0.5
     )
-    found = coin_game.resolve(values)
+    found = coin_settings.resolve(values)
     expected = {"mlp": 0.01, "tabular": 6.0}[policy]
     assert found == values._replace(learning_rate=expected)
 
@@ -102,12 +102,12 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
     tmp_path, monkeypatch
 ) -> None:
     """While it trains, after a measurement, and while it writes results."""
-    monkeypatch.setattr(coin_game, "_NUM_MEASUREMENTS", 2)
+    monkeypatch.setattr(coin_training, "_NUM_MEASUREMENTS", 2)
     settings = TINY._replace(num_iterations=4, num_seeds=1, episode_length=2)
 
-    def run(name: str, settings: coin_training.Settings) -> None:
+    def run(name: str, settings: coin_settings.CoinSettings) -> None:
         folder = OutputFolder(tmp_path / name, resume=True)
-        coin_game.run(settings, folder, 0.0)
+        coin_game.run(settings, folder)
 
     run("peaceful", settings)
     for owner, name, call in (
@@ -150,20 +150,19 @@ def test_learners_and_their_settings(name: str, kind: type) -> None:
 
 def test_words_without_a_flag_are_refused() -> None:
     with pytest.raises(SystemExit, match="Flags start with --"):
-        coin_game.main(["coin_game", "runs"])
+        coin_game.COMMAND.main(["coin_game", "runs"])
 
 
-def test_exact_values_without_a_discount_are_refused(monkeypatch) -> None:
-    flags = types.SimpleNamespace(policy="tabular", discount=1.0)
-    monkeypatch.setattr(coin_game, "FLAGS", flags)
+def test_exact_values_without_a_discount_are_refused() -> None:
     with pytest.raises(SystemExit, match="--discount must be below 1"):
-        coin_game.main(["coin_game"])
+        run_command(coin_game.COMMAND, "--policy=tabular", "--discount=1")
 
 
-def test_rates_of_pola_for_tables_are_asked_for(monkeypatch) -> None:
-    values = TINY._replace(
-        policy="tabular", learner="pola", inner_learning_rate=None
-    )
-    monkeypatch.setattr(coin_game, "FLAGS", values)
+def test_rates_of_pola_for_tables_are_asked_for() -> None:
     with pytest.raises(SystemExit, match="give --learning_rate and"):
-        coin_game.main(["coin_game"])
+        run_command(
+            coin_game.COMMAND,
+            "--policy=tabular",
+            "--learner=pola",
+            "--learning_rate=1",
+        )

@@ -12,20 +12,20 @@ import dice_tf
 from experiments import compare_learners
 from experiments.building import builders
 from experiments.building.tandem import tandem_objective, tandem_starts
-from experiments.results.curves_csv import read_curves
 from experiments.settings import line_up
-from tests.experiments.parsed_flags import parsed_flags
+from tests.experiments.commands import read_curves
+from tests.experiments.parsed_flags import parsed_flags, run_command
 
 
 def _run(folder: pathlib.Path, *arguments: str) -> pathlib.Path:
-    with parsed_flags(f"--output_dir={folder}", *arguments):
-        compare_learners.main(["compare_learners"])
+    run_command(compare_learners.COMMAND, f"--output_dir={folder}", *arguments)
     return folder
 
 
 def _methods(*arguments: str) -> dict:
-    with parsed_flags(*arguments) as values:
-        return compare_learners.resolve_methods(values)
+    command = compare_learners.COMMAND
+    with parsed_flags(*arguments, command=command) as values:
+        return command.resolve(values)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ def test_the_tandem_game_is_compared_with_the_literature(
         "summary.json",
     }
     summary = json.loads((folder / "summary.json").read_text())
-    own = summary["lola_full_gradient"]
-    assert own["reference"]["agrees"]
-    assert own["final_joint_return_mean"] == pytest.approx(-0.44, abs=0.005)
+    found = summary["lola_full_gradient"]
+    assert found["reference"]["agrees"]
+    assert found["final_joint_return_mean"] == pytest.approx(-0.44, abs=0.005)
     assert summary["naive"]["final_joint_return_mean"] == pytest.approx(
         0.0, abs=0.001
     )
@@ -138,7 +138,7 @@ def test_sampled_methods_have_their_own_batches(tmp_path) -> None:
         "--nojit_compile",
     )
     curves = read_curves(folder / "curves.csv")
-    assert {name: own.shape for name, own in curves.items()} == {
+    assert {name: values.shape for name, values in curves.items()} == {
         "naive_batch_6": (2, 2, 2)
     }
 
@@ -166,7 +166,7 @@ def test_every_method_of_a_mode_is_built(mode: str) -> None:
 
 def test_every_learner_has_a_default_comparison() -> None:
     exact = _methods("--mode=exact")
-    seats = {own.learner[0] for own in exact.values()}
+    seats = {method.learner[0] for method in exact.values()}
     sampled_alone = {"lola_surrogate", "lola_dice_opponent_model"}
     # Compared with LOLA in an experiment of its own.
     elsewhere = {"pola"}

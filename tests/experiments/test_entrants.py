@@ -22,7 +22,7 @@ def _run(folder: pathlib.Path, num_players: int = 2) -> tuple[str, ...]:
 
 
 def find(*texts) -> tuple[Entrant, ...]:
-    return find_entrants("entrants", [str(text) for text in texts])
+    return find_entrants([str(text) for text in texts])
 
 
 def test_fixed_policies_take_both_seats() -> None:

@@ -12,10 +12,11 @@ import tensorflow as tf
 
 import dice_tf
 from experiments import ipd
-from experiments.building import builders, training
-from experiments.results.curves_csv import read_curves
+from experiments.building import builders, trainings
+from experiments.command_line import commands
 from experiments.results.outputs import OutputFolder
-from tests.experiments.parsed_flags import parsed_flags
+from tests.experiments.commands import read_curves
+from tests.experiments.parsed_flags import parsed_flags, run_command
 from tests.strategies import mirrored
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -38,8 +39,7 @@ TINY = (
 
 
 def _run(folder: pathlib.Path, *arguments: str) -> pathlib.Path:
-    with parsed_flags(*TINY, f"--output_dir={folder}", *arguments):
-        ipd.main(["ipd"])
+    run_command(ipd.COMMAND, *TINY, f"--output_dir={folder}", *arguments)
     return folder
 
 
@@ -127,7 +127,7 @@ def test_an_exported_policy_is_the_opponent_of_a_later_run(
 def test_an_earlier_run_is_refused_before_any_work(
     finished, monkeypatch, capsys
 ) -> None:
-    monkeypatch.delattr(ipd, "import_tensorflow")
+    monkeypatch.delattr(commands, "import_tensorflow")
     with pytest.raises(SystemExit, match="holds an earlier run"):
         _run(finished)
 
@@ -136,7 +136,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch) -> None:
     def interrupt(*_) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train", interrupt)
+    monkeypatch.setattr(trainings, "train", interrupt)
     with pytest.raises(SystemExit, match="Interrupted. Nothing was written"):
         _run(tmp_path)
     assert os.listdir(tmp_path) == []
@@ -156,14 +156,14 @@ class _Killed(BaseException):
 
 
 def _kill_after(monkeypatch, iterations: int) -> None:
-    moved = training.ProgressBar.on_epoch_end
+    moved = trainings.ProgressBar.on_epoch_end
 
     def on_epoch_end(bar, *arguments) -> None:
         if bar.model.iterations > iterations:
             raise _Killed
         moved(bar, *arguments)
 
-    monkeypatch.setattr(training.ProgressBar, "on_epoch_end", on_epoch_end)
+    monkeypatch.setattr(trainings.ProgressBar, "on_epoch_end", on_epoch_end)
 
 
 def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
@@ -199,7 +199,7 @@ def test_a_run_killed_while_it_writes_its_results_trains_no_more(
         patch.setattr(OutputFolder, "collect", lambda _: _raise(_Killed))
         with pytest.raises(_Killed):
             _run(tmp_path, *LONGER)
-    monkeypatch.delattr(training.dice_tf.Trainer, "fit")
+    monkeypatch.delattr(trainings.dice_tf.Trainer, "fit")
     _run(tmp_path, *LONGER, "--resume")
     assert set(os.listdir(tmp_path)) == FILES
 
@@ -222,7 +222,7 @@ def test_an_argument_that_is_no_flag_is_refused(tmp_path) -> None:
         parsed_flags(f"--output_dir={tmp_path}"),
         pytest.raises(SystemExit, match="Received: 'naive'"),
     ):
-        ipd.main(["ipd", "naive"])
+        ipd.COMMAND.main(["ipd", "naive"])
 
 
 def test_a_strategy_trains_the_same(finished, tmp_path, monkeypatch) -> None:
@@ -284,7 +284,7 @@ def test_help_shows_our_flags_and_no_others() -> None:
 def test_a_bad_flag_is_answered_without_a_stack_trace() -> None:
     done = _shell("-m", "experiments.ipd", "--batch_size=0", "--output_dir=x")
     assert done.returncode != 0
-    assert "--batch_size=0: Expected a whole number" in done.stderr
+    assert "--batch_size=0: 0 is not a positive integer" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -6,23 +6,18 @@ import pathlib
 
 import numpy as np
 import pytest
+from absl import flags
 
 import dice_tf
 from experiments import learner_facts
-from experiments.building import training
+from experiments.building import trainings
 from experiments.building.builders import build_game
-from experiments.building.checkpoints import CheckpointPlan
-from experiments.comparisons import (
-    averaged_policies,
-    fact_record,
-    fact_trainings,
-    facts,
-    public_goods_facts,
-)
+from experiments.comparisons import fact_measures as facts
+from experiments.comparisons import fact_trainings, public_goods_facts
 from experiments.results.outputs import OutputFolder
-from experiments.settings.settings import Settings
+from experiments.settings.training_settings import TrainingSettings
 from tests.experiments.kills import Killed, calls_of, kill_at
-from tests.experiments.parsed_flags import parsed_flags
+from tests.experiments.parsed_flags import parsed_flags, run_command
 
 TINY = (
     "--facts=defector",
@@ -37,8 +32,8 @@ TINY = (
 def _tables(first: list[float], second: list[float]) -> list[np.ndarray]:
     """Returns tables of one run from probabilities of action 0."""
     return [
-        np.stack([own, 1.0 - np.asarray(own)], axis=-1)[np.newaxis]
-        for own in (first, second)
+        np.stack([chances, 1.0 - np.asarray(chances)], axis=-1)[np.newaxis]
+        for chances in (first, second)
     ]
 
 
@@ -124,18 +119,19 @@ def test_a_gain_is_measured_in_standard_errors() -> None:
 
 
 def test_the_names_of_facts_are_those_of_the_flag() -> None:
-    assert tuple(fact_trainings.FACTS) == learner_facts._FACTS
+    assert tuple(learner_facts.measurements()) == learner_facts.FACTS
 
 
 def _measure(folder: pathlib.Path, *arguments: str) -> int:
     """Returns the exit status: 1 if a check failed."""
-    with parsed_flags(*TINY, f"--output_dir={folder}", *arguments):
-        try:
-            learner_facts.main(["learner_facts"])
-        except SystemExit as end:
-            if end.code != 1:
-                raise
-            return 1
+    try:
+        run_command(
+            learner_facts.COMMAND, *TINY, f"--output_dir={folder}", *arguments
+        )
+    except SystemExit as end:
+        if end.code != 1:
+            raise
+        return 1
     return 0
 
 
@@ -156,13 +152,15 @@ def test_a_fact_is_measured_and_written(measured) -> None:
         assert check["required"] == f">= {defection - 0.1:g}"
 
 
-class _Untrained(fact_record.Record):
+class _Untrained(fact_trainings.Record):
     """Keeps settings and makes returns up: near 1 for those who shape."""
 
-    def __init__(self) -> None:
-        self.settings = {}
+    def __init__(self, values: flags.FlagValues) -> None:
+        super().__init__(values, folder=None)
 
-    def final_returns(self, name: str, settings: Settings) -> np.ndarray:
+    def final_returns(
+        self, name: str, settings: TrainingSettings
+    ) -> np.ndarray:
         self.settings[name] = settings
         shaping = np.asarray(settings.learner) == "lola_dice"
         noise = np.random.default_rng(7).normal(0.0, 0.2, [6, 1])
@@ -170,9 +168,9 @@ class _Untrained(fact_record.Record):
 
 
 def test_who_shapes_is_compared_with_those_who_do_not() -> None:
-    record = _Untrained()
     with parsed_flags("--num_iterations=2", "--batch_size=4") as values:
-        (check,) = public_goods_facts._mixed(values, record, 3, [(0, 2)])
+        record = _Untrained(values)
+        (check,) = public_goods_facts._mixed(record, 3, [(0, 2)])
     noise = np.random.default_rng(7).normal(0.0, 0.2, 6)
     error = np.sqrt(2.0 * noise.var(ddof=1) / 6)
     np.testing.assert_allclose(check.measured, 1.0 / error)
@@ -185,9 +183,7 @@ def test_who_shapes_is_compared_with_those_who_do_not() -> None:
 
 def test_shapers_are_to_contribute_and_naive_players_to_keep() -> None:
     with parsed_flags("--num_iterations=2") as values:
-        cooperates, keeps = public_goods_facts.public_goods(
-            values, _Untrained()
-        )
+        cooperates, keeps = public_goods_facts.public_goods(_Untrained(values))
     assert cooperates.required == ">= 6" and cooperates.measured == 6
     # A return of x is 2 x of what contributing gains, nearly, over 150 rounds.
     largest = np.random.default_rng(7).normal(0.0, 0.2, 6).max()
@@ -233,14 +229,14 @@ def test_killed_measurements_are_resumed_and_end_as_if_they_had_not_been(
     """In the second training, whose first epoch has a checkpoint."""
     again = ("--resume", "--checkpoint_every=0")
     with monkeypatch.context() as patch:
-        kill_at(patch, training.ProgressBar, "on_epoch_end", 5)
+        kill_at(patch, trainings.ProgressBar, "on_epoch_end", 5)
         with pytest.raises(Killed):
             _measure(tmp_path, *again)
     with pytest.raises(SystemExit, match="Continue it with --resume"):
         _measure(tmp_path)
     with pytest.raises(SystemExit, match="`configuration.learning_rate` is"):
         _measure(tmp_path, *again, "--learning_rate=0.5")
-    epochs = calls_of(monkeypatch, training.ProgressBar, "on_epoch_end")
+    epochs = calls_of(monkeypatch, trainings.ProgressBar, "on_epoch_end")
     status = _measure(tmp_path, *again)
     assert len(epochs) == 2
     assert set(os.listdir(tmp_path)) == {"config.json", "summary.json"}
@@ -254,7 +250,7 @@ def test_killed_measurements_are_resumed_and_end_as_if_they_had_not_been(
     assert "has finished" in told and "worst run" in told
 
 
-def _pennies(num_seeds: int, num_iterations: int) -> Settings:
+def _pennies(num_seeds: int, num_iterations: int) -> TrainingSettings:
     with parsed_flags(
         f"--num_seeds={num_seeds}",
         f"--num_iterations={num_iterations}",
@@ -263,20 +259,18 @@ def _pennies(num_seeds: int, num_iterations: int) -> Settings:
         return fact_trainings._pennies_settings(values, "naive", True)
 
 
-def _final_tables(folder: pathlib.Path, settings: Settings) -> list[np.ndarray]:
-    plan = CheckpointPlan(OutputFolder(folder, resume=True), 0.0)
-    record = fact_record.Record(plan)
-    record.start("pennies", settings)
-    return averaged_policies.final_tables(
-        settings, record.checkpoint, record.tables
-    )
+def _final_tables(
+    folder: pathlib.Path, settings: TrainingSettings
+) -> list[np.ndarray]:
+    record = fact_trainings.Record(None, OutputFolder(folder, resume=True))
+    return record.final_tables("pennies", settings)
 
 
 def test_policies_are_averaged_over_the_last_iterations(tmp_path) -> None:
     settings = _pennies(2, 3)
     assert settings.game == "matching_pennies" and settings.discount == 0.9
     tables = _final_tables(tmp_path / "own", settings)
-    assert [own.shape for own in tables] == [(2, 5, 2)] * 2
+    assert [table.shape for table in tables] == [(2, 5, 2)] * 2
     frozen = _final_tables(
         tmp_path / "frozen",
         settings._replace(learning_rate=(0.0, 0.0), num_iterations=1),
@@ -291,21 +285,21 @@ def test_averages_are_resumed_and_kept(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "killed"
     for owner, name, call in (
         (dice_tf.callbacks.Checkpoint, "save", 2),
-        (averaged_policies, "policy_tables", 3),
+        (fact_trainings, "policy_tables", 3),
     ):
         with monkeypatch.context() as patch:
             kill_at(patch, owner, name, call)
             with pytest.raises(Killed):
                 _final_tables(folder, settings)
-    for found, own in zip(
+    for found, table in zip(
         _final_tables(folder, settings), expected, strict=True
     ):
-        np.testing.assert_array_equal(found, own)
+        np.testing.assert_array_equal(found, table)
     monkeypatch.delattr(dice_tf.Trainer, "fit")
-    for found, own in zip(
+    for found, table in zip(
         _final_tables(folder, settings), expected, strict=True
     ):
-        np.testing.assert_array_equal(found, own)
+        np.testing.assert_array_equal(found, table)
 
 
 @pytest.mark.parametrize(
@@ -319,8 +313,5 @@ def test_averages_are_resumed_and_kept(tmp_path, monkeypatch) -> None:
 def test_flags_that_do_not_fit_are_refused(
     tmp_path, argument: str, message: str
 ) -> None:
-    with (
-        parsed_flags(f"--output_dir={tmp_path}", argument),
-        pytest.raises(SystemExit, match=message),
-    ):
-        learner_facts.main(["learner_facts"])
+    with pytest.raises(SystemExit, match=message):
+        run_command(learner_facts.COMMAND, f"--output_dir={tmp_path}", argument)

@@ -30,8 +30,7 @@ def test_a_name_is_read_as_it_is_written(
     name: str, expected: LineUp, batch_size: int | None
 ) -> None:
     text = name if batch_size is None else f"{name}_batch_{batch_size}"
-    method = line_up.parse_method(text)
-    assert method == line_up.Method(expected, batch_size)
+    assert line_up.parse_method(text) == (expected, batch_size)
     written = line_up.method_name(*expected, batch_size)
     assert written == (text if batch_size != 64 else name)
 

@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 
 from experiments import lola_dice_figure
-from experiments.comparisons import figure_methods, figure_verdicts
-from experiments.comparisons.figure_methods import (
-    PUBLISHED,
-    RECOMMENDED,
-    Target,
-)
-from experiments.results.curves_csv import read_curves
+from experiments.comparisons import figure
+from experiments.comparisons.figure import PUBLISHED, RECOMMENDED, Target
 from experiments.results.published import published_curves
 from experiments.settings.defaults import defaults_for
-from tests.experiments.parsed_flags import parsed_flags
+from tests.experiments.commands import read_curves
+from tests.experiments.parsed_flags import parsed_flags, run_command
 
 TINY = (
     "--num_seeds=2",
@@ -28,14 +24,17 @@ TINY = (
 
 
 def _run(folder: pathlib.Path, *arguments: str) -> pathlib.Path:
-    with parsed_flags(*TINY, f"--output_dir={folder}", *arguments):
-        lola_dice_figure.main(["lola_dice_figure"])
+    run_command(
+        lola_dice_figure.COMMAND, *TINY, f"--output_dir={folder}", *arguments
+    )
     return folder
 
 
-def _settings(kind: str, *arguments: str, names: list | None = None) -> dict:
-    with parsed_flags(*arguments) as values:
-        return figure_methods.figure_settings(values, kind, names)
+def _settings(kind: str, *arguments: str) -> dict:
+    command = lola_dice_figure.COMMAND
+    arguments = (f"--settings={kind}", *arguments)
+    with parsed_flags(*arguments, command=command) as values:
+        return command.resolve(values)
 
 
 def _curves(joint: np.ndarray) -> np.ndarray:
@@ -63,23 +62,23 @@ def test_published_settings_are_compared_with_the_published_curves(
 ) -> None:
     _run(tmp_path, "--settings=published", "--methods=naive")
     summary = json.loads((tmp_path / "summary.json").read_text())
-    own = summary["naive"]["published"]
-    assert own["final_joint_return_mean"] == pytest.approx(-1.991, abs=5e-4)
-    share = own["share_of_iterations_in_or_above_band"]
-    assert share == 1 - len(own["iterations_below_band"]) / 2
+    found = summary["naive"]["published"]
+    assert found["final_joint_return_mean"] == pytest.approx(-1.991, abs=5e-4)
+    share = found["share_of_iterations_in_or_above_band"]
+    assert share == 1 - len(found["iterations_below_band"]) / 2
     assert "in or above its band" in capsys.readouterr().out
 
 
 def test_recommended_settings_are_the_defaults() -> None:
     settings = _settings(RECOMMENDED)
-    assert list(settings) == list(figure_methods.METHODS[RECOMMENDED])
+    assert list(settings) == list(figure.METHODS[RECOMMENDED])
     for count in (1, 2, 3):
         plural = "" if count == 1 else "s"
-        own = settings[f"lola_dice_{count}_lookahead{plural}"]
+        method = settings[f"lola_dice_{count}_lookahead{plural}"]
         expected = defaults_for(count)
-        assert own.inner_learning_rate == (expected.inner_learning_rate,) * 2
-        assert own.learning_rate == (expected.learning_rate,) * 2
-        assert own.loaded_lambda == expected.loaded_lambda
+        assert method.inner_learning_rate == (expected.inner_learning_rate,) * 2
+        assert method.learning_rate == (expected.learning_rate,) * 2
+        assert method.loaded_lambda == expected.loaded_lambda
     assert settings["lola_surrogate"].objective == "surrogate"
     assert settings["lola_batch_4000"].batch_size == 4000
     assert settings["lola"].batch_size == 64
@@ -87,32 +86,32 @@ def test_recommended_settings_are_the_defaults() -> None:
 
 def test_published_settings_are_plain() -> None:
     settings = _settings(PUBLISHED)
-    assert set(settings) == set(figure_methods.PUBLISHED_NAMES)
-    for own in settings.values():
-        assert own.baseline == "leave_one_out"
-        assert own.loaded_lambda == own.tau == 1.0
-        assert own.initial_logits == "uniform"
-        assert own.learning_rate[0] < 0.3
+    assert set(settings) == set(figure.PUBLISHED_NAMES)
+    for method in settings.values():
+        assert method.baseline == "leave_one_out"
+        assert method.loaded_lambda == method.tau == 1.0
+        assert method.initial_logits == "uniform"
+        assert method.learning_rate[0] < 0.3
 
 
 def test_flags_replace_entries_of_the_table() -> None:
     arguments = ("--learning_rate=0.7", "--num_iterations=9")
     for kind in (RECOMMENDED, PUBLISHED):
-        for own in _settings(kind, *arguments).values():
-            assert own.learning_rate == (0.7, 0.7)
-            assert own.num_iterations == 9
+        for method in _settings(kind, *arguments).values():
+            assert method.learning_rate == (0.7, 0.7)
+            assert method.num_iterations == 9
 
 
 def test_the_large_batch_has_fewer_iterations() -> None:
     settings = _settings(RECOMMENDED)
-    lengths = {name: own.num_iterations for name, own in settings.items()}
+    lengths = {name: method.num_iterations for name, method in settings.items()}
     assert lengths.pop("lola_batch_4000") < 200
     assert set(lengths.values()) == {200}
 
 
 def test_a_method_of_other_settings_is_refused() -> None:
     with pytest.raises(ValueError, match="--methods must be some of naive"):
-        _settings(PUBLISHED, names=["lola_surrogate"])
+        _settings(PUBLISHED, "--methods=lola_surrogate")
 
 
 @pytest.mark.parametrize(
@@ -142,16 +141,14 @@ def test_verdicts_count_cooperative_runs() -> None:
         "lola": _curves(joint),
         "naive": _curves(joint),
     }
-    verdicts = figure_verdicts.target_verdicts(curves)
-    passed = {
-        name: note["target"]["passed"] for name, note in verdicts.notes.items()
-    }
+    notes, columns = figure.target_verdicts(curves)
+    passed = {name: note["target"]["passed"] for name, note in notes.items()}
     assert passed == {
         "lola_dice_1_lookahead": False,
         "lola_dice_2_lookaheads": True,
         "naive": False,
     }
-    assert verdicts.columns[1] == ["", "FAILED", "passed", "", "FAILED"]
+    assert columns[1] == ["", "FAILED", "passed", "", "FAILED"]
 
 
 def test_a_curve_below_the_band_is_told() -> None:
@@ -165,7 +162,7 @@ def test_a_curve_below_the_band_is_told() -> None:
     joint[150:153] = low[150:153, np.newaxis] - 0.01
     joint[160:] = high[160:, np.newaxis] + 1.0
     curves = {"lola_dice_1_lookahead": _curves(joint), "sos": _curves(joint)}
-    verdicts = figure_verdicts.band_verdicts(curves)
-    own = verdicts.notes["lola_dice_1_lookahead"]["published"]
-    assert own["iterations_below_band"] == [150, 151, 152]
-    assert verdicts.columns[1][1:] == ["197 of 200", ""]
+    notes, columns = figure.band_verdicts(curves)
+    found = notes["lola_dice_1_lookahead"]["published"]
+    assert found["iterations_below_band"] == [150, 151, 152]
+    assert columns[1][1:] == ["197 of 200", ""]

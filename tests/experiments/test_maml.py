@@ -12,29 +12,28 @@ import pytest
 
 import dice_tf
 from experiments import maml
-from experiments.building.checkpoints import CheckpointPlan
 from experiments.meta_learning import maml_runs
-from experiments.meta_learning.maml_settings import TASKS, Settings, resolve
-from experiments.meta_learning.meta_training import meta_train
-from experiments.meta_learning.tabular_tasks import (
+from experiments.meta_learning.maml_settings import TASKS, MAMLSettings, resolve
+from experiments.meta_learning.meta_tasks import (
     Cosines,
     central_differences,
     meta_gradient_cosines,
     random_task,
     tabular_problem,
 )
-from experiments.results.curves_csv import read_curves
+from experiments.meta_learning.meta_training import MetaTraining, meta_train
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import PartialResults
+from tests.experiments.commands import read_curves
 from tests.experiments.kills import Killed, kill_at
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def settings(task: str, **changes) -> Settings:
+def settings(task: str, **changes) -> MAMLSettings:
     given = types.SimpleNamespace(
         **{
-            **dict.fromkeys(Settings._fields),
+            **dict.fromkeys(MAMLSettings._fields),
             "task": task,
             "estimator": "dice",
             "seed": 3,
@@ -97,7 +96,7 @@ def test_a_tiny_run_writes_all_files(tiny_run) -> None:
     assert config["flags"]["task"] == "tabular_mdp"
     curves = read_curves(folder / "curves.csv")
     assert set(curves) == {"maml_dice_unadapted", "maml_dice_adapted"}
-    assert all(own.shape == (3, 2, 1) for own in curves.values())
+    assert all(values.shape == (3, 2, 1) for values in curves.values())
 
 
 def test_a_tiny_run_tells_its_checks(tiny_run) -> None:
@@ -116,31 +115,29 @@ def test_a_tiny_run_tells_its_checks(tiny_run) -> None:
 
 def test_an_argument_without_dashes_is_refused() -> None:
     with pytest.raises(SystemExit, match="Flags start with --"):
-        maml.main(["maml", "tabular_mdp"])
+        maml.COMMAND.main(["maml", "tabular_mdp"])
 
 
 def test_navigation_runs_with_the_surrogate(tmp_path) -> None:
-    results = maml_runs.run(
+    training, checks = maml_runs.run(
         settings("point_navigation", estimator="surrogate", num_tasks=1),
-        CheckpointPlan(OutputFolder(tmp_path), 10.0),
+        OutputFolder(tmp_path),
     )
-    assert results.training.curves.shape == (2, 2, 2)
-    assert results.training.adapted.shape == (2, 3)
-    assert np.all(results.training.adapted < 0.0)
-    assert len(results.checks) == 1
+    assert training.curves.shape == (2, 2, 2)
+    assert training.adapted.shape == (2, 3)
+    assert np.all(training.adapted < 0.0)
+    assert len(checks) == 1
 
 
 def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
     problem = tabular_problem(dice_tf.objectives.DiCEObjective, 1, 4, 2)
 
-    def train(seeds: list[int]):
-        learner = dice_tf.learners.MAML(1, 0.5)
-        kept = PartialResults(tmp_path / str(seeds), {})
-        return meta_train(
-            problem, learner, 0.1, 2, seeds, 1, False, lambda *_: None, kept
-        )
+    def train(seed: int, num_seeds: int) -> MetaTraining:
+        kept = PartialResults(tmp_path / str(seed), {})
+        runs = settings("tabular_mdp", seed=seed, num_seeds=num_seeds)
+        return meta_train(problem, dice_tf.learners.MAML(1, 0.5), runs, kept)
 
-    both, second = train([3, 4]), train([4])
+    both, second = train(3, 2), train(4, 1)
     assert not np.array_equal(both.adapted[0], both.adapted[1])
     np.testing.assert_allclose(second.curves[:, 0], both.curves[:, 1])
     np.testing.assert_allclose(second.adapted[0], both.adapted[1])
@@ -159,12 +156,12 @@ def test_killed_runs_are_resumed_and_end_as_if_they_had_not_been(
         return Cosines(sampled, 1e-9)
 
     monkeypatch.setattr(maml_runs, "meta_gradient_cosines", cosines)
-    own = settings("tabular_mdp", num_tasks=1)
+    tiny = settings("tabular_mdp", num_tasks=1)
 
-    def run(folder: pathlib.Path, own: Settings) -> None:
-        maml.run(OutputFolder(folder, resume=True), own, 0.0)
+    def run(folder: pathlib.Path, tiny: MAMLSettings) -> None:
+        maml.run(tiny, OutputFolder(folder, resume=True))
 
-    run(tmp_path / "peaceful", own)
+    run(tmp_path / "peaceful", tiny)
     measured.clear()
     folder = tmp_path / "killed"
     # One for the cosines; two for the updates of a run, one for its end.
@@ -172,13 +169,13 @@ def test_killed_runs_are_resumed_and_end_as_if_they_had_not_been(
         with monkeypatch.context() as patch:
             kill_at(patch, PartialResults, "save", saves)
             with pytest.raises(Killed):
-                run(folder, own)
+                run(folder, tiny)
     assert os.listdir(folder) == [".checkpoints"]
     with pytest.raises(
         SystemExit, match="`configuration.num_steps` is 1 there"
     ):
-        run(folder, own._replace(num_steps=2))
-    run(folder, own)
+        run(folder, tiny._replace(num_steps=2))
+    run(folder, tiny)
     assert len(measured) == 1
     assert set(os.listdir(folder)) == set(os.listdir(tmp_path / "peaceful"))
     for name in ("curves.csv", "summary.json"):
@@ -235,7 +232,8 @@ def test_exact_meta_gradients_are_central_differences() -> None:
         [1, 2],
     )
     assert found.difference_error < 1e-7
-    assert all(np.abs(own).max() <= 1.0 for own in found.sampled.values())
+    for cosines in found.sampled.values():
+        assert np.abs(cosines).max() <= 1.0
     assert len(found.sampled["dice"]) == 2
 
 

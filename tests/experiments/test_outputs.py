@@ -5,12 +5,9 @@ import os
 
 import pytest
 
-from experiments.results.outputs import (
-    OutputFolder,
-    finished,
-    interrupted,
-    write_json,
-)
+from experiments.command_line.commands import interrupted
+from experiments.results.check_list import at_most
+from experiments.results.outputs import OutputFolder, write_json
 
 
 def _publish(folder: OutputFolder, text: str) -> None:
@@ -96,6 +93,23 @@ def test_the_summary_is_published_last(tmp_path, monkeypatch) -> None:
     assert moved[-1] == "summary.json"
 
 
+def test_files_are_on_the_disk_before_they_get_their_names(
+    tmp_path, monkeypatch
+) -> None:
+    events = []
+    for name in ("fsync", "replace"):
+        function = getattr(os, name)
+
+        def call(*arguments, name=name, function=function) -> None:
+            events.append(name)
+            function(*arguments)
+
+        monkeypatch.setattr(os, name, call)
+    _publish(OutputFolder(tmp_path), "one")
+    # Two files, and a folder with one.
+    assert events == ["fsync", "replace"] * 3
+
+
 def test_a_file_is_no_folder(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file"):
@@ -142,13 +156,25 @@ def test_what_was_interrupted_is_not_lost_unasked(tmp_path) -> None:
 def test_what_has_finished_is_not_resumed(tmp_path) -> None:
     _publish(OutputFolder(tmp_path), "one")
     folder = OutputFolder(tmp_path, resume=True)
-    assert folder.has_finished and "has finished" in finished(folder)
+    assert folder.has_finished
     assert "Nothing was written" in interrupted(folder)
 
 
 def test_a_run_is_resumed_or_replaced(tmp_path) -> None:
     with pytest.raises(ValueError, match="one of --overwrite and --resume"):
         OutputFolder(tmp_path, overwrite=True, resume=True)
+
+
+def test_named_tuples_are_objects_in_json(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"checks": [at_most("share", 0.5, 1.0)]})
+    (check,) = json.loads(path.read_text())["checks"]
+    assert check == {
+        "name": "share",
+        "measured": 0.5,
+        "required": "<= 1",
+        "passed": True,
+    }
 
 
 def test_json_has_null_for_what_is_not_finite(tmp_path) -> None:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from experiments.results import partial_results
+from experiments.results import outputs, partial_results
 from experiments.results.partial_results import PartialResults
 from tests.experiments.kills import Killed, kill_at
 
@@ -31,9 +31,9 @@ def test_arrays_are_found_again_bit_by_bit(arrays, tmp_path) -> None:
     assert os.listdir(path.parent) == ["own.npz"]
     found = PartialResults(path, SETTINGS).load()
     assert list(found) == list(arrays)
-    for name, own in arrays.items():
-        assert found[name].dtype == own.dtype
-        np.testing.assert_array_equal(found[name], own)
+    for name, values in arrays.items():
+        assert found[name].dtype == values.dtype
+        np.testing.assert_array_equal(found[name], values)
 
 
 def test_the_time_of_the_run_that_is_continued_counts(
@@ -97,7 +97,7 @@ def test_a_file_is_whole_whenever_writing_it_ends(
     kept = PartialResults(tmp_path / "own.npz", SETTINGS)
     kept.save(arrays)
     with monkeypatch.context() as patch:
-        kill_at(patch, partial_results.os, step, 1)
+        kill_at(patch, outputs.os, step, 1)
         with pytest.raises(Killed):
             kept.save({"curves": arrays["count"]})
     np.testing.assert_array_equal(kept.load()["curves"], arrays["curves"])

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from experiments.matches import match_report
-from experiments.matches.match_settings import Settings
+from experiments.matches import match_play
+from experiments.matches.match_settings import MatchSettings
 from tests.experiments.commands import refusals, resolved, shell
 
 PAYOFFS = [[[3.0, 0.2], [4.1, 1.0]], [[3.2, 4.3], [-0.3, 0.9]]]
-MATCH = Settings(
+MATCH = MatchSettings(
     game="prisoners_dilemma",
     payoffs=None,
     episode_length=10,
@@ -28,9 +28,9 @@ MATCH = Settings(
 
 
 def test_a_match_tells_returns_and_opening_moves() -> None:
-    match = match_report.play(MATCH)
+    match = match_play.play(MATCH)
     assert match.names == ("tit_for_tat", "random")
-    lines = match_report.report(MATCH, match).splitlines()
+    lines = match_play.report(MATCH, match).splitlines()
     assert "50 episodes of 10 rounds, discount 0.9" in lines[0]
     # Tit for tat repeats what the other did before.
     moves = [line.split()[-1] for line in lines[-2:]]
@@ -55,15 +55,15 @@ def test_a_match_of_other_payoffs_shows_numbers() -> None:
     settings = MATCH._replace(
         game="custom", payoffs=payoffs, opponent="random", batch_size=1
     )
-    match = match_report.play(settings)
-    summary = match_report.summary(settings, match)
+    match = match_play.play(settings)
+    summary = match_play.summary(settings, match)
     assert len(summary["players"][0]["action_rates"]) == 12
     assert summary["players"][1]["policy"] == "random"
     moves = summary["players"][0]["opening_moves"].split()
     assert [int(move) for move in moves] == match.sampled.actions[0][
         :6, 0
     ].tolist()
-    assert "+-" not in match_report.report(settings, match)
+    assert "+-" not in match_play.report(settings, match)
 
 
 def test_a_match_with_a_saved_model_runs_from_the_shell(tmp_path) -> None:
@@ -76,7 +76,10 @@ def test_a_match_with_a_saved_model_runs_from_the_shell(tmp_path) -> None:
     assert "256 episodes of 150 rounds" in done.stdout
     assert set(os.listdir(folder)) == {"config.json", "summary.json"}
     players = json.loads((folder / "summary.json").read_text())["players"]
-    assert [own["policy"] for own in players] == [str(policy), "tit_for_tat"]
+    assert [player["policy"] for player in players] == [
+        str(policy),
+        "tit_for_tat",
+    ]
 
 
 def test_two_saved_models_play_each_other(tmp_path) -> None:
@@ -86,7 +89,7 @@ def test_two_saved_models_play_each_other(tmp_path) -> None:
         policy = getattr(dice_tf.policies, name)(game, 0)
         paths[name] = str(tmp_path / name)
         dice_tf.export.export_policy(policy, paths[name])
-    match = match_report.play(
+    match = match_play.play(
         MATCH._replace(
             policy=paths["tit_for_tat"], opponent=paths["always_cooperate"]
         )
@@ -100,7 +103,7 @@ def test_a_saved_model_of_something_else_does_not_play(tmp_path) -> None:
     path = str(tmp_path / "other")
     tf.saved_model.save(tf.Module(), path)
     with pytest.raises(ValueError, match="exported policy.*no signatures"):
-        match_report.play(MATCH._replace(policy=path))
+        match_play.play(MATCH._replace(policy=path))
 
 
 def test_flags_of_a_match_come_to_settings() -> None:
@@ -123,7 +126,7 @@ def test_mistakes_in_a_match_are_refused() -> None:
         "--policy must have a value": [],
         "--policy must be one of always_cooperate": ["--policy=nobody"],
         "--opponent must be one of": [known, "--opponent="],
-        "a whole number from 0 to 1": [known, "--player_id=2"],
+        "2 is not an integer in the range [0, 1]": [known, "--player_id=2"],
         "Received: 1 players": [known, "--payoffs=[[1,2]]"],
     }
     said = refusals("play", list(mistakes.values()))

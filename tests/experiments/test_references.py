@@ -5,14 +5,18 @@ import pytest
 
 from experiments.comparisons import references
 from experiments.comparisons.references import Reference
-from experiments.settings.line_up import parse_method
-from experiments.settings.settings import Settings, resolve
+from experiments.settings.training_settings import (
+    TrainingSettings,
+    resolve_method,
+)
 from tests.experiments.parsed_flags import parsed_flags
 
 
-def _settings(method: str, *arguments: str, is_exact: bool = True) -> Settings:
+def _settings(
+    method: str, *arguments: str, is_exact: bool = True
+) -> TrainingSettings:
     with parsed_flags(*arguments) as values:
-        return resolve(values, parse_method(method).line_up, is_exact=is_exact)
+        return resolve_method(values, method, is_exact=is_exact)
 
 
 def _applies(method: str, *arguments: str, is_exact: bool = True) -> bool:
@@ -72,12 +76,12 @@ def test_a_difference_of_three_standard_errors_agrees() -> None:
     error = np.sqrt(finals.var(ddof=1) / 100 + 0.3**2 / 25)
     for offset, agrees in ((2.99, True), (3.01, False), (-3.01, False)):
         mean = finals.mean() + 0.5 + offset * error
-        own = references.agreement(
+        found = references.agreement(
             _curves(finals), reference._replace(mean=mean)
         )
-        assert own.agrees == agrees
-        assert own.measured == pytest.approx(finals.mean() + 0.5)
-        assert own.tolerance == pytest.approx(3 * error)
+        assert found.agrees == agrees
+        assert found.measured == pytest.approx(finals.mean() + 0.5)
+        assert found.tolerance == pytest.approx(3 * error)
 
 
 def test_a_tolerance_is_the_least_that_agrees() -> None:
@@ -90,22 +94,23 @@ def test_a_tolerance_is_the_least_that_agrees() -> None:
 def test_what_was_read_off_a_figure_has_its_own_tolerance() -> None:
     finals = np.random.default_rng(1).normal(-1.5, 5.0, 4)
     reference = Reference(finals.mean() + 0.56, None, None, 0.05)
-    own = references.agreement(_curves(finals), reference)
-    assert not own.agrees and own.tolerance == 0.05
+    found = references.agreement(_curves(finals), reference)
+    assert not found.agrees and found.tolerance == 0.05
 
 
 def test_a_reference_may_be_of_one_player() -> None:
     curves = _curves(np.full(10, -1.5))
-    own = references.agreement(curves, Reference(-1.5, None, 10, player=0))
-    assert own.agrees and own.measured == -1.5
+    found = references.agreement(curves, Reference(-1.5, None, 10, player=0))
+    assert found.agrees and found.measured == -1.5
 
 
 def test_the_table_says_what_differs() -> None:
     known = {"a": Reference(-1.0, 0.1, 10), "b": Reference(0.0, None, 10)}
     curves = {"a": _curves(np.full(10, -1.5)), "c": _curves(np.ones(3))}
     curves["b"] = curves["a"]
-    agreed = references.agreements(curves, known)
-    assert set(agreed) == {"a", "b"}
+    agreed = {
+        name: references.agreement(curves[name], known[name]) for name in known
+    }
     columns = references.as_columns(list(curves), known, agreed)
     assert columns[0] == ["reference", "-1.000 +- 0.100", "", "0.000"]
     assert columns[1][1:3] == ["+0.000, agrees within 0.095", ""]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.results import summary
-from experiments.results.curves_csv import read_curves, write_curves
+from experiments.results import curves as summary
+from experiments.results.curves import write_curves
+from tests.experiments.commands import read_curves
 
 
 def _curves(*joint: list[float]) -> np.ndarray:

@@ -10,9 +10,9 @@ import pytest
 
 import dice_tf
 from experiments import tournament
-from experiments.matches import tournament_play
+from experiments.matches import tournament_results
 from experiments.matches.entrants import find_entrants
-from experiments.matches.tournament_settings import Settings
+from experiments.matches.match_settings import TournamentSettings
 from experiments.results.outputs import OutputFolder
 from tests.experiments.commands import (
     LEARNED,
@@ -23,7 +23,7 @@ from tests.experiments.commands import (
 )
 
 FILES = {"config.json", "cross_play.png", "summary.json", "tournament.csv"}
-SETTINGS = Settings(
+SETTINGS = TournamentSettings(
     game="prisoners_dilemma",
     payoffs=None,
     episode_length=10,
@@ -40,8 +40,8 @@ def learned(tmp_path_factory) -> pathlib.Path:
     return write_run(tmp_path_factory.mktemp("runs") / "ipd")
 
 
-def run(path, settings: Settings, *entrants) -> dict:
-    found = find_entrants("entrants", [str(text) for text in entrants])
+def run(path, settings: TournamentSettings, *entrants) -> dict:
+    found = find_entrants([str(text) for text in entrants])
     settings = settings._replace(entrants=found)
     tournament.run(settings, OutputFolder(path))
     assert set(os.listdir(path)) == FILES
@@ -123,10 +123,10 @@ def test_sampled_returns_depend_on_the_seed() -> None:
     settings = SETTINGS._replace(
         batch_size=20,
         with_itself=False,
-        entrants=find_entrants("entrants", ["random", "tit_for_tat"]),
+        entrants=find_entrants(["random", "tit_for_tat"]),
     )
     first, other = (
-        tournament_play.play(settings._replace(seed=seed)).result
+        tournament_results.play(settings._replace(seed=seed)).result
         for seed in (1, 2)
     )
     assert np.all(first.scores != other.scores)
@@ -190,9 +190,11 @@ def test_mistakes_are_refused() -> None:
             "--episode_length=none",
             "--discount=1",
         ],
-        "a whole number, at least 1, or none": ["--batch_size=0"],
+        "'0' is not a positive integer, or none": ["--batch_size=0"],
     }
-    command_lines = [["--output_dir=x", *own] for own in mistakes.values()]
+    command_lines = [
+        ["--output_dir=x", *mistake] for mistake in mistakes.values()
+    ]
     said = refusals("tournament", command_lines)
     for message, answer in zip(mistakes, said, strict=True):
         assert message in answer

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -19,18 +18,19 @@ from experiments.estimators.derivative_estimates import (
     dice_with_values,
     loaded_dice,
 )
-from experiments.estimators.prisoners_dilemma_derivatives import (
+from experiments.estimators.prisoners_dilemma import (
     check_baseline_errors,
     prisoners_dilemma,
 )
-from experiments.estimators.random_mdp import random_mdp
-from experiments.estimators.random_mdp_derivatives import (
+from experiments.estimators.random_processes import (
     ESTIMATORS,
     check_orders,
+    random_mdp,
     random_process,
 )
-from experiments.results import checks
+from experiments.results import check_list as checks
 from tests import oracles
+from tests.experiments.parsed_flags import run_command
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSED = checks.at_least("a", 0.95, 0.9)
@@ -97,18 +97,11 @@ def test_a_quick_run_fails_its_checks_and_says_which(quick_run) -> None:
     ("found", "status"), [([PASSED], 0), ([PASSED, FAILED], 1)]
 )
 def test_the_exit_status_tells_failed_checks(
-    monkeypatch, tmp_path, capsys, found, status
+    tmp_path, capsys, found, status
 ) -> None:
-    monkeypatch.setattr(
-        verify_estimators,
-        "FLAGS",
-        types.SimpleNamespace(
-            output_dir=str(tmp_path), overwrite=False, seed=0, quick=True
-        ),
-    )
-    monkeypatch.setattr(verify_estimators, "verify", lambda *_: found)
+    command = verify_estimators.COMMAND._replace(run=lambda *_: found)
     try:
-        verify_estimators.main(["verify_estimators"])
+        run_command(command, f"--output_dir={tmp_path}", "--quick")
     except SystemExit as error:
         assert error.code == status
     else:
@@ -118,7 +111,7 @@ def test_the_exit_status_tells_failed_checks(
 
 def test_an_argument_without_dashes_is_refused() -> None:
     with pytest.raises(SystemExit, match="Flags start with --"):
-        verify_estimators.main(["verify_estimators", "quick"])
+        verify_estimators.COMMAND.main(["verify_estimators", "quick"])
 
 
 # The checks.
@@ -170,7 +163,7 @@ def test_orders_are_checked_at_the_largest_batch() -> None:
     }
     at_last["DiCE, no baseline"][1] = [[1.0] * 4, [-0.2] * 4]
     assert all(check.passed for check in check_orders(at_last))
-    at_first = {name: own[:, ::-1] for name, own in at_last.items()}
+    at_first = {name: found[:, ::-1] for name, found in at_last.items()}
     assert not any(check.passed for check in check_orders(at_first))
 
 

@@ -1,35 +1,42 @@
-"""Training with a progress bar, from settings to curves."""
+"""Training with a progress bar and checkpoints, from settings to curves."""
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 import dice_tf
-from experiments.building.builders import compile_trainer
-from experiments.command_line.user_errors import user_errors
-from experiments.settings.settings import Settings
+from experiments.building.builders import build_trainer, compile_trainer
+from experiments.command_line.commands import user_errors
+from experiments.results.outputs import OutputFolder
+from experiments.settings.training_settings import TrainingSettings
 
-# How often the progress bar moves. In between, no Python runs.
+# How often the progress bar moves, and the most steps between two moves. No
+# Python runs in between.
 _MOVES = 20
 _MOST_STEPS = 20
 
-# What the progress bar shows.
+# The progress bar shows these.
 _RETURN, _DIVERGED = "joint return", "diverged runs"
 
 
 class Training(NamedTuple):
-    """What a training leaves behind, beside the trained trainer.
+    """A training that has ended.
 
     Attributes:
+      settings: all that determined it.
+      trainer: holds what was learned.
       curves: `[num_iterations, num_runs, num_players]`, reported returns.
       seconds: wall time, compilation included.
       seconds_per_iteration: wall time of an iteration once compiled.
       diverged: numbers of the runs, from 0, that are not finite in the end.
     """
 
+    settings: TrainingSettings
+    trainer: dice_tf.Trainer
     curves: np.ndarray
     seconds: float
     seconds_per_iteration: float
@@ -39,7 +46,7 @@ class Training(NamedTuple):
     def judged(self) -> np.ndarray:
         """The curves, with NaN as the last returns of runs that diverged.
 
-        No return shows what the very last update has made of the players.
+        The returns do not show what the very last update did to the players.
         """
         curves = self.curves.copy()
         curves[-1:, list(self.diverged)] = np.nan
@@ -51,9 +58,6 @@ class ProgressBar(keras.callbacks.Callback):
 
     The return is NaN once a run has diverged; the number of such runs follows.
     Its clock starts when the first steps are done: they compile.
-
-    Args:
-      num_iterations: of the training.
     """
 
     def __init__(self, num_iterations: int):
@@ -77,55 +81,82 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(done, shown)
 
 
+def checkpoint_of(
+    folder: OutputFolder, name: str, settings: NamedTuple
+) -> dice_tf.callbacks.Checkpoint:
+    """Returns the checkpoint of one training of a run."""
+    return dice_tf.callbacks.Checkpoint(
+        folder.checkpoint_path(name),
+        configuration=settings._asdict(),
+        every_seconds=folder.checkpoint_every,
+        resume=False,
+        keep=True,
+    )
+
+
+def train_methods(
+    settings: Mapping[str, TrainingSettings], folder: OutputFolder
+) -> dict[str, Training]:
+    """Trains methods one after the other, showing the progress of each.
+
+    Returns:
+      By method name, what was learned.
+    """
+    # A method that does not fit the game is found before the first training.
+    with user_errors():
+        trainers = {
+            name: build_trainer(method) for name, method in settings.items()
+        }
+    trainings = {}
+    for number, (name, method) in enumerate(settings.items(), 1):
+        place = f" ({number} of {len(settings)})" if len(settings) > 1 else ""
+        print(
+            f"{name}{place}: {method.num_seeds} runs. Compiling takes a while.",
+            flush=True,
+        )
+        checkpoint = checkpoint_of(folder, name, method)
+        trainings[name] = train(trainers[name], method, checkpoint)
+    return trainings
+
+
 def train(
     trainer: dice_tf.Trainer,
-    settings: Settings,
-    checkpoint: dice_tf.callbacks.Checkpoint | None = None,
+    settings: TrainingSettings,
+    checkpoint: dice_tf.callbacks.Checkpoint,
 ) -> Training:
     """Compiles a new trainer and trains it.
 
     Args:
-      trainer: what `build_trainer(settings)` returned.
+      trainer: the result of `build_trainer(settings)`.
       settings: all that determines the training.
-      checkpoint: from where to go on, if it has a file, and where to leave
-        one now and then, and at the end.
+      checkpoint: continued if it has a file, written now and then and at the
+        end.
     """
-    start = time.perf_counter()
     num_iterations = settings.num_iterations
     steps = min(math.ceil(num_iterations / _MOVES), _MOST_STEPS)
     epochs, rest = divmod(num_iterations, steps)
     # All executions of the compiled step are alike, also those of the rest.
     compile_trainer(trainer, settings, math.gcd(steps, rest))
     bar = ProgressBar(num_iterations)
-    callbacks = [bar]
-    done = 0
-    if checkpoint is not None:
-        with user_errors():
-            done = checkpoint.restore(trainer)
-        if done:
-            print(f"Continued after {trainer.iterations} iterations.")
-        callbacks.append(checkpoint)
-    if done < epochs:
-        trainer.fit(
-            epochs=epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            verbose=0,
-            callbacks=callbacks,
-        )
-    if rest and done <= epochs:
-        trainer.fit(
-            epochs=epochs + 1,
-            initial_epoch=epochs,
-            steps_per_epoch=rest,
-            verbose=0,
-            callbacks=callbacks,
-        )
-    seconds = time.perf_counter() - start
-    if checkpoint is not None:
-        seconds = checkpoint.seconds
-        checkpoint.save(trainer, epochs + bool(rest))
+    with user_errors():
+        done = checkpoint.restore(trainer)
+    if done:
+        print(f"Continued after {trainer.iterations} iterations.")
+    for last, length in ((epochs, steps), (epochs + 1, rest)):
+        if length and done < last:
+            trainer.fit(
+                epochs=last,
+                initial_epoch=done,
+                steps_per_epoch=length,
+                verbose=0,
+                callbacks=[bar, checkpoint],
+            )
+            done = last
+    seconds = checkpoint.seconds
+    checkpoint.save(trainer, done)
     return Training(
+        settings,
+        trainer,
         trainer.curves,
         seconds,
         _seconds_per_iteration(bar.iterations_at, seconds, num_iterations),

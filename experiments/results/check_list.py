@@ -1,13 +1,14 @@
-"""Checks: what was measured against what is required."""
+"""Checks, what was measured against what is required, and text tables."""
 
 import json
+import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from experiments.results.text_tables import aligned
+# Every command imports this before its flags are parsed, and few need NumPy.
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Check(NamedTuple):
@@ -39,6 +40,8 @@ def agrees_with_at_least(
     For a bound that was itself measured: the expectation may lie on it, and
     a mean of few values on either side. NaN fails.
     """
+    import numpy as np
+
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
     required = f">= {bound:g} - 2 standard errors of {error:.4f}"
@@ -55,19 +58,29 @@ def at_most(name: str, measured: float, bound: float) -> Check:
     return Check(name, measured, f"<= {bound:g}", bool(measured <= bound))
 
 
+def in_standard_errors(values: "np.ndarray") -> float:
+    """Returns a mean in standard errors; NaN for a single value, or all 0."""
+    import numpy as np
+
+    if len(values) == 1:
+        return np.nan
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(values.mean() / error)
+
+
 def summary(checks: Sequence[Check]) -> dict[str, Any]:
-    """Returns what summary.json holds."""
-    return {"checks": [check._asdict() for check in checks]}
+    """Returns the content of summary.json."""
+    return {"checks": checks}
 
 
 def read_checks(path: pathlib.Path) -> list[Check]:
     """Returns the checks of a summary.json, with NaN for what is null."""
     content = json.loads(path.read_text(encoding="utf-8"))
+    checks = [Check(**entry) for entry in content.get("checks", ())]
     return [
-        Check(**{**own, "measured": np.nan})
-        if own["measured"] is None
-        else Check(**own)
-        for own in content["checks"]
+        check._replace(measured=math.nan) if check.measured is None else check
+        for check in checks
     ]
 
 
@@ -79,3 +92,11 @@ def as_table(checks: Sequence[Check]) -> str:
         measured = f"{check.measured:.5f}"
         rows.append([check.name, measured, check.required, verdict])
     return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of text as a table, its columns aligned on the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
+    )

@@ -1,14 +1,13 @@
-"""What is known of learners, measured on trained players."""
+"""Measures of trained players, with which facts on learners are checked."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from experiments.results.checks import Check
-from experiments.results.summary import FINAL_ITERATIONS
+from experiments.results.check_list import Check
 
-# From one half: a probability that counts as mixed.
+# The largest mean distance from one half of players that toss coins.
 _MIXED = 0.1
 
 
@@ -16,8 +15,8 @@ class Mixing(NamedTuple):
     """How far policies are from tossing a coin, one entry per run.
 
     Attributes:
-      mean: the mean distance from one half of the probabilities, of the
-        player that is further away; states weigh what they are visited.
+      mean: the mean distance of the probabilities from one half, of the player
+        that is further away; states weigh as often as they are visited.
       largest: the largest distance, in any state and of either player.
     """
 
@@ -28,13 +27,7 @@ class Mixing(NamedTuple):
 def enough_runs(
     name: str, satisfied: Sequence[bool] | np.ndarray, share: float
 ) -> Check:
-    """Requires something of a share of the runs, at least.
-
-    Args:
-      name: what is counted.
-      satisfied: one entry per run.
-      share: of the runs, in [0, 1].
-    """
+    """Requires something of a share of the runs, at least."""
     count, total = int(np.sum(satisfied)), len(satisfied)
     needed = int(np.ceil(share * total - 1e-9))
     return Check(
@@ -47,29 +40,14 @@ def share_of_runs(
 ) -> float:
     """Returns in what share of the runs something is found.
 
-    Args:
-      satisfied: one entry per run.
-      measured: `[num_runs, ...]`, what it was judged by.
-
     Returns:
-      The share; NaN if a run has diverged. That it shows nothing does not
-      count as evidence that there is nothing.
+      The share; NaN if a run has diverged, so that the numbers by which it
+      was judged, `measured[run]`, are not finite. Such a run is not evidence
+      that there is nothing to find.
     """
     if not np.all(np.isfinite(measured)):
         return np.nan
     return float(np.mean(satisfied))
-
-
-def final_returns(curves: np.ndarray) -> np.ndarray:
-    """Returns each player's return over the last iterations.
-
-    Args:
-      curves: `[num_iterations, num_runs, num_players]`.
-
-    Returns:
-      `[num_runs, num_players]`.
-    """
-    return np.mean(curves[-FINAL_ITERATIONS:], axis=0, dtype=np.float64)
 
 
 def is_mixed(mixing: Mixing) -> np.ndarray:
@@ -91,7 +69,7 @@ def mixing(tables: Sequence[np.ndarray], discount: float) -> Mixing:
     second = tables[1][:, [0, 2, 1, 3, 4], 0]
     distances = np.abs(np.stack([first, second]) - 0.5)
     visits = np.stack(
-        [_visits(*own, discount) for own in zip(first, second, strict=True)]
+        [_visits(*pair, discount) for pair in zip(first, second, strict=True)]
     )
     means = np.sum(visits * distances, axis=2)
     return Mixing(means.max(axis=0), distances.max(axis=(0, 2)))
@@ -119,13 +97,8 @@ def cooperation(
 ) -> np.ndarray:
     """Returns how much of the gain from cooperation each run reaches.
 
-    Args:
-      finals: `[num_runs, num_players]`, final returns.
-      defection: the return if all always defect.
-      cooperation: the return if all always cooperate.
-
-    Returns:
-      `[num_runs]`: 0 for mutual defection, 1 for mutual cooperation.
+    The result, `[num_runs]`, is 0 for the return of mutual `defection`, and 1
+    for that of mutual `cooperation`.
     """
     joint = finals.mean(axis=1)
     return (joint - defection) / (cooperation - defection)
@@ -134,20 +107,21 @@ def cooperation(
 def gain_in_errors(returns: np.ndarray, others: np.ndarray) -> float:
     """Returns how much more is earned, in standard errors of the difference.
 
-    Args:
-      returns: `[num_runs, num_players]`, final returns.
-      others: the same, of runs to compare with.
-
     Returns:
       The difference of the mean returns of the players over its standard
-      error, that of independent runs; NaN where there are too few to tell.
+      error, that of independent runs; NaN if there are too few runs.
     """
-    joint = [own.mean(axis=1, dtype=np.float64) for own in (returns, others)]
-    if min(map(len, joint)) < 2:
+    joint, joint_others = (
+        group.mean(axis=1, dtype=np.float64) for group in (returns, others)
+    )
+    if min(len(joint), len(joint_others)) < 2:
         return np.nan
-    error = np.sqrt(sum(np.var(own, ddof=1) / len(own) for own in joint))
+    variances = [
+        np.var(group, ddof=1) / len(group) for group in (joint, joint_others)
+    ]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float((joint[0].mean() - joint[1].mean()) / error)
+        difference = joint.mean() - joint_others.mean()
+        return float(difference / np.sqrt(sum(variances)))
 
 
 def constant_return(reward: float, discount: float, length: int) -> float:

@@ -1,32 +1,26 @@
-"""Pictures of learning curves."""
+"""Pictures of learning curves, and what all pictures share."""
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.results.curves import joint_returns
 from experiments.results.published import LABELS, published_curves
-from experiments.results.summary import joint_returns
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
-_COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
-# Of the first so many methods, the next, and so on.
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+GREY = "#808080"
+_COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "#000000")
+# Lines of the first seven methods, of the next seven, and so on.
 _LINES = ("-", "--", ":")
-_GREY = "#808080"
 _DASHES = (":", "-.", "--", "-")
 
-# Of the bootstrap: they make no picture differ from the next.
+# The bootstrap has a fixed seed, so that equal curves have equal pictures.
 _NUM_RESAMPLES = 2000
 _SEED = 0
 
@@ -66,11 +60,22 @@ def plot_curves(
     axes.set_ylabel("normalised joint return (mean of the players)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0, max(longest - 1, 1))
+    tidy(axes)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def tidy(axes: Axes) -> None:
+    """Draws a light grid, and no frame on top and on the right."""
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path, dpi=150)
+
+
+def minus_sign(value: float) -> str:
+    """Returns a number with two digits, as pictures show it."""
+    # Adding 0 turns -0 into 0.
+    return f"{round(value, 2) + 0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def confidence_band(values: np.ndarray) -> np.ndarray:
@@ -97,24 +102,20 @@ def _draw_method(
     axes: Axes, method: str, curves: np.ndarray, color: str, line: str
 ) -> None:
     joint = joint_returns(curves)
-    iterations = np.arange(len(joint))
     if 1 < joint.shape[1] <= _MOST_RUNS:
-        axes.plot(iterations, joint, color=color, linewidth=0.5, alpha=0.45)
+        axes.plot(joint, color=color, linewidth=0.5, alpha=0.45)
     are_finite = np.all(np.isfinite(joint), axis=0)
     if not np.all(are_finite):
         num_failed = np.count_nonzero(~are_finite)
         method += f" (without {num_failed} of {len(are_finite)} runs: failed)"
     if np.any(are_finite):
         joint = joint[:, are_finite]
-    mean = joint.mean(axis=1)
-    if joint.shape[1] > 1:
-        low, high = confidence_band(joint)
-        axes.fill_between(
-            iterations, low, high, color=color, alpha=0.2, linewidth=0
-        )
-    axes.plot(
-        iterations,
-        mean,
+    band = confidence_band(joint) if joint.shape[1] > 1 else None
+    _draw_mean(
+        axes,
+        joint.mean(axis=1),
+        band,
+        alpha=0.2,
         color=color,
         linestyle=line,
         linewidth=2.2,
@@ -125,21 +126,34 @@ def _draw_method(
 def _draw_published(axes: Axes, num_iterations: int) -> None:
     published = published_curves()
     for (method, label), dash in zip(LABELS.items(), _DASHES, strict=True):
-        mean = published[method].mean[:num_iterations]
-        iterations = np.arange(len(mean))
-        low, high = published[method].band[:, :num_iterations]
-        axes.fill_between(
-            iterations, low, high, color=_GREY, alpha=0.12, linewidth=0
-        )
-        axes.plot(
-            iterations,
-            mean,
-            color=_GREY,
+        _draw_mean(
+            axes,
+            published[method].mean[:num_iterations],
+            published[method].band[:, :num_iterations],
+            alpha=0.12,
+            color=GREY,
             linestyle=dash,
             linewidth=1.2,
             zorder=1.5,
             label=f"published: {label}",
         )
+
+
+def _draw_mean(
+    axes: Axes,
+    mean: np.ndarray,
+    band: np.ndarray | None,
+    alpha: float,
+    color: str,
+    **options: Any,
+) -> None:
+    """Draws a curve over its band `[2, num_iterations]`, if it has one."""
+    if band is not None:
+        iterations = np.arange(len(mean))
+        axes.fill_between(
+            iterations, *band, color=color, alpha=alpha, linewidth=0
+        )
+    axes.plot(mean, color=color, **options)
 
 
 def _title(game: str, runs: list[int]) -> str:
