@@ -6,6 +6,7 @@ package, and to sources that break it.
 """
 
 import ast
+import functools
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -156,6 +157,36 @@ def layer_faults(
         if circle := find_circle(graph):
             faults.append(f"Imports in a circle: {' -> '.join(circle)}.")
     return [fault for fault in faults if fault]
+
+
+def rooms(modules: Sequence[Module]) -> set[str]:
+    """Returns the modules and folders directly in a package."""
+    return {module.room for module in modules if module.room}
+
+
+def num_floors(modules: Sequence[Module]) -> int:
+    """Returns the number of rooms on the longest chain of imports.
+
+    Args:
+      modules: those of one top-level package, without circles between rooms.
+    """
+    known = {module.name for module in modules}
+    graph: dict[str, set[str]] = {room: set() for room in rooms(modules)}
+    for module in modules:
+        for target in imported_modules(module, known):
+            room = Module(target, "").room
+            if (
+                module.room
+                and target in known
+                and room not in ("", module.room)
+            ):
+                graph[module.room].add(room)
+
+    @functools.cache
+    def height(room: str) -> int:
+        return 1 + max(map(height, graph[room]), default=0)
+
+    return max(map(height, graph), default=0)
 
 
 def is_all(node: ast.stmt) -> bool:

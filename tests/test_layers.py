@@ -41,8 +41,9 @@ LAYERS = (
     # 5: what holds variables, compiles and trains, or meets other libraries.
     {"bridges", "callbacks", "trainer", "training"},
 )
-# To be cut into functions that fit on a screen.
-TOO_LONG: set[str] = set()
+# A room is a module or folder at the top of dice_tf/. A floor is a room on the
+# longest chain of imports between rooms.
+MOST_ROOMS, MOST_FLOORS = 26, 12
 # The draws of a step are a program beside its own.
 COMPILING = {
     "diagnostics",
@@ -104,8 +105,25 @@ def test_modules_hold_what_they_may(module: Module) -> None:
     "module", LIBRARY + USER_MODULES, ids=_names(LIBRARY + USER_MODULES)
 )
 def test_functions_fit_on_a_screen(module: Module) -> None:
-    is_too_long = source_rules.size_faults(module) != []
-    assert is_too_long == (module.name in TOO_LONG)
+    assert source_rules.size_faults(module) == []
+
+
+@pytest.mark.parametrize(
+    "module", LIBRARY + USER_MODULES, ids=_names(LIBRARY + USER_MODULES)
+)
+def test_modules_name_and_read_what_types_declare(module: Module) -> None:
+    assert source_rules.variable_faults(module) == []
+    assert source_rules.private_faults(module) == []
+    assert source_rules.literal_getattr_faults(module) == []
+
+
+def test_no_two_modules_of_the_library_share_a_file_name() -> None:
+    assert source_rules.file_name_faults(LIBRARY) == []
+
+
+def test_rooms_and_floors_are_few() -> None:
+    assert len(import_rules.rooms(LIBRARY)) <= MOST_ROOMS
+    assert import_rules.num_floors(LIBRARY) <= MOST_FLOORS
 
 
 def test_no_module_and_function_of_a_package_share_a_name() -> None:
@@ -182,6 +200,21 @@ def test_layer_rule_accepts_imports_that_point_down(sources: dict) -> None:
 def test_layer_rule_finds(sources: dict, message: str) -> None:
     (fault,) = import_rules.layer_faults(_toy(**sources), TOY_LAYERS)
     assert re.search(message, fault)
+
+
+def test_rooms_and_floors_are_counted_along_imports() -> None:
+    toy = _toy(
+        high="import toy.middle\nimport numpy",
+        middle="from toy.games.b import x",
+        games="",
+        games__a="import toy.games.b",
+        games__b="from toy import low",
+        low="",
+        alone="import toy.low",
+    )
+    expected = {"high", "middle", "games", "low", "alone"}
+    assert import_rules.rooms(toy) == expected
+    assert import_rules.num_floors(toy) == 4
 
 
 def test_a_relative_import_counts_from_the_package() -> None:

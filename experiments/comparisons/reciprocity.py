@@ -37,7 +37,7 @@ def contribution_game() -> dice_tf.games.FiniteGame:
         game.rewards,
         game.transitions,
         game.initial,
-        _SOME_LENGTH,
+        episode_length=_SOME_LENGTH,
         # One row per state, in the order in which each player sees them.
         observations=[seen @ observations() for seen in game.observations],
     )

@@ -77,7 +77,7 @@ def random_mdp(
         np.tile(rewards[np.newaxis, :, np.newaxis], [1, 1, num_actions]),
         moves / moves.sum(axis=-1, keepdims=True),
         np.full(num_states, 1.0 / num_states),
-        episode_length,
+        episode_length=episode_length,
         dtype=dtype,
     )
 
