@@ -1,9 +1,9 @@
 """Stateless randomness that is the same eagerly, in graphs and under XLA.
 
-A `Seed` is an a `Seed`. Seeds are split by an integer
-hash, and uniforms are made from raw Philox bits. Both are equal eagerly, in
-graphs and under XLA, and can be computed for many runs at once. TensorFlow's
-stateless float samplers differ between XLA and graph mode.
+A `Seed` is two whole numbers. An integer hash splits seeds, and uniforms are
+made from raw Philox bits. Both are equal eagerly, in graphs and under XLA, and
+can be computed for many runs at once. TensorFlow's stateless float samplers
+differ between XLA and graph mode.
 
 The random bits of a `HoistedSeed` are drawn outside the XLA computation that
 consumes them. Inside, XLA on CPU recomputes the generator for every consumer,
