@@ -1,4 +1,8 @@
-"""The trainer: a Keras model that trains all players, in many runs at once."""
+"""The trainer: a Keras model that trains all players, in many runs at once.
+
+An iteration is one update of all players in all runs. A program, which Keras
+calls a step, makes one iteration or several, compiled together.
+"""
 
 import functools
 import sys
@@ -19,7 +23,10 @@ from dice_tf.kernels.draws import choose_draw
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.checkpoints import Snapshot
-from dice_tf.training.compilation import fit_one_program, is_compilable_step
+from dice_tf.training.compilation import (
+    should_compile_step,
+    steps_share_program,
+)
 from dice_tf.training.distribution import Distribution
 from dice_tf.training.fit_callbacks import with_averages, with_validation
 from dice_tf.training.initial_states import (
@@ -166,7 +173,7 @@ class Trainer(keras.Model):
         self._curves = Curves(self.num_seeds, objective.num_players)
         self._means = StepMeans(metric_names(self.learners))
         self.built = True
-        self._models.show()
+        self._models.push_and_claim()
 
     def compile(
         self,
@@ -205,7 +212,7 @@ class Trainer(keras.Model):
             "steps_per_execution", steps_per_execution, 1
         )
         run_eagerly = check_flag("run_eagerly", run_eagerly)
-        compiles = is_compilable_step(self.objective, jit_compile)
+        compiles = should_compile_step(self.objective, jit_compile)
         self._updates.use_optimizers(optimizer, critic_optimizer, critic_passes)
         # As attributes of the trainer, Keras saves them with its weights.
         self.player_optimizers = self._updates.optimizers.optimizers
@@ -214,7 +221,7 @@ class Trainer(keras.Model):
             self.distribution.can_compile(compiles) and not run_eagerly
         )
         self.steps_per_program = 1
-        if self._jit_step and fit_one_program(
+        if self._jit_step and steps_share_program(
             self.objective, self.num_seeds, steps_per_execution
         ):
             self.steps_per_program = steps_per_execution
@@ -330,12 +337,12 @@ class Trainer(keras.Model):
         )
 
         def make_iteration(number: int | tf.Tensor) -> tf.Tensor:
-            returns, scalars = update_players(seeds._replace(iteration=number))
+            returns, scalars = update_players(seeds._replace(offset=number))
             self._means.update_state(scalars)
             return nan_unless_finite(tf.cast(returns, tf.float32))
 
         def make_iterations() -> tf.Tensor:
-            self._models.read()
+            self._models.pull()
             if num_steps == 1:
                 returns = make_iteration(0)[tf.newaxis]
             else:
@@ -345,12 +352,13 @@ class Trainer(keras.Model):
                     parallel_iterations=1,
                     fn_output_signature=tf.float32,
                 )
-            self._models.write()
+            self._models.push()
             return returns
 
         if self._jit_step:
-            # Make a function for each trace: it captures the random bits,
-            # which are drawn in the graph around it.
+            # Tracing this function adds each draw to the graph around it, and
+            # the bits enter as captured inputs. Every trace therefore needs a
+            # new function.
             make_iterations = tf.function(
                 make_iterations, jit_compile=True, autograph=False
             )
@@ -437,9 +445,9 @@ class Trainer(keras.Model):
         """
         run = check_index("run", run, self.num_seeds, "runs")
         self.distribution.check_current()
-        self._models.take(has_begun=self.iterations > 0)
+        self._models.pull_if_followed(has_begun=self.iterations > 0)
         self._models.run.assign(run)
-        self._models.show()
+        self._models.push_and_claim()
 
     def map_loaded_runs(
         self, function: Callable[[int], Any], num_runs: int | None = None
@@ -535,7 +543,7 @@ class Trainer(keras.Model):
         ):
             variable.assign(value)
         self._curves.restore(snapshot.curves, num_made)
-        self._models.show()
+        self._models.push_and_claim()
 
     def _state_variables(self) -> list[keras.Variable]:
         optimizers = [*self.player_optimizers, *self.critic_optimizers]
@@ -548,7 +556,7 @@ class Trainer(keras.Model):
         except BaseException:
             self.put_back(before)
             raise
-        self._models.show()
+        self._models.push_and_claim()
 
     def save_weights(self, *args: Any, **kwargs: Any) -> None:
         self.synchronize()
@@ -556,7 +564,7 @@ class Trainer(keras.Model):
 
     def set_weights(self, weights: Any) -> None:
         super().set_weights(weights)
-        self._models.show()
+        self._models.push_and_claim()
 
     def get_weights(self) -> list[np.ndarray]:
         self.synchronize()

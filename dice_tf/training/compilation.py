@@ -4,11 +4,11 @@ from dice_tf.checks import check_choice, check_flag
 from dice_tf.objectives.objective import Objective
 
 AUTO = "auto"
-# The most random numbers of one draw that a program takes as its input.
+# The largest number of random numbers that one program takes as its input.
 _MAX_NUMBERS = 2**22
 
 
-def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
+def should_compile_step(objective: Objective, jit_compile: bool | str) -> bool:
     """Returns whether the step is to be compiled by XLA.
 
     Args:
@@ -43,10 +43,10 @@ def is_compilable_step(objective: Objective, jit_compile: bool | str) -> bool:
     return False
 
 
-def fit_one_program(
+def steps_share_program(
     objective: Objective, num_seeds: int, num_steps: int
 ) -> bool:
-    """Returns whether XLA compiles several steps into one program.
+    """Returns whether several steps become one program of XLA.
 
     The random numbers of all these steps are drawn before the program runs,
     and are in memory at the same time. Large batches, whose steps take much

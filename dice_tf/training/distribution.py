@@ -27,7 +27,7 @@ _LOST = (
 class Distribution:
     """Runs a training step as it is, or on all replicas of a strategy.
 
-    Variables that the step reads are made in `scope()`, on every replica.
+    Variables that replicas read are made in `scope()`.
 
     Args:
       strategy: a `MirroredStrategy` or `MultiWorkerMirroredStrategy`, or

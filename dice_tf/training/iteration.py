@@ -61,7 +61,7 @@ class RunState(NamedTuple):
     number: tf.Tensor
 
 
-class PlayerIteration(NamedTuple):
+class PlayerResult(NamedTuple):
     """What one iteration computes for a player.
 
     Attributes:
@@ -85,34 +85,35 @@ class Iteration(NamedTuple):
     """What one iteration computes.
 
     Attributes:
-      players: one `PlayerIteration` per player.
+      results: one `PlayerResult` per player.
       play: the `Play` whose returns are reported, on which critics are
         trained; empty without critics.
     """
 
-    players: list[PlayerIteration]
+    results: list[PlayerResult]
     play: Play | tuple[()]
 
 
 class IterationSeeds(NamedTuple):
-    """The seeds of all runs in one of several successive iterations.
+    """One seed per run and iteration of a program, and which iteration it is.
 
     Attributes:
       keys: int32 `[num_iterations * num_runs, 2]`, one seed for each run of
-        each iteration.
+        each iteration that the program makes.
       num_runs: number of runs.
-      iteration: which of the iterations, from 0; an int32 scalar in a loop.
+      offset: the current iteration, counted from the first one of the program;
+        an int32 scalar in a loop.
       draw: how graphs draw random bits, see `HoistedSeed`.
     """
 
     keys: tf.Tensor
     num_runs: int
-    iteration: int | tf.Tensor = 0
+    offset: int | tf.Tensor = 0
     draw: Draw = draw_many
 
     def of_run(self, run: tf.Tensor) -> tf.Tensor | HoistedSeed:
         """Returns the seed of a run: int32 `[2]`, hoisted in graphs."""
-        row = self.iteration * self.num_runs + run
+        row = self.offset * self.num_runs + run
         if tf.executing_eagerly():
             return self.keys[row]
         return HoistedSeed(self.keys, row, self.num_runs, self.draw)
@@ -190,6 +191,8 @@ def iterate_runs(
     Returns:
       An `Iteration` of tensors with a leading axis of runs.
     """
+    # A learner computes here what all runs share: a branch on its state cannot
+    # be vectorised over runs.
     rules = [
         rule
         if rule.learner is None
@@ -212,8 +215,9 @@ def iterate(
 ) -> Iteration:
     """Computes one iteration of one run.
 
-    All players start from the same parameters and get the same seed. They
-    therefore share the play of these parameters, whose returns are reported.
+    All players start from the same parameters and get the same seed. The bound
+    objective remembers what it has played with these tensors, so that all
+    learners share the play whose returns are reported.
 
     Args:
       objective: what the players maximise.
@@ -233,7 +237,7 @@ def iterate(
     ) as tape:
         tape.watch(params)
         play = objective.play(params, seed)
-    players = []
+    results = []
     for player_id, (rule, state) in enumerate(
         zip(rules, run.players, strict=True)
     ):
@@ -241,15 +245,15 @@ def iterate(
         direction, learner_state = _learner_step(
             objective, rule, params, player_id, seed, state
         )
-        if rule.entropy_coefficient:
+        if learner is not None and rule.entropy_coefficient:
             bonus = gradient_of(tape, play.entropies[player_id], state.params)
             direction = [
                 gradient + rule.entropy_coefficient * extra
                 for gradient, extra in zip(direction, bonus, strict=True)
             ]
         direction, norm = _clip(direction, rule.max_gradient_norm)
-        players.append(
-            PlayerIteration(
+        results.append(
+            PlayerResult(
                 direction,
                 learner_state,
                 objective.return_scale * play.values[player_id],
@@ -258,7 +262,7 @@ def iterate(
                 () if learner is None else learner.metrics(learner_state),
             )
         )
-    return Iteration(players, play if any(critic_params) else ())
+    return Iteration(results, play if any(critic_params) else ())
 
 
 def critic_gradients(
@@ -345,6 +349,8 @@ def _bind_critics(
     objective: Objective, critic_params: list[list[tf.Tensor]]
 ) -> Objective:
     """Returns the objective, bound for one iteration, with these critics."""
+    # All tapes are opened after this call, within the map over runs, so that
+    # the objective may use shorter formulas.
     if not any(critic_params):
         return objective.bind(tapes_inside=True)
     current = objective.initial_state()

@@ -77,7 +77,7 @@ class LoadedModel:
         if self._is_shown:
             _WRITERS[self.model] = self._written
 
-    def write(self, run: tf.Tensor) -> None:
+    def push(self, run: tf.Tensor) -> None:
         """Writes a run to the model.
 
         Args:
@@ -92,8 +92,8 @@ class LoadedModel:
             variable.assign(value)
             written.assign(value)
 
-    def read(self, run: tf.Tensor) -> None:
-        """Takes weights that were set on the model since the last write.
+    def pull(self, run: tf.Tensor) -> None:
+        """Takes weights that were set on the model since the last push.
 
         They replace those of one run, or of all runs if `is_shared`. Weights
         that were not set leave the stacked variables as they are, bit by bit.
@@ -137,7 +137,7 @@ class LoadedModel:
 class LoadedModels:
     """The policies and critics of an objective, which hold the loaded run.
 
-    Models that learners fit are read, too, and never written.
+    Models that learners fit are pulled from, too, and never pushed to.
 
     Args:
       objective: the objective of the policies and critics, if it has any.
@@ -202,21 +202,21 @@ class LoadedModels:
         for loaded in self._models:
             loaded.check()
 
-    def read(self) -> None:
+    def pull(self) -> None:
         """Takes weights that were set on models, in a graph or eagerly.
 
         It does not matter who set them.
         """
         for loaded in self._models:
-            loaded.read(self.run)
+            loaded.pull(self.run)
 
-    def write(self) -> None:
+    def push(self) -> None:
         """Writes the loaded run to the models, in a graph or eagerly."""
         for loaded in self._models:
-            loaded.write(self.run)
+            loaded.push(self.run)
 
-    def take(self, has_begun: bool) -> None:
-        """Takes weights that were set on models since the last write.
+    def pull_if_followed(self, has_begun: bool) -> None:
+        """Takes weights that were set on models since the last push.
 
         A single run takes what other trainers wrote, too, like Keras models
         that share layers, unless it has not begun and its first parameters
@@ -231,11 +231,11 @@ class LoadedModels:
         )
         for loaded in self._models:
             if loaded.is_mine or loaded.is_shared or follows_others:
-                loaded.read(self.run)
+                loaded.pull(self.run)
 
-    def show(self) -> None:
+    def push_and_claim(self) -> None:
         """Makes the models hold the loaded run, whatever was set on them."""
-        self.write()
+        self.push()
         for loaded in self._models:
             loaded.claim()
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
 from dice_tf.policies.sampling import nan_where
-from dice_tf.training.iteration import PlayerIteration
+from dice_tf.training.iteration import PlayerResult
 
 
 class StepMeans(keras.metrics.Metric):
@@ -106,7 +106,7 @@ def metric_names(learners: Sequence[Learner | None]) -> list[str]:
     return [*names, "loss"]
 
 
-def iteration_scalars(players: Sequence[PlayerIteration]) -> tf.Tensor:
+def iteration_scalars(results: Sequence[PlayerResult]) -> tf.Tensor:
     """Returns the scalars of `metric_names`, means over runs, float32.
 
     A scalar that is not finite in one run is NaN. The last one is for
@@ -114,11 +114,11 @@ def iteration_scalars(players: Sequence[PlayerIteration]) -> tf.Tensor:
     as another scalar is NaN.
 
     Args:
-      players: one result per player, tensors with a leading axis of runs.
+      results: one per player, tensors with a leading axis of runs.
     """
-    returns = [result.reported_return for result in players]
-    scalars = [tf.add_n(returns) / len(players)]
-    for result in players:
+    returns = [result.reported_return for result in results]
+    scalars = [tf.add_n(returns) / len(results)]
+    for result in results:
         scalars += [
             result.reported_return,
             result.entropy,

@@ -111,8 +111,8 @@ class PlayerUpdates:
           seeds: those of the iteration.
 
         Returns:
-          Reported returns `[num_runs, num_players]`, and the scalars of
-          `metric_names`.
+          Reported returns `[num_runs, num_players]`, and the scalars that
+          `records.metric_names` names.
         """
         if self._order == ALTERNATING:
             iteration = self._update_in_turn(seeds)
@@ -122,23 +122,25 @@ class PlayerUpdates:
                 self._objective, self._rules, states, seeds
             )
             self.optimizers.ascend(
-                [result.direction for result in iteration.players]
+                [result.direction for result in iteration.results]
             )
         self._train_critics(iteration.play, seeds.num_runs)
         for player, result in zip(
-            self._players, iteration.players, strict=True
+            self._players, iteration.results, strict=True
         ):
             player.assign_learner_state(result.learner_state)
         returns = tf.stack(
-            [result.reported_return for result in iteration.players], axis=-1
+            [result.reported_return for result in iteration.results], axis=-1
         )
-        return returns, iteration_scalars(iteration.players)
+        return returns, iteration_scalars(iteration.results)
 
     def _update_in_turn(self, seeds: IterationSeeds) -> Iteration:
         """Updates one player after the other, each on a new play.
 
-        Each turn is an iteration in which all other players are frozen. The
-        first turn tells the returns, since its play comes before all updates.
+        Each turn moves one policy, as an iteration would in which all other
+        players are frozen. Critics and memories of learners change once, after
+        the last turn. The play of the first turn comes before all updates: its
+        returns are reported, and critics learn from it.
         """
         turns = []
         num_players = len(self._players)
@@ -152,13 +154,13 @@ class PlayerUpdates:
                 seeds.of_turn(player_id, num_players),
             )
             self.optimizers.ascend(
-                [result.direction for result in turn.players], player_id
+                [result.direction for result in turn.results], player_id
             )
             turns.append(turn)
         results = [
-            turn.players[player_id]._replace(
-                reported_return=turns[0].players[player_id].reported_return,
-                entropy=turns[0].players[player_id].entropy,
+            turn.results[player_id]._replace(
+                reported_return=turns[0].results[player_id].reported_return,
+                entropy=turns[0].results[player_id].entropy,
             )
             for player_id, turn in enumerate(turns)
         ]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import dice_tf
-from dice_tf.training.compilation import fit_one_program
+from dice_tf.training.compilation import steps_share_program
 from tests.toys import ASYMMETRIC, tabular_policies
 
 
@@ -21,17 +21,17 @@ def objective_of(batch_size, length):
     ("num_seeds", "num_steps", "fits"),
     [(1, 256, True), (1, 257, False), (16, 16, True), (16, 17, False)],
 )
-def test_steps_fit_one_program_while_what_they_draw_does(
+def test_steps_steps_share_program_while_what_they_draw_does(
     num_seeds, num_steps, fits
 ):
     objective = objective_of(64, 128)
-    assert fit_one_program(objective, num_seeds, num_steps) is fits
+    assert steps_share_program(objective, num_seeds, num_steps) is fits
 
 
 def test_steps_that_draw_nothing_always_fit():
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 128)
     exact = dice_tf.objectives.ExactObjective(game, tabular_policies(game), 0.9)
-    assert fit_one_program(exact, 10**6, 10**6)
+    assert steps_share_program(exact, 10**6, 10**6)
 
 
 def test_large_batches_keep_a_program_for_each_step():
