@@ -367,10 +367,7 @@ class Trainer(keras.Model):
         return self._means.result()
 
     def evaluate(
-        self,
-        opponents: Opponents,
-        *,
-        batch_size: int | None = None,
+        self, opponents: Opponents, *, batch_size: int | None = None
     ) -> dict[str, float]:
         """Plays matches of each learning player against given opponents.
 
