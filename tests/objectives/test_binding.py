@@ -63,7 +63,10 @@ def derivatives(objective, mapped, bind_inside=None):
             total = tf.reduce_sum(mapped(value, scales))
         first = inner.gradient(total, theta)
         square = tf.reduce_sum(first**2)
-    return first, outer.gradient(square, other)
+    # The surrogate's gradient does not depend on the other player.
+    return first, outer.gradient(
+        square, other, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -160,7 +160,9 @@ def test_a_step_plays_once_for_values_and_divergences(monkeypatch):
     monkeypatch.setattr(
         sampled,
         "sample_trajectory",
-        lambda *inputs: played.append(1) or sample(*inputs),
+        lambda *inputs, **options: (
+            played.append(1) or sample(*inputs, **options)
+        ),
     )
     params = objective.initial_params()
     seed = tf.constant([1, 2])

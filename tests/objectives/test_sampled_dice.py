@@ -218,9 +218,9 @@ def test_a_step_plays_once_with_the_same_parameters_and_seed(monkeypatch):
     objective, played = setting.sampled.bind(), []
     sample = sampled.sample_trajectory
 
-    def record(*inputs):
-        played.append(inputs[-1])
-        return sample(*inputs)
+    def record(*inputs, seed, **options):
+        played.append(seed)
+        return sample(*inputs, seed=seed, **options)
 
     monkeypatch.setattr(sampled, "sample_trajectory", record)
     params = [[param] for param in setting.params]

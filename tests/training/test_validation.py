@@ -149,7 +149,9 @@ def test_matches_have_the_horizon_of_the_objective(wrap):
     random = dice_tf.policies.random(game, 1)
     found = trainer.evaluate({"random": [None, random]})
     expected, other = (
-        dice_tf.evaluation.exact_match(game, [policies[0], random], 0.9, length)
+        dice_tf.evaluation.exact_match(
+            game, [policies[0], random], discount=0.9, episode_length=length
+        )
         for length in (None, 4)
     )
     (value,) = found.values()
