@@ -6,9 +6,11 @@ Trains once without interruption. Then starts the same training in another
 folder, kills it (SIGKILL) at a random moment, continues it with --resume, and
 so on, the moments spread over its iterations; every third of them while a
 checkpoint is being written, one before the first checkpoint and one while the
-results are written. At the end curves.csv and the weights of the policies must
-be those of the first training, byte for byte. summary.json holds every check;
-the exit status is 1 if one fails.
+results are written. No training goes further than the epoch after its moment,
+so that the kills are as far apart on a fast machine as on a slow one. At the
+end curves.csv and the weights of the policies must be those of the first
+training, byte for byte. summary.json holds every check; the exit status is 1 if
+one fails.
 """
 
 import json
@@ -26,6 +28,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from absl import app, flags
 
+from benchmarks.held_training import BETWEEN, IN_WRITING, epoch_of_kill
 from experiments.command_line.commands import user_errors
 from experiments.results.check_list import (
     Check,
@@ -67,6 +70,8 @@ flags.DEFINE_list(
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _EPOCHS = 20
+# Which run the checkpoints belong to lies beside them.
+_RECORD = "run.json"
 # In seconds: of an epoch and its checkpoint; results take longer to write.
 _LONGEST_DELAY = 0.5
 _PATIENCE = 600.0
@@ -86,10 +91,10 @@ class Kill(NamedTuple):
     died_of: int | None
 
 
-def command(folder: pathlib.Path) -> list[str]:
+def command(folder: pathlib.Path, *program: str) -> list[str]:
     return [
         sys.executable,
-        *("-m", "experiments.ipd", f"--output_dir={folder}", "--resume"),
+        *("-m", *program, f"--output_dir={folder}", "--resume"),
         "--checkpoint_every=0",
         *FLAGS.flags,
     ]
@@ -99,7 +104,11 @@ def run(folder: pathlib.Path) -> int:
     """Trains to the end; returns the exit status."""
     with open(folder.with_suffix(".log"), "ab") as log:
         done = subprocess.run(
-            command(folder), cwd=_ROOT, stdout=log, stderr=log, check=False
+            command(folder, "experiments.ipd"),
+            cwd=_ROOT,
+            stdout=log,
+            stderr=log,
+            check=False,
         )
     return done.returncode
 
@@ -112,11 +121,13 @@ def kill_once(folder: pathlib.Path, number: int, rng: random.Random) -> Kill:
       number: of the kill, from 0; the first comes before a checkpoint.
       rng: draws the moment.
     """
-    epoch = round(number * _EPOCHS / (FLAGS.num_kills - 1))
+    epoch = epoch_of_kill(number, FLAGS.num_kills, _EPOCHS)
     in_writing = number % 3 == 1 and epoch < _EPOCHS
+    where = IN_WRITING if in_writing else BETWEEN
+    program = ("benchmarks.held_training", str(epoch), where)
     with open(folder.with_suffix(".log"), "ab") as log:
         child = subprocess.Popen(
-            command(folder), cwd=_ROOT, stdout=log, stderr=log
+            command(folder, *program), cwd=_ROOT, stdout=log, stderr=log
         )
     try:
         if number == 0:
@@ -143,7 +154,11 @@ def _wait(child: subprocess.Popen, is_there: Callable[[], bool]) -> None:
 
 
 def _unfinished(folder: pathlib.Path) -> list[pathlib.Path]:
-    return list(folder.glob(".checkpoints/*-unfinished*"))
+    return [
+        path
+        for path in folder.glob(".checkpoints/*-unfinished*")
+        if not path.name.startswith(_RECORD)
+    ]
 
 
 def epochs_saved(folder: pathlib.Path) -> int:
@@ -151,7 +166,7 @@ def epochs_saved(folder: pathlib.Path) -> int:
     paths = [
         path
         for path in folder.glob(".checkpoints/*")
-        if "-unfinished" not in path.name
+        if "-unfinished" not in path.name and path.name != _RECORD
     ]
     if not paths:
         return 0

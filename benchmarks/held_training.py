@@ -1,0 +1,71 @@
+"""Trains as experiments.ipd does, but stands still at an epoch until killed.
+
+  python -m benchmarks.held_training EPOCH WHERE --output_dir=... --resume
+
+It goes no further than the epoch after EPOCH, and stands still once the
+checkpoint of that is there, or (WHERE=in_writing) before it gets its name.
+`benchmarks.kill_resume` kills it: without the halt, the place of a kill would
+depend on how fast the machine is.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+IN_WRITING, BETWEEN = "in_writing", "between"
+# So that nothing is left behind if nobody kills it, in seconds.
+_PATIENCE = 900.0
+
+
+def epoch_of_kill(number: int, num_kills: int, num_epochs: int) -> int:
+    """Returns the epoch after which a kill comes, from before the first on.
+
+    Args:
+      number: of the kill, from 0.
+      num_kills: how many there are, at least two.
+      num_epochs: of the training.
+    """
+    return round(number * num_epochs / (num_kills - 1))
+
+
+def hold(last_epoch: int, in_writing: bool) -> None:
+    """Lets checkpoints after an epoch halt the process."""
+    import dice_tf
+
+    save, replace = dice_tf.callbacks.Checkpoint.save, os.replace
+
+    def save_and_halt(checkpoint: Any, trainer: Any, epoch: int) -> None:
+        if epoch > last_epoch and in_writing:
+            os.replace = halt
+        save(checkpoint, trainer, epoch)
+        os.replace = replace
+        if epoch > last_epoch:
+            halt()
+
+    dice_tf.callbacks.Checkpoint.save = save_and_halt
+
+
+def halt(*_) -> None:
+    """Waits to be killed."""
+    time.sleep(_PATIENCE)
+    sys.exit("Nobody killed this training.")
+
+
+def main() -> None:
+    from experiments import ipd
+    from experiments.command_line import commands
+
+    epoch, where = int(sys.argv.pop(1)), sys.argv.pop(1)
+    import_tensorflow = commands.import_tensorflow
+
+    def import_and_hold() -> None:
+        import_tensorflow()
+        hold(epoch, where == IN_WRITING)
+
+    commands.import_tensorflow = import_and_hold
+    ipd.COMMAND.start()
+
+
+if __name__ == "__main__":
+    main()
