@@ -11,6 +11,10 @@ import numpy as np
 import dice_tf
 from experiments.building.builders import build_trainer, compile_trainer
 from experiments.command_line.commands import user_errors
+from experiments.command_line.stopping import (
+    deferred_interrupts,
+    stop_requested,
+)
 from experiments.results.outputs import OutputFolder
 from experiments.settings.training_settings import TrainingSettings
 
@@ -81,6 +85,26 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(done, shown)
 
 
+class StopWhenAsked(keras.callbacks.Callback):
+    """Saves and stops a training between epochs if somebody has asked for it.
+
+    Args:
+      checkpoint: where to save.
+
+    Raises:
+      KeyboardInterrupt: when it has saved.
+    """
+
+    def __init__(self, checkpoint: dice_tf.callbacks.Checkpoint):
+        super().__init__()
+        self._checkpoint = checkpoint
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if stop_requested():
+            self._checkpoint.save(self.model, epoch + 1)
+            raise KeyboardInterrupt
+
+
 def checkpoint_of(
     folder: OutputFolder, name: str, settings: NamedTuple
 ) -> dice_tf.callbacks.Checkpoint:
@@ -114,7 +138,8 @@ def train_methods(
             f"{name}{place}: {method.num_seeds} runs. Compiling takes a while.",
             flush=True,
         )
-        checkpoint = checkpoint_of(folder, name, method)
+        with user_errors():
+            checkpoint = checkpoint_of(folder, name, method)
         trainings[name] = train(trainers[name], method, checkpoint)
     return trainings
 
@@ -144,13 +169,14 @@ def train(
         print(f"Continued after {trainer.iterations} iterations.")
     for last, length in ((epochs, steps), (epochs + 1, rest)):
         if length and done < last:
-            trainer.fit(
-                epochs=last,
-                initial_epoch=done,
-                steps_per_epoch=length,
-                verbose=0,
-                callbacks=[bar, checkpoint],
-            )
+            with deferred_interrupts():
+                trainer.fit(
+                    epochs=last,
+                    initial_epoch=done,
+                    steps_per_epoch=length,
+                    verbose=0,
+                    callbacks=[bar, checkpoint, StopWhenAsked(checkpoint)],
+                )
             done = last
     seconds = checkpoint.seconds
     checkpoint.save(trainer, done)

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.building.trainings import checkpoint_of
+from experiments.building.trainings import StopWhenAsked, checkpoint_of
 from experiments.coins.coin_settings import TABULAR, CoinSettings
 from experiments.command_line.commands import user_errors
+from experiments.command_line.stopping import deferred_interrupts
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import partial_results
 
@@ -120,9 +121,9 @@ def train(
     play_and_count = _player(measured_objective)
     edges = np.linspace(0, settings.num_iterations, _NUM_MEASUREMENTS + 1)
     edges = np.unique(edges.astype(int))
-    checkpoint = checkpoint_of(folder, "trainer", settings)
-    kept = partial_results(folder, "measurements", settings)
     with user_errors():
+        checkpoint = checkpoint_of(folder, "trainer", settings)
+        kept = partial_results(folder, "measurements", settings)
         found = kept.load()
         # Without the measurements so far, training starts at the beginning.
         if found and checkpoint.restore(trainer):
@@ -133,12 +134,13 @@ def train(
     returns = list(found.get("returns", ())[:num_measured])
     for done in map(int, edges[num_measured:]):
         if trainer.iterations < done:
-            trainer.fit(
-                epochs=done,
-                initial_epoch=trainer.iterations,
-                verbose=0,
-                callbacks=[checkpoint],
-            )
+            with deferred_interrupts():
+                trainer.fit(
+                    epochs=done,
+                    initial_epoch=trainer.iterations,
+                    verbose=0,
+                    callbacks=[checkpoint, StopWhenAsked(checkpoint)],
+                )
         measured = []
         for run in range(settings.num_seeds)[::-1]:
             trainer.load_run(run)

@@ -6,7 +6,10 @@ is done. Whatever a user meets alike in all of them is here.
 
 import contextlib
 import importlib.util
+import json
 import os
+import pathlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +17,16 @@ from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
+from experiments.command_line.stopping import (
+    INTERRUPTED,
+    OUTPUT_CLOSED,
+    end_status,
+    guard_streams,
+)
 from experiments.results.check_list import Check, as_table, read_checks
-from experiments.results.outputs import SUMMARY, OutputFolder
+from experiments.results.json_files import plain
+from experiments.results.outputs import SUMMARY, OutputFolder, open_folder
+from experiments.results.run_record import RunRecord
 
 # Libraries that only experiments need: why, and the extra that installs them.
 _EXTRAS = {
@@ -24,6 +35,10 @@ _EXTRAS = {
 }
 # C++ writes these lines before there is a way to ask for silence.
 _CHATTER = ("I0000", "W0000", "E0000", "WARNING: All log messages before")
+# They define flags, too, which are not those of a command.
+_LIBRARIES = ("absl.", "tensorflow.")
+# Flags that say where results go and how, but not what they are.
+_OF_FOLDERS = ("output_dir", "overwrite", "resume", "checkpoint_every")
 
 
 class Command(NamedTuple):
@@ -47,37 +62,101 @@ class Command(NamedTuple):
 
     def start(self) -> None:
         """Runs the command with the arguments of this process."""
+        guard_streams()
         self.define_flags()
-        app.run(self.main)
+        try:
+            app.run(self.main)
+        except KeyboardInterrupt:
+            raise _end("\nInterrupted.", INTERRUPTED) from None
 
     def main(self, argv: Sequence[str]) -> None:
         """Runs the command once the flags are parsed.
 
-        The exit status is 1 if a check fails.
+        The exit status is 1 if a check fails, and that of a shell after
+        Ctrl-C.
 
         Args:
           argv: the name of the program, and arguments that are not flags.
         """
-        with user_errors():
-            if len(argv) > 1:
-                raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-            for library in self.libraries:
-                _require(library)
-            settings = self.resolve(flags.FLAGS)
-            folder = _output_folder(flags.FLAGS)
+        folder = None
+        with contextlib.ExitStack() as stack:
+            try:
+                with user_errors():
+                    settings = self._settings(argv)
+                    folder = stack.enter_context(
+                        _opened_folder(flags.FLAGS, self._record(settings))
+                    )
+                checks = self._checks(settings, folder)
+            except KeyboardInterrupt:
+                status = end_status()
+                raise _end(interrupted(folder, status), status) from None
+            _conclude(folder, checks or [])
+
+    def _settings(self, argv: Sequence[str]) -> Any:
+        """Returns the settings, if there is all that the command needs."""
+        if len(argv) > 1:
+            raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
+        for library in self.libraries:
+            _require(library)
+        return self.resolve(flags.FLAGS)
+
+    def _checks(
+        self, settings: Any, folder: OutputFolder | None
+    ) -> Sequence[Check] | None:
+        """Does the work, and returns the checks that were made."""
         if folder is not None and folder.has_finished:
             print(
                 f"The run in {folder.path} has finished. Another one needs "
                 "another folder, or --overwrite."
             )
-            checks = read_checks(folder.path / SUMMARY)
-        else:
-            import_tensorflow()
-            try:
-                checks = self.run(settings, folder)
-            except KeyboardInterrupt:
-                sys.exit(interrupted(folder))
-        _conclude(folder, checks or [])
+            return read_checks(folder.path / SUMMARY)
+        import_tensorflow()
+        return self.run(settings, folder)
+
+    def _record(self, settings: Any) -> RunRecord:
+        """Returns what tells this run from others, in its folder."""
+        experiment = _module_name(self.run)
+        values = flags.FLAGS
+        return RunRecord(
+            experiment,
+            json.loads(json.dumps(plain(_configuration(settings)))),
+            _command_line(experiment, values),
+            values.overwrite,
+        )
+
+
+def _module_name(function: Callable) -> str:
+    """Returns the module of a function, also if it is the program."""
+    if function.__module__ != "__main__":
+        return function.__module__
+    program = sys.modules["__main__"]
+    if program.__spec__ is not None:
+        return program.__spec__.name
+    return f"experiments.{pathlib.Path(program.__file__).stem}"
+
+
+def _configuration(settings: Any) -> Any:
+    """Returns by name what determines the results of a run."""
+    if not isinstance(settings, flags.FlagValues):
+        return settings
+    return {
+        flag.name: flag.value
+        for module, known in settings.flags_by_module_dict().items()
+        if not module.startswith(_LIBRARIES)
+        for flag in known
+        if flag.name not in _OF_FOLDERS
+    }
+
+
+def _command_line(experiment: str, values: flags.FlagValues) -> str:
+    """Returns the whole command, and --resume if the command has that."""
+    given = {
+        flag.name: flag.serialize()
+        for flag in (values[name] for name in values)
+        if flag.present and flag.name not in ("overwrite", "resume", "flagfile")
+    }
+    again = ["--resume"] if "resume" in values else []
+    return shlex.join(["python", "-m", experiment, *given.values(), *again])
 
 
 @contextlib.contextmanager
@@ -129,30 +208,60 @@ def import_tensorflow() -> None:
 def _require(library: str) -> None:
     if importlib.util.find_spec(library) is None:
         need, extra = _EXTRAS[library]
-        raise ValueError(f"{need} {library}: pip install -e '.[{extra}]'.")
+        raise ValueError(f'{need} {library}: pip install "dice_tf[{extra}]".')
 
 
-def _output_folder(values: flags.FlagValues) -> OutputFolder | None:
-    """Returns the folder of --output_dir, made and ready to be written to."""
+@contextlib.contextmanager
+def _opened_folder(
+    values: flags.FlagValues, record: RunRecord
+) -> Iterator[OutputFolder | None]:
+    """Yields the folder of --output_dir, made and ready to be written to."""
     if values.output_dir is None:
-        return None
-    if "resume" not in values:
-        return OutputFolder(values.output_dir, values.overwrite)
-    return OutputFolder(
-        values.output_dir,
-        values.overwrite,
-        values.resume,
-        values.checkpoint_every,
-    )
+        yield None
+        return
+    options = {"overwrite": values.overwrite}
+    if "resume" in values:
+        options["resume"] = values.resume
+        options["checkpoint_every"] = values.checkpoint_every
+    if not _is_first_worker(values):
+        # The first one holds the folder, and writes.
+        yield OutputFolder(values.output_dir, **options)
+        return
+    with open_folder(values.output_dir, record, **options) as folder:
+        yield folder
 
 
-def interrupted(folder: OutputFolder | None) -> str:
-    """Returns what to say when a user has interrupted a run."""
+def _is_first_worker(values: flags.FlagValues) -> bool:
+    """Tells whether this process is the one of its cluster that writes."""
+    if "strategy" not in values or values.strategy != "multi_worker":
+        return True
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    task = cluster.get("task", {"type": "chief"})
+    has_chief = "chief" in cluster.get("cluster", {})
+    is_first = task.get("type") == "worker" and task.get("index") == 0
+    return task.get("type") == "chief" or (is_first and not has_chief)
+
+
+def interrupted(folder: OutputFolder | None, status: int = INTERRUPTED) -> str:
+    """Returns what to say when a run has been stopped."""
+    reason = "\nInterrupted."
+    if status == OUTPUT_CLOSED:
+        reason = "\nStopped: the output can no longer be written."
     if folder is None:
-        return "\nInterrupted."
-    if folder.has_checkpoints:
-        return f"\nInterrupted. Continue with --resume: {folder.path}."
-    return f"\nInterrupted. Nothing was written to {folder.path}."
+        return reason
+    if not folder.has_checkpoints:
+        return f"{reason} Nothing was written to {folder.path}."
+    if folder.record is None:
+        return f"{reason} Continue with --resume: {folder.path}."
+    return f"{reason} Continue with --resume:\n  {folder.record.command}"
+
+
+def _end(message: str, status: int) -> SystemExit:
+    """Says why the program ends, and returns what ends it with a status."""
+    print(message, file=sys.stderr)
+    end = SystemExit(message)
+    end.code = status
+    return end
 
 
 def _conclude(folder: OutputFolder | None, checks: Sequence[Check]) -> None:

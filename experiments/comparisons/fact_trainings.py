@@ -7,7 +7,12 @@ from absl import flags
 
 import dice_tf
 from experiments.building.builders import build_trainer, compile_trainer
-from experiments.building.trainings import checkpoint_of, train
+from experiments.building.trainings import (
+    StopWhenAsked,
+    checkpoint_of,
+    train,
+)
+from experiments.command_line.stopping import deferred_interrupts
 from experiments.comparisons import fact_measures as measures
 from experiments.results.check_list import Check, at_least, at_most
 from experiments.results.curves import (
@@ -102,13 +107,14 @@ def _train_tables(
     steps = math.gcd(first, FINAL_ITERATIONS)
     done = checkpoint.restore(trainer)
     if done * steps < first:
-        trainer.fit(
-            epochs=first // steps,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            verbose=0,
-            callbacks=[checkpoint],
-        )
+        with deferred_interrupts():
+            trainer.fit(
+                epochs=first // steps,
+                initial_epoch=done,
+                steps_per_epoch=steps,
+                verbose=0,
+                callbacks=[checkpoint, StopWhenAsked(checkpoint)],
+            )
     seen = []
     for _ in range(num_last):
         trainer.fit(epochs=1, steps_per_epoch=1, verbose=0)

@@ -45,11 +45,10 @@ def run(
     if settings.task == "tabular_mdp":
         checks += check_cosines(_cosines(settings, learner, folder))
     print("Compiling takes a while.", flush=True)
+    with user_errors():
+        kept = partial_results(folder, "runs", settings)
     training = meta_train(
-        _problem(settings, settings.estimator),
-        learner,
-        settings,
-        partial_results(folder, "runs", settings),
+        _problem(settings, settings.estimator), learner, settings, kept
     )
     return training, [*checks, *check_adaptation(training.adapted)]
 
@@ -58,8 +57,8 @@ def _cosines(
     settings: MAMLSettings, learner: dice_tf.learners.MAML, folder: OutputFolder
 ) -> Cosines:
     """Measures the cosines, unless that has been done."""
-    kept = partial_results(folder, "cosines", settings)
     with user_errors():
+        kept = partial_results(folder, "cosines", settings)
         found = kept.load()
     if found:
         error = float(found.pop(_ERROR))

@@ -9,6 +9,10 @@ import tensorflow as tf
 
 import dice_tf
 from experiments.command_line.commands import user_errors
+from experiments.command_line.stopping import (
+    deferred_interrupts,
+    stop_requested,
+)
 from experiments.meta_learning.maml_settings import MAMLSettings
 from experiments.results.partial_results import PartialResults
 
@@ -87,12 +91,15 @@ def meta_train(
         # Only this run continues what was kept in the middle of a run.
         found = {}
         done = {"curves": np.array(curves), "adapted": np.array(adapted)}
-        for iteration in range(len(run.curve), settings.num_iterations):
-            key = tf.constant([seed, iteration])
-            params, slots, returns = update(run.params, run.slots, key)
-            run = _Run([*run.curve, returns.numpy()], params, slots)
-            if kept.is_due:
-                kept.save(done | run.arrays())
+        with deferred_interrupts():
+            for iteration in range(len(run.curve), settings.num_iterations):
+                key = tf.constant([seed, iteration])
+                params, slots, returns = update(run.params, run.slots, key)
+                run = _Run([*run.curve, returns.numpy()], params, slots)
+                if kept.is_due or stop_requested():
+                    kept.save(done | run.arrays())
+                if stop_requested():
+                    raise KeyboardInterrupt
         tests = [
             test(run.params, tf.constant([seed, _TEST + number])).numpy()
             for number in range(_NUM_TESTS)

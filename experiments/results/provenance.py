@@ -16,7 +16,10 @@ import dice_tf
 from experiments.command_line.commands import user_errors
 from experiments.results.outputs import (
     CONFIG,
+    DIGEST,
+    FILES,
     SUMMARY,
+    VERSIONS,
     OutputFolder,
     write_json,
 )
@@ -37,11 +40,16 @@ def collect_results(
 ) -> Iterator[pathlib.Path]:
     """Yields a folder for the files of a run, and publishes them all at once.
 
-    `config.json` and `summary.json` are written here.
+    `config.json` and `summary.json` are written here. The first lists all
+    files: nothing but these is removed when a later run replaces this one.
     """
     with user_errors(), folder.collect() as stage:
         yield stage
-        write_json(stage / CONFIG, _config(settings, str(folder.path)))
+        config = _config(settings, str(folder.path))
+        if folder.record is not None:
+            config[DIGEST] = folder.record.digest
+        config[FILES] = sorted({*os.listdir(stage), CONFIG, SUMMARY})
+        write_json(stage / CONFIG, config)
         write_json(stage / SUMMARY, summary)
 
 
@@ -59,7 +67,7 @@ def _config(
         # Several methods have their flags by name.
         "flags": flags[methods[0]] if is_single else flags,
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
-        "versions": _versions(),
+        VERSIONS: _versions(),
         "device": _device(),
         "git_commit": _git_commit(),
     }

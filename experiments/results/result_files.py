@@ -19,7 +19,12 @@ from experiments.results.curves import (
     summarise,
     write_curves,
 )
-from experiments.results.outputs import CURVES, SAVED_MODELS, OutputFolder
+from experiments.results.outputs import (
+    CURVES,
+    SAVED_MODELS,
+    OutputFolder,
+    optional,
+)
 from experiments.results.pictures import minus_sign, plot_curves
 from experiments.results.provenance import collect_results
 from experiments.settings.line_up import seat_name
@@ -41,9 +46,10 @@ def write_results(
     trainings: Mapping[str, Training],
     notes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Writes all files, or none.
+    """Writes curves and summary, or nothing, and pictures and policies.
 
     Runs that have failed are named in `summary.json`; the others are written.
+    A picture or policy that cannot be written is left out with a warning.
 
     Args:
       folder: the folder of the results.
@@ -72,12 +78,14 @@ def write_results(
     settings = {name: method.settings for name, method in trainings.items()}
     with collect_results(folder, settings, summary) as stage:
         write_curves(stage / CURVES, curves)
-        plot_curves(
-            stage / "learning_curves.png",
-            curves,
-            title(first.settings.game),
-            with_published=is_known and first.settings.objective != EXACT,
-        )
+        picture = stage / "learning_curves.png"
+        with optional(picture):
+            plot_curves(
+                picture,
+                curves,
+                title(first.settings.game),
+                with_published=is_known and first.settings.objective != EXACT,
+            )
         for name, method in trainings.items() if has_policies else ():
             _write_policies(stage, method, name if len(trainings) > 1 else "")
     return summary
@@ -90,21 +98,24 @@ def _write_policies(stage: pathlib.Path, training: Training, name: str) -> None:
     """
     settings, trainer = training.settings, training.trainer
     finals = final_joint_returns(training.judged)[:_MOST_RUNS]
-    plot_policies(
-        stage / (f"policies_{name}.png" if name else "policies.png"),
-        policy_tables(trainer, len(finals)),
-        finals,
-        list(map(seat_name, settings.learner, settings.num_lookaheads)),
-        settings.game,
-        f"{title(settings.game)}: policies at the end",
-    )
+    picture = stage / (f"policies_{name}.png" if name else "policies.png")
+    with optional(picture):
+        plot_policies(
+            picture,
+            policy_tables(trainer, len(finals)),
+            finals,
+            list(map(seat_name, settings.learner, settings.num_lookaheads)),
+            settings.game,
+            f"{title(settings.game)}: policies at the end",
+        )
     median = median_run(training.judged)
     if median is None:
         return
-    trainer.load_run(median)
-    for player_id, policy in enumerate(trainer.objective.policies):
-        path = stage / SAVED_MODELS / name / f"player_{player_id}"
-        dice_tf.export.export_policy(policy, path)
+    with optional(stage / SAVED_MODELS / name):
+        trainer.load_run(median)
+        for player_id, policy in enumerate(trainer.objective.policies):
+            path = stage / SAVED_MODELS / name / f"player_{player_id}"
+            dice_tf.export.export_policy(policy, path)
 
 
 def policy_tables(

@@ -2,18 +2,21 @@
 
 import importlib.util
 import json
+import os
 
 import pytest
 from absl import flags
 
 from experiments.command_line.commands import Command
 from experiments.results.check_list import at_least, summary
-from experiments.results.outputs import OutputFolder
+from experiments.results.outputs import OutputFolder, open_folder
+from experiments.results.provenance import collect_results
+from experiments.results.run_record import RunRecord
 from experiments.settings.training_flags import (
     define_output_flags,
     define_resume_flags,
 )
-from tests.experiments.parsed_flags import run_command
+from tests.experiments.parsed_flags import parsed_flags, run_command
 
 
 def _define_flags() -> None:
@@ -32,8 +35,11 @@ def _interrupt(*_) -> None:
 @pytest.mark.parametrize(
     ("library", "message"),
     [
-        ("matplotlib", r"The pictures need matplotlib: .*'\.\[experiments\]'"),
-        ("axelrod", r"The strategies need axelrod: .*'\.\[axelrod\]'"),
+        (
+            "matplotlib",
+            r'The pictures need matplotlib: .*"dice_tf\[experiments\]"',
+        ),
+        ("axelrod", r'The strategies need axelrod: .*"dice_tf\[axelrod\]"'),
     ],
 )
 def test_a_missing_library_is_named_with_its_extra(
@@ -55,7 +61,7 @@ def test_a_mistake_in_the_flags_is_one_line(tmp_path) -> None:
         run_command(command, f"--output_dir={tmp_path}")
 
 
-def test_an_interrupted_command_says_what_is_left(tmp_path) -> None:
+def test_an_interrupted_command_says_what_is_left(tmp_path, capsys) -> None:
     def leave_checkpoint(_, folder: OutputFolder) -> None:
         folder.checkpoints.mkdir()
         (folder.checkpoints / "naive").touch()
@@ -65,8 +71,176 @@ def test_an_interrupted_command_says_what_is_left(tmp_path) -> None:
         (_interrupt, "Interrupted. Nothing was written"),
         (leave_checkpoint, "Interrupted. Continue with --resume"),
     ):
-        with pytest.raises(SystemExit, match=message):
+        with pytest.raises(SystemExit, match=message) as end:
             run_command(_command(run), f"--output_dir={tmp_path}")
+        assert end.value.code == 130
+        assert message in capsys.readouterr().err
+
+
+def _train(_, folder: OutputFolder) -> None:
+    """Leaves a checkpoint, and is interrupted."""
+    folder.checkpoint_path("naive").touch()
+    raise KeyboardInterrupt
+
+
+def _train_to_the_end(_, folder: OutputFolder) -> None:
+    with folder.collect() as stage:
+        (stage / "summary.json").write_text("{}")
+
+
+def test_the_hint_is_the_whole_command(tmp_path) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_command(
+            _command(_train), f"--output_dir={tmp_path}/a b", "--overwrite"
+        )
+    command = str(end.value).splitlines()[-1].split()
+    assert command[:3] == ["python", "-m", __name__]
+    assert f"'--output_dir={tmp_path}/a b'" in str(end.value)
+    assert command[-1] == "--resume" and "--overwrite" not in command
+
+
+def test_a_resumed_run_has_the_settings_of_the_interrupted_one(
+    tmp_path,
+) -> None:
+    """Nothing is trained, published or deleted otherwise."""
+    trained = []
+
+    def command(**settings) -> Command:
+        def run(_, folder: OutputFolder) -> None:
+            trained.append(settings)
+            train = _train if len(trained) == 1 else _train_to_the_end
+            train(_, folder)
+
+        return _command(run)._replace(resolve=lambda values: settings)
+
+    folder = f"--output_dir={tmp_path}"
+    first = {"learner": ("lola_dice", "naive"), "rate": 0.1}
+    with pytest.raises(SystemExit, match="Interrupted"):
+        run_command(command(**first), folder)
+    kept = sorted(os.listdir(tmp_path / ".checkpoints"))
+    for settings, message in (
+        (
+            first | {"learner": ("lola_dice", "lola_dice")},
+            r"`configuration.learner` is \['lola_dice', 'naive'\] there and",
+        ),
+        (first | {"rate": 0.2}, "`configuration.rate` is 0.1 there and 0.2"),
+        ({"rate": 0.1}, "`configuration.learner` is .* there and None here"),
+    ):
+        with pytest.raises(SystemExit, match=message) as end:
+            run_command(command(**settings), folder, "--resume")
+        assert "python -m" in str(end.value)
+        with pytest.raises(SystemExit, match="Continue it with --resume"):
+            run_command(command(**settings), folder)
+        assert os.listdir(tmp_path) == [".checkpoints"]
+        assert sorted(os.listdir(tmp_path / ".checkpoints")) == kept
+    assert len(trained) == 1
+    run_command(command(**first), folder, "--resume")
+    assert trained == [first] * 2
+    assert os.listdir(tmp_path) == ["summary.json"]
+
+
+def test_another_experiment_does_not_resume_a_run(tmp_path) -> None:
+    with pytest.raises(SystemExit):
+        run_command(_command(_train), f"--output_dir={tmp_path}")
+    record = tmp_path / ".checkpoints" / "run.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"experiment": "experiments.maml"}))
+    with pytest.raises(SystemExit, match="`experiment` is 'experiments.maml'"):
+        run_command(_command(_train), f"--output_dir={tmp_path}", "--resume")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "do not say which run they belong to: an earlier version"),
+        ("", "is damaged"),
+        ("[]", "is damaged"),
+        ("[" * 10**5, "is damaged"),
+        ('{"experiment": 1}', "is damaged"),
+        (
+            '{"experiment": "a", "configuration": 1, "command": "b"}',
+            "is damaged: it has no configuration",
+        ),
+    ],
+)
+def test_checkpoints_of_an_unknown_run_are_left_alone(
+    tmp_path, content: str | None, message: str
+) -> None:
+    (tmp_path / ".checkpoints").mkdir()
+    (tmp_path / ".checkpoints" / "naive").touch()
+    if content is not None:
+        (tmp_path / ".checkpoints" / "run.json").write_text(content)
+    with pytest.raises(SystemExit, match=message):
+        run_command(_command(_train), f"--output_dir={tmp_path}", "--resume")
+    assert (tmp_path / ".checkpoints" / "naive").exists()
+
+
+def test_a_finished_run_of_other_settings_is_not_taken_for_this_one(
+    tmp_path,
+) -> None:
+    def run(_, folder: OutputFolder) -> None:
+        with collect_results(folder, {}, {}):
+            pass
+
+    def command(rate: float) -> Command:
+        return _command(run)._replace(resolve=lambda values: {"rate": rate})
+
+    folder = f"--output_dir={tmp_path}"
+    run_command(command(0.1), folder)
+    run_command(command(0.1), folder, "--resume")
+    with pytest.raises(SystemExit, match="results of another run, which has"):
+        run_command(command(0.2), folder, "--resume")
+
+
+def test_a_folder_is_used_by_one_run_at_a_time(tmp_path) -> None:
+    folder = f"--output_dir={tmp_path}"
+    seen = []
+
+    def run(_, __) -> None:
+        seen.append(os.getpid())
+        with pytest.raises(SystemExit) as end:
+            main([])
+        seen.append(str(end.value))
+
+    with parsed_flags(folder, command=_command(run)) as values:
+        main = _command(run).main
+        assert values.output_dir == str(tmp_path)
+        main([])
+    process, message = seen
+    assert f"is in use by process {process} on " in message
+    assert "python -m" in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_the_first_worker_holds_the_folder(tmp_path, monkeypatch) -> None:
+    def define() -> None:
+        _define_flags()
+        flags.DEFINE_string("strategy", "multi_worker", "")
+
+    command = _command(lambda *_: None)._replace(define_flags=define)
+    folder = f"--output_dir={tmp_path}"
+
+    def task(kind: str, index: int) -> str:
+        cluster = {"worker": ["a:1", "b:1"]}
+        return json.dumps(
+            {"cluster": cluster, "task": {"type": kind, "index": index}}
+        )
+
+    with open_folder(tmp_path, RunRecord("a", {}, "b")):
+        monkeypatch.setenv("TF_CONFIG", task("worker", 1))
+        run_command(command, folder)
+        for first in (task("worker", 0), task("chief", 0), ""):
+            monkeypatch.setenv("TF_CONFIG", first)
+            with pytest.raises(SystemExit, match="is in use by process"):
+                run_command(command, folder)
+
+
+def test_settings_are_the_flags_that_shape_the_results(tmp_path) -> None:
+    arguments = (f"--output_dir={tmp_path}", "--checkpoint_every=1")
+    with pytest.raises(SystemExit):
+        run_command(_command(_train), *arguments)
+    record = json.loads((tmp_path / ".checkpoints" / "run.json").read_text())
+    assert record["configuration"] == {}
 
 
 def test_checks_of_a_finished_run_are_told_again(tmp_path, capsys) -> None:
