@@ -35,15 +35,29 @@ from experiments.coins.coin_settings import (
     resolve,
 )
 from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import Number, define
-from experiments.results.outputs import OutputFolder
+from experiments.command_line.flag_parsers import (
+    LARGEST_SIZE,
+    MOST_UNROLLED,
+    Number,
+    define,
+    define_size,
+)
+from experiments.results.outputs import OutputFolder, optional
 from experiments.settings.training_flags import (
+    LARGEST_FIRST_SEED,
+    MOST_SEEDS,
     define_output_flags,
     define_resume_flags,
 )
 
 # Steps of the episode that is drawn.
 _NUM_DRAWN = 24
+_MOST = {
+    "seed": LARGEST_FIRST_SEED,
+    "num_seeds": MOST_SEEDS,
+    "num_lookaheads": MOST_UNROLLED,
+    "num_outer_steps": MOST_UNROLLED,
+}
 
 
 def define_flags() -> None:
@@ -64,7 +78,8 @@ def define_flags() -> None:
         ("num_lookaheads", 2, 0, "pola: look-aheads of each outer step."),
         ("num_iterations", None, 1, "Number of updates."),
     ):
-        flags.DEFINE_integer(name, default, text + _default(name), least)
+        most = _MOST.get(name, LARGEST_SIZE)
+        define_size(name, default, text + _default(name), least, most)
     for name, text in (
         (
             "learning_rate",
@@ -110,12 +125,14 @@ def run(settings: CoinSettings, folder: OutputFolder) -> None:
     }
     with collect_results(folder, {name: settings}, {name: entry}) as stage:
         _write_csv(stage / "coins.csv", name, progress)
-        coin_plot.plot_progress(stage / "curves.png", progress, name)
-        # Tables, too, are measured on the grid.
-        game = CoinGame(settings.episode_length)
-        coin_plot.plot_episode(
-            stage / "episode.png", game, progress, _NUM_DRAWN
-        )
+        picture = stage / "curves.png"
+        with optional(picture):
+            coin_plot.plot_progress(picture, progress, name)
+        picture = stage / "episode.png"
+        with optional(picture):
+            # Tables, too, are measured on the grid.
+            game = CoinGame(settings.episode_length)
+            coin_plot.plot_episode(picture, game, progress, _NUM_DRAWN)
 
 
 def _write_csv(path: pathlib.Path, name: str, progress: Any) -> None:

@@ -22,7 +22,12 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import NONE, define_per_seat
+from experiments.command_line.flag_parsers import (
+    MOST_UNROLLED,
+    NONE,
+    Size,
+    define_per_seat,
+)
 from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import LEARNERS, OPPONENTS, LineUp
 from experiments.settings.training_flags import define_training_flags
@@ -46,7 +51,7 @@ def define_flags() -> None:
     define_per_seat(
         "num_lookaheads",
         "1",
-        flags.IntegerParser(0),
+        Size(0, MOST_UNROLLED),
         "lola_dice: number of learning steps of the opponents that a player "
         "looks ahead; hola: its order.",
     )
@@ -77,13 +82,14 @@ def run(settings: TrainingSettings, folder: OutputFolder) -> None:
     """Trains the players, writes the files and prints the report."""
     from experiments.building.trainings import train_methods
 
+    # Matplotlib takes a while to import. If it is broken, it should be found
+    # before the training.
+    from experiments.results.result_files import print_report, write_results
+
     trainings = train_methods({settings.method: settings}, folder)
     if not trainings[settings.method].trainer.is_chief:
         print("Done. The first worker writes the results.")
         return
-    # Matplotlib takes a while to import.
-    from experiments.results.result_files import print_report, write_results
-
     with user_errors():
         summary = write_results(folder, trainings)
     print_report(summary)

@@ -20,7 +20,13 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import Number, define
+from experiments.command_line.flag_parsers import (
+    LARGEST_SIZE,
+    MOST_UNROLLED,
+    Number,
+    define,
+    define_size,
+)
 from experiments.meta_learning.maml_settings import (
     ESTIMATORS,
     TASKS,
@@ -28,7 +34,7 @@ from experiments.meta_learning.maml_settings import (
     resolve,
 )
 from experiments.results.check_list import Check, summary
-from experiments.results.outputs import CURVES, OutputFolder
+from experiments.results.outputs import CURVES, OutputFolder, optional
 from experiments.settings.training_flags import (
     define_output_flags,
     define_resume_flags,
@@ -69,8 +75,8 @@ def define_flags() -> None:
         ),
         ("episode_length", None, 1, f"Steps of an episode. {_BY_TASK}"),
     ):
-        largest = 2**29 if name == "seed" else None
-        flags.DEFINE_integer(name, default, text, least, largest)
+        most = {"seed": 2**29, "num_steps": MOST_UNROLLED}
+        define_size(name, default, text, least, most.get(name, LARGEST_SIZE))
     for name, text in (
         ("inner_learning_rate", "Rate of a step of adaptation."),
         ("meta_learning_rate", "Rate of Adam on meta-gradients."),
@@ -104,9 +110,11 @@ def run(settings: MAMLSettings, folder: OutputFolder) -> Sequence[Check]:
         "seconds": training.seconds,
     }
     with collect_results(folder, {method: settings}, content) as stage:
-        title = settings.task.replace("_", " ")
-        plot_curves(stage / "curves.png", curves, title, with_published=False)
         write_curves(stage / CURVES, curves)
+        title = settings.task.replace("_", " ")
+        picture = stage / "curves.png"
+        with optional(picture):
+            plot_curves(picture, curves, title, with_published=False)
     return checks
 
 

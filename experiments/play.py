@@ -14,6 +14,7 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
+from experiments.command_line.flag_parsers import LARGEST_SIZE, define_size
 from experiments.matches.match_settings import MatchSettings, resolve_match
 from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import OPPONENTS
@@ -31,7 +32,7 @@ def define_flags() -> None:
     flags.DEFINE_string("policy", None, f"Who plays: {known}.", required=True)
     flags.DEFINE_string("opponent", "tit_for_tat", f"Against whom: {known}.")
     define_game_flags(TWO_PLAYER_GAMES)
-    for name, default, least, largest, text in (
+    for name, default, least, most, text in (
         (
             "player_id",
             0,
@@ -39,17 +40,17 @@ def define_flags() -> None:
             1,
             "Seat of --policy; --opponent takes the other one.",
         ),
-        ("batch_size", 256, 1, None, "Number of episodes."),
+        ("batch_size", 256, 1, LARGEST_SIZE, "Number of episodes."),
         ("seed", 0, 0, LARGEST_SEED, "Seed of the episodes."),
         (
             "num_moves",
             40,
             1,
-            None,
+            LARGEST_SIZE,
             "Number of opening moves of the first episode to show.",
         ),
     ):
-        flags.DEFINE_integer(name, default, text, least, largest)
+        define_size(name, default, text, least, most)
     define_output_flags(required=False)
 
 

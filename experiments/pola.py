@@ -21,10 +21,12 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
+from experiments.command_line.flag_parsers import define_size
 from experiments.results.check_list import Check, at_most, summary
 from experiments.results.outputs import OutputFolder
 from experiments.settings.training_flags import (
     LARGEST_FIRST_SEED,
+    MOST_SEEDS,
     define_output_flags,
 )
 
@@ -34,12 +36,8 @@ POLICIES = "policies.csv"
 def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
-    flags.DEFINE_integer(
-        "num_seeds", 20, "Number of independent runs.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "seed", 0, "Seed of the first run.", 0, LARGEST_FIRST_SEED
-    )
+    define_size("num_seeds", 20, "Number of independent runs.", most=MOST_SEEDS)
+    define_size("seed", 0, "Seed of the first run.", 0, LARGEST_FIRST_SEED)
 
 
 def resolve(values: flags.FlagValues) -> dict[str, int]:

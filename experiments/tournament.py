@@ -17,7 +17,12 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import OrNone, define
+from experiments.command_line.flag_parsers import (
+    OrNone,
+    Size,
+    define,
+    define_size,
+)
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.match_settings import (
     TournamentSettings,
@@ -43,10 +48,10 @@ def define_flags() -> None:
     define(
         "batch_size",
         "none",
-        OrNone(flags.IntegerParser(1)),
+        OrNone(Size()),
         "Number of episodes of each seating; with none returns are exact.",
     )
-    flags.DEFINE_integer("seed", 0, "Seed of the episodes.", 0, LARGEST_SEED)
+    define_size("seed", 0, "Seed of the episodes.", 0, LARGEST_SEED)
     flags.DEFINE_boolean(
         "with_itself", True, "Whether an entrant also meets itself."
     )

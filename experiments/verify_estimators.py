@@ -18,10 +18,14 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
+from experiments.command_line.flag_parsers import define_size
 from experiments.estimators.verification_sizes import FULL, QUICK
 from experiments.results.check_list import Check, summary
-from experiments.results.outputs import OutputFolder
-from experiments.settings.training_flags import define_output_flags
+from experiments.results.outputs import OutputFolder, optional
+from experiments.settings.training_flags import (
+    LARGEST_FIRST_SEED,
+    define_output_flags,
+)
 
 
 class VerificationSettings(NamedTuple):
@@ -35,7 +39,7 @@ class VerificationSettings(NamedTuple):
 def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
-    flags.DEFINE_integer("seed", 0, "Seed of all that is drawn.", lower_bound=0)
+    define_size("seed", 0, "Seed of all that is drawn.", 0, LARGEST_FIRST_SEED)
     flags.DEFINE_boolean(
         "quick",
         False,
@@ -85,15 +89,25 @@ def run(
     ]
     recorded = {"verify_estimators": settings}
     with collect_results(folder, recorded, summary(checks)) as stage:
-        figures.plot_true_and_estimated(
-            stage / "true_and_estimated.png", comparisons[0], sizes
-        )
-        figures.plot_baselines_and_batches(
-            stage / "baselines_and_batch_sizes.png", by_error, by_batch, sizes
-        )
-        figures.plot_orders(
-            stage / "random_mdps.png", by_order, sizes.process_batch_sizes
-        )
+        for name, plot, data in (
+            (
+                "true_and_estimated.png",
+                figures.plot_true_and_estimated,
+                (comparisons[0], sizes),
+            ),
+            (
+                "baselines_and_batch_sizes.png",
+                figures.plot_baselines_and_batches,
+                (by_error, by_batch, sizes),
+            ),
+            (
+                "random_mdps.png",
+                figures.plot_orders,
+                (by_order, sizes.process_batch_sizes),
+            ),
+        ):
+            with optional(stage / name):
+                plot(stage / name, *data)
     return checks
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from experiments.command_line.flag_parsers import read_settings
+from experiments.command_line.flag_parsers import check_product, read_settings
 
 LEARNERS = ("naive", "lola_dice_1_lookahead", "pola")
 TABULAR = "tabular"
@@ -58,4 +58,10 @@ def resolve(values: Any) -> CoinSettings:
             "The default rates of --policy=tabular are not those of pola: give "
             "--learning_rate and --inner_learning_rate."
         )
-    return read_settings(CoinSettings, values, DEFAULTS[values.policy])
+    settings = read_settings(CoinSettings, values, DEFAULTS[values.policy])
+    check_product(
+        num_seeds=settings.num_seeds,
+        batch_size=settings.batch_size,
+        episode_length=settings.episode_length,
+    )
+    return settings

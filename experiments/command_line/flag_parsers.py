@@ -5,6 +5,7 @@ means all seats. Mistakes are found while the command line is parsed, before
 anything slow happens.
 """
 
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,10 @@ from absl import flags
 NONE = "none"
 # The largest number of float32, rounded down.
 _LARGEST = 3.4e38
+# TensorFlow counts in int32: larger sizes would wrap around.
+LARGEST_SIZE = 2**31 - 1
+# Each step that is unrolled makes the program longer.
+MOST_UNROLLED = 1000
 
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
@@ -28,6 +33,15 @@ class Number(flags.FloatParser):
     def is_outside_bounds(self, val: float) -> bool:
         # NaN compares as false, so that it is outside of all bounds.
         return not self.lower_bound <= val <= self.upper_bound
+
+
+class Size(flags.IntegerParser):
+    """Parses a whole number that counts something."""
+
+    def __init__(self, least: int = 1, most: int = LARGEST_SIZE):
+        super().__init__(least, most)
+        if least == 1:
+            self.syntactic_help = f"a positive integer of at most {most}"
 
 
 class ChoiceOrFile(flags.ArgumentParser):
@@ -55,7 +69,13 @@ class Widths(flags.ArgumentParser):
         parts = argument.split("x")
         if not all(part.isdecimal() and int(part) > 0 for part in parts):
             raise ValueError(f"{argument!r} is not {self.syntactic_help}")
-        return tuple(map(int, parts))
+        widths = tuple(map(int, parts))
+        sizes = map(math.prod, zip((1, *widths), widths, strict=False))
+        if max(sizes) > LARGEST_SIZE:
+            raise ValueError(
+                f"{argument!r} has a layer of more than {LARGEST_SIZE} weights"
+            )
+        return widths
 
 
 class OrNone(flags.ArgumentParser):
@@ -106,15 +126,47 @@ class _Serializer(flags.ArgumentSerializer):
         if isinstance(value, tuple):
             return "x".join(map(str, value))
         if isinstance(value, float):
-            return f"{value:g}"
+            short = f"{value:g}"
+            return short if float(short) == value else repr(value)
         return NONE if value is None else str(value)
 
 
 def define(
-    name: str, default: str | None, parser: flags.ArgumentParser, text: str
+    name: str,
+    default: str | int | None,
+    parser: flags.ArgumentParser,
+    text: str,
 ) -> None:
     """Defines a flag of one value."""
     flags.DEFINE(parser, name, default, text, serializer=_Serializer())
+
+
+def define_size(
+    name: str,
+    default: int | None,
+    text: str,
+    least: int = 1,
+    most: int = LARGEST_SIZE,
+) -> None:
+    """Defines a flag that counts something."""
+    define(name, default, Size(least, most), text)
+
+
+def check_product(**sizes: int) -> None:
+    """Refuses sizes that make one tensor too large.
+
+    Args:
+      **sizes: by flag.
+
+    Raises:
+      ValueError: if their product is more than a tensor can hold.
+    """
+    if math.prod(sizes.values()) > LARGEST_SIZE:
+        raise ValueError(
+            f"{' times '.join(f'--{name}' for name in sizes)} must be at most "
+            f"{LARGEST_SIZE}, as one tensor holds so many numbers. Received: "
+            f"{' * '.join(map(str, sizes.values()))}."
+        )
 
 
 def define_per_seat(

@@ -20,7 +20,7 @@ from experiments.matches.entrants import Entrant
 from experiments.matches.match_play import build_entrant
 from experiments.matches.match_settings import AxelrodSettings
 from experiments.results.check_list import aligned
-from experiments.results.outputs import TOURNAMENT, OutputFolder
+from experiments.results.outputs import TOURNAMENT, OutputFolder, optional
 from experiments.results.provenance import collect_results
 
 # The terminal shows so many of the best.
@@ -93,7 +93,9 @@ def write_files(
         rows = [list(ranking[0]), *(entry.values() for entry in ranking)]
         (stage / TOURNAMENT).write_text(_csv(rows), encoding="utf-8")
         (stage / PAIRS).write_text(pair_csv(outcome), encoding="utf-8")
-        plot_payoffs(stage / "payoffs.png", outcome)
+        picture = stage / "payoffs.png"
+        with optional(picture):
+            plot_payoffs(picture, outcome)
     return table(ranking)
 
 

@@ -38,11 +38,19 @@ def find_entrants(texts: Sequence[str]) -> tuple[Entrant, ...]:
       texts: one per entrant; a run of several methods brings several entrants.
 
     Raises:
-      ValueError: if an entrant is not there, or two have the same name.
+      ValueError: if an entrant is not there, two have the same name, or a
+        name cannot be written to a file.
     """
     entrants = [entrant for text in texts for entrant in _find(text.strip())]
     names = [entrant.name for entrant in entrants]
     for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                "--entrants must have names in UTF-8. Put names of your own in "
+                f"front, NAME=PATH. Received: {ascii(name)}."
+            ) from None
         if names.count(name) > 1:
             raise ValueError(
                 f"--entrants must hold each name once. Received {name!r} "

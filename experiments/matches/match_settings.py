@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from experiments.command_line.flag_parsers import read_settings
+from experiments.command_line.flag_parsers import check_product, read_settings
 from experiments.matches.entrants import Entrant, find_entrants
 from experiments.settings.line_up import OPPONENTS, is_saved_model
 from experiments.settings.matrix_games import given_game
@@ -70,6 +70,9 @@ def resolve_match(values: flags.FlagValues) -> MatchSettings:
                 f"--{flag} must be one of {', '.join(OPPONENTS)}, or the path "
                 f"of a SavedModel. Received: {source!r}."
             )
+    check_product(
+        batch_size=values.batch_size, episode_length=values.episode_length
+    )
     return read_settings(MatchSettings, values, **_game_of_two(values))
 
 
@@ -89,6 +92,10 @@ def resolve_tournament(values: flags.FlagValues) -> TournamentSettings:
         raise ValueError(
             "--episode_length=none needs a --discount below 1. Received: 1."
         )
+    check_product(
+        batch_size=values.batch_size or 1,
+        episode_length=values.episode_length or 1,
+    )
     changes["entrants"] = find_entrants(values.entrants)
     return read_settings(TournamentSettings, values, **changes)
 

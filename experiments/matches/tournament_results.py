@@ -16,7 +16,7 @@ from experiments.building.builders import build_game
 from experiments.matches.match_play import build_entrant
 from experiments.matches.match_settings import TournamentSettings
 from experiments.results.check_list import aligned
-from experiments.results.outputs import TOURNAMENT, OutputFolder
+from experiments.results.outputs import TOURNAMENT, OutputFolder, optional
 from experiments.results.pictures import minus_sign
 from experiments.results.provenance import collect_results
 from experiments.settings.matrix_games import state_labels, title
@@ -147,7 +147,9 @@ def write_files(
         (stage / TOURNAMENT).write_text(
             evaluation.tournament_csv(result), encoding="utf-8"
         )
-        plot_cross_play(stage / "cross_play.png", result, heading)
+        picture = stage / "cross_play.png"
+        with optional(picture):
+            plot_cross_play(picture, result, heading)
     ranking = evaluation.tournament_table(result)
     return f"{ranking}\n\n{portrait_table(settings.game, portraits)}"
 

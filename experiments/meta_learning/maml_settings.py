@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from experiments.command_line.flag_parsers import read_settings
+from experiments.command_line.flag_parsers import check_product, read_settings
 
 ESTIMATORS = ("dice", "surrogate")
 # By task, the values of flags that are not given.
@@ -44,5 +44,15 @@ class MAMLSettings(NamedTuple):
 
 
 def resolve(values: Any) -> MAMLSettings:
-    """Returns the settings of parsed flags."""
-    return read_settings(MAMLSettings, values, TASKS[values.task])
+    """Returns the settings of parsed flags.
+
+    Raises:
+      ValueError: if the sizes make a tensor that is too large.
+    """
+    settings = read_settings(MAMLSettings, values, TASKS[values.task])
+    check_product(
+        num_tasks=settings.num_tasks,
+        batch_size=settings.batch_size,
+        episode_length=settings.episode_length,
+    )
+    return settings

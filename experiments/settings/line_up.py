@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from experiments.command_line.flag_parsers import LARGEST_SIZE, MOST_UNROLLED
+
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"
 # LOLA-DiCE against models of the opponents, fitted to their play.
@@ -79,9 +81,20 @@ def parse_method(name: str) -> tuple[LineUp, int | None]:
     if match is None:
         raise ValueError("A method must have a name. Received: ''.")
     seats = [_parse_seat(seat) for seat in match["seats"].split(_AGAINST)]
-    batch = match["batch"]
     line_up = LineUp(*map(tuple, zip(*seats, strict=True)))
-    return line_up, None if batch is None else int(batch)
+    batch = match["batch"]
+    return line_up, batch and _number(name, batch, LARGEST_SIZE)
+
+
+def _number(name: str, digits: str, most: int) -> int:
+    """Returns a number in the name of a method."""
+    # Python reads no numbers of more than 4300 digits.
+    if len(digits) > len(str(most)) or int(digits) > most:
+        raise ValueError(
+            f"A number in the name of a method must be at most {most}. "
+            f"Received: {name!r}."
+        )
+    return int(digits)
 
 
 def _parse_seat(name: str) -> tuple[str, int | None]:
@@ -90,9 +103,9 @@ def _parse_seat(name: str) -> tuple[str, int | None]:
         if match["dice"]:
             return (
                 LOLA_DICE_OPPONENT_MODEL if match["model"] else LOLA_DICE,
-                int(match["lookaheads"]),
+                _number(name, match["lookaheads"], MOST_UNROLLED),
             )
-        return HOLA, int(match["order"])
+        return HOLA, _number(name, match["order"], MOST_UNROLLED)
     if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
         plain = [name for name in LEARNERS if name not in NUMBERED]
         raise ValueError(

@@ -10,6 +10,18 @@ from absl import flags
 
 PRISONERS_DILEMMA = "prisoners_dilemma"
 CUSTOM = "custom"
+# What reading payoffs may raise, also of files that are nested too deeply, or
+# claim to be huge.
+_UNREADABLE = (
+    EOFError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_LONGEST = 200
 # Its losses are functions of two numbers: it is for --mode=exact.
 TANDEM = "tandem"
 TANDEM_PLAYERS = 2
@@ -84,10 +96,11 @@ def read_payoffs(text: str) -> list:
         else:
             payoffs = json.loads(text)
         payoffs = np.asarray(payoffs, np.float64)
-    except (OSError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
+        shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
         raise ValueError(
             "--payoffs must be one array of numbers, as JSON or as the path "
-            f"of a .json or .npy file. Received: {text!r} ({error})."
+            f"of a .json or .npy file. Received: {shown!r} ({error})."
         ) from error
     if payoffs.ndim < 2 or len(payoffs) != payoffs.ndim - 1 or not payoffs.size:
         raise ValueError(

@@ -8,9 +8,11 @@ from experiments.command_line.flag_parsers import (
     ChoiceOrFile,
     Number,
     OrNone,
+    Size,
     Widths,
     define,
     define_per_seat,
+    define_size,
 )
 from experiments.settings.defaults import defaults_for, describe
 from experiments.settings.matrix_games import (
@@ -33,8 +35,9 @@ MLP = "mlp"
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
 
 # Seeds are int32, and run r takes the seed that many further on.
-LARGEST_FIRST_SEED = 2**31 - 2**20
 LARGEST_SEED = 2**31 - 1
+MOST_SEEDS = 2**20
+LARGEST_FIRST_SEED = 2**31 - MOST_SEEDS
 
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
@@ -96,7 +99,7 @@ def define_game_flags(
         "Example: [[[-1,-3],[0,-2]],[[-1,0],[-3,-2]]] is the prisoner's "
         "dilemma.",
     )
-    rounds = flags.IntegerParser(1)
+    rounds = Size()
     text = "Number of rounds in an episode."
     if can_be_endless:
         rounds = OrNone(rounds)
@@ -118,32 +121,30 @@ def define_training_flags() -> None:
     """Defines the flags of commands that train players in matrix games."""
     define_output_flags()
     define_resume_flags()
-    flags.DEFINE_integer(
+    define_size(
         "num_seeds",
         5,
         "Number of independent runs, trained side by side as one program.",
-        lower_bound=1,
+        most=MOST_SEEDS,
     )
-    flags.DEFINE_integer(
+    define_size(
         "seed",
         0,
         "Seed of the first run; run r is the run that --seed=SEED+r-1 "
         "--num_seeds=1 gives.",
-        lower_bound=0,
-        upper_bound=LARGEST_FIRST_SEED,
+        0,
+        LARGEST_FIRST_SEED,
     )
-    flags.DEFINE_integer(
+    define_size(
         "num_iterations",
         200,
         "Number of updates; in each, all players move once, at the same time.",
-        lower_bound=1,
     )
-    flags.DEFINE_integer(
+    define_size(
         "batch_size",
         64,
         "Number of episodes played for each gradient, and for each imagined "
         "step of an opponent.",
-        lower_bound=1,
     )
     define_game_flags(
         (*NAMED_GAMES, TANDEM),

@@ -4,7 +4,11 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from experiments.command_line.flag_parsers import NONE, per_seat
+from experiments.command_line.flag_parsers import (
+    NONE,
+    check_product,
+    per_seat,
+)
 from experiments.settings.defaults import (
     EXACT_DEFAULTS,
     TANDEM_DEFAULTS,
@@ -385,6 +389,11 @@ def _check_exact(settings: TrainingSettings) -> None:
 
 
 def _check_sampling(settings: TrainingSettings) -> None:
+    check_product(
+        num_seeds=settings.num_seeds,
+        batch_size=settings.batch_size,
+        episode_length=settings.episode_length,
+    )
     needs_others = settings.baseline in (LEAVE_ONE_OUT, STATE_VALUES)
     if needs_others and settings.batch_size == 1:
         raise ValueError(

@@ -9,6 +9,7 @@ import pytest
 
 import dice_tf
 from experiments import coin_game
+from experiments.building import trainings
 from experiments.coins import coin_settings, coin_training
 from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
@@ -130,6 +131,16 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
             for kind in ("killed", "peaceful")
         )
         assert found == expected
+
+
+def test_a_run_that_is_asked_to_stop_leaves_a_checkpoint(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(trainings, "stop_requested", lambda: True)
+    folder = OutputFolder(tmp_path, checkpoint_every=1e6)
+    with pytest.raises(KeyboardInterrupt):
+        coin_game.run(TINY, folder)
+    assert folder.checkpoint_path("trainer").exists()
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,15 @@ def test_fixed_policies_take_both_seats() -> None:
     )
 
 
+def test_a_name_that_no_file_can_hold_is_refused_before_the_matches(
+    tmp_path,
+) -> None:
+    path = _saved_model(tmp_path / "\udcff")
+    with pytest.raises(ValueError, match=r"names in UTF-8.*'\\udcff'"):
+        find(path)
+    assert find(f"mine={path}") == (Entrant("mine", (path, path)),)
+
+
 def test_a_saved_model_takes_both_seats(tmp_path) -> None:
     alone = _saved_model(tmp_path / "mine")
     of_a_run, _ = _run(tmp_path / "ipd" / "saved_model")

@@ -91,6 +91,18 @@ def test_where_all_fail_curves_and_summary_are_written(
     assert "4 of 4 runs failed" in capsys.readouterr().out
 
 
+def test_a_policy_that_is_not_finite_costs_nothing_but_its_export(
+    monkeypatch, tmp_path, capsys
+) -> None:
+    _poison(monkeypatch, 0)
+    monkeypatch.setattr(result_files, "median_run", lambda curves: 0)
+    entry = _run(tmp_path)
+    assert entry["failed_runs"] == [1]
+    assert read_curves(tmp_path / "curves.csv")[METHOD].shape == (3, 4, 2)
+    assert "saved_model" not in os.listdir(tmp_path)
+    assert "Warning: saved_model was left out" in capsys.readouterr().err
+
+
 def _curves(*joint: float) -> np.ndarray:
     """Returns curves of runs that stay where they are, two players."""
     return np.broadcast_to(

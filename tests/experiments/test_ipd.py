@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shlex
+import signal
 import subprocess
 import sys
 
@@ -14,8 +16,10 @@ import dice_tf
 from experiments import ipd
 from experiments.building import builders, trainings
 from experiments.command_line import commands
+from experiments.results import result_files
 from experiments.results.outputs import OutputFolder
 from tests.experiments.commands import read_curves
+from tests.experiments.kills import calls_of
 from tests.experiments.parsed_flags import parsed_flags, run_command
 from tests.strategies import mirrored
 
@@ -192,6 +196,116 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
     assert (folder / "curves.csv").read_text() == "untouched"
 
 
+def _ask_to_stop(monkeypatch) -> None:
+    """Presses Ctrl-C in the first epoch."""
+    moved = trainings.ProgressBar.on_epoch_end
+
+    def on_epoch_end(bar, *arguments) -> None:
+        moved(bar, *arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(trainings.ProgressBar, "on_epoch_end", on_epoch_end)
+
+
+def test_an_interrupted_run_leaves_a_checkpoint_and_its_command(
+    tmp_path, monkeypatch
+) -> None:
+    """However long it is until the next checkpoint is due."""
+    flags = (*TINY, "--num_iterations=45", "--learner=lola_dice,naive")
+    folder = tmp_path / "a b"
+    with monkeypatch.context() as patch:
+        _ask_to_stop(patch)
+        with pytest.raises(SystemExit, match="Continue with --resume") as end:
+            run_command(ipd.COMMAND, f"--output_dir={folder}", *flags)
+    assert end.value.code == 130
+    command = shlex.split(str(end.value).splitlines()[-1])
+    assert command[:3] == ["python", "-m", "experiments.ipd"]
+    given = dict(flag.split("=") for flag in flags if "=" in flag)
+    assert sorted(command[3:]) == sorted(
+        [
+            *(f"{name}={value}" for name, value in given.items()),
+            f"--output_dir={folder}",
+            "--nojit_compile",
+            "--resume",
+        ]
+    )
+    # Without the other flags it would be the training of another line-up.
+    with pytest.raises(SystemExit, match="`configuration.learner` is ..lola_"):
+        run_command(ipd.COMMAND, *TINY, f"--output_dir={folder}", "--resume")
+    assert os.listdir(folder) == [".checkpoints"]
+    epochs = calls_of(monkeypatch, trainings.ProgressBar, "on_epoch_end")
+    run_command(ipd.COMMAND, *command[3:])
+    assert set(os.listdir(folder)) == FILES
+    # Fifteen epochs of three iterations.
+    assert len(epochs) == 14
+    peaceful = tmp_path / "peaceful"
+    run_command(ipd.COMMAND, f"--output_dir={peaceful}", *flags)
+    expected = (peaceful / "curves.csv").read_bytes()
+    assert (folder / "curves.csv").read_bytes() == expected
+
+
+def test_output_that_nobody_reads_leaves_a_checkpoint(tmp_path) -> None:
+    command = [sys.executable, "-m", "experiments.ipd", *TINY]
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            '"$@" | head -1; exit ${PIPESTATUS[0]}',
+            "-",
+            *command,
+            "--num_iterations=2000",
+            f"--output_dir={tmp_path}",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 141, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Continue with --resume:\n  python -m experiments" in done.stderr
+    assert METHOD in os.listdir(tmp_path / ".checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "missing"),
+    [
+        (dice_tf.export, "export_policy", {"saved_model"}),
+        (result_files, "policy_tables", {"policies.png"}),
+        (result_files, "plot_curves", {"learning_curves.png"}),
+    ],
+)
+def test_curves_and_summary_are_written_whatever_the_rest_does(
+    tmp_path, monkeypatch, capsys, owner, name: str, missing: set[str]
+) -> None:
+    def fail(*_, **__) -> None:
+        raise RuntimeError("this cannot be drawn or exported")
+
+    monkeypatch.setattr(owner, name, fail)
+    folder = _run(tmp_path)
+    assert set(os.listdir(folder)) == FILES - missing
+    config = json.loads((folder / "config.json").read_text())
+    assert set(config["files"]) == FILES - missing
+    (name,) = missing
+    assert f"Warning: {name} was left out" in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_is_refused_and_stays(tmp_path) -> None:
+    """As the folder docs of this repository."""
+    pictures = ("learning_curves.png", "policies.png", "mine.png")
+    for name in pictures:
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(SystemExit, match="holds an earlier run .learning_cur"):
+        _run(tmp_path)
+    for name in pictures[:2]:
+        (tmp_path / name).rename(tmp_path / f"my_{name}")
+    _run(tmp_path, "--learner=naive", "--num_iterations=1")
+    mine = {"mine.png", *(f"my_{name}" for name in pictures[:2])}
+    assert set(os.listdir(tmp_path)) == FILES | mine
+    assert all((tmp_path / name).read_text() == "mine" for name in mine)
+
+
 def test_a_run_killed_while_it_writes_its_results_trains_no_more(
     tmp_path, monkeypatch
 ) -> None:
@@ -262,6 +376,19 @@ def test_iterations_that_do_not_divide_evenly_are_all_made(tmp_path) -> None:
     )
     curves = read_curves(folder / "curves.csv")
     assert curves["naive_vs_random_batch_4"].shape == (23, 2, 2)
+
+
+def test_the_file_of_a_program_can_be_run() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "experiments" / "ipd.py", "--help"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": ""},
+        check=False,
+    )
+    assert "Trains the players" in done.stdout, done.stderr
 
 
 def _shell(*arguments: str) -> subprocess.CompletedProcess:

@@ -12,7 +12,7 @@ import pytest
 
 import dice_tf
 from experiments import maml
-from experiments.meta_learning import maml_runs
+from experiments.meta_learning import maml_runs, meta_training
 from experiments.meta_learning.maml_settings import TASKS, MAMLSettings, resolve
 from experiments.meta_learning.meta_tasks import (
     Cosines,
@@ -187,6 +187,20 @@ def test_killed_runs_are_resumed_and_end_as_if_they_had_not_been(
             found, expected = json.loads(found), json.loads(expected)
             assert found.pop("seconds") > 0 and expected.pop("seconds") > 0
         assert found == expected
+
+
+def test_a_run_that_is_asked_to_stop_keeps_all_that_it_has_done(
+    tmp_path, monkeypatch
+) -> None:
+    tiny = settings("point_navigation", num_tasks=1, num_seeds=1)
+    folder = OutputFolder(tmp_path, checkpoint_every=1e6)
+    asked = iter([False, False, True, True])
+    with monkeypatch.context() as patch:
+        patch.setattr(meta_training, "stop_requested", lambda: next(asked))
+        with pytest.raises(KeyboardInterrupt):
+            maml_runs.run(tiny, folder)
+    found = np.load(folder.checkpoint_path("runs.npz"))
+    assert found["curve"].shape == (2, 2)
 
 
 def test_one_run_has_no_standard_error() -> None:

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from experiments.settings import defaults, line_up
-from tests.experiments.parsed_flags import settings_of
+from tests.experiments.parsed_flags import parsed_flags, settings_of
 
 PAYOFFS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]
 
@@ -117,6 +117,14 @@ def test_payoffs_tell_the_number_of_players() -> None:
         ("--optimizer=sdg", "one of <sgd.adam"),
         ("--hidden_units=64,x", "such as 64x64"),
         ("--hidden_units=0", "such as 64x64"),
+        ("--hidden_units=65536x65536", "a layer of more than 2147483647 w"),
+        ("--hidden_units=100000000000000000000", "a layer of more than"),
+        ("--batch_size=100000000000", "positive integer of at most 2147483647"),
+        ("--batch_size=100000000000000000000", "of at most 2147483647"),
+        ("--episode_length=4294967297", "of at most 2147483647"),
+        ("--num_iterations=100000000000000000000", "of at most 2147483647"),
+        ("--num_seeds=2000000000", "of at most 1048576"),
+        ("--num_lookaheads=1000000000", r"in the range \[0, 1000\]"),
         ("--max_gradient_norm=0", "or none"),
     ],
 )
@@ -143,6 +151,15 @@ def test_a_bad_value_is_refused_while_parsing(
         (["--payoffs=[[]]"], "shape"),
         (["--payoffs=not_there.npy"], "No such file"),
         (["--payoffs=[[1,2]]", "--game=chicken"], "exclude each other"),
+        (["--payoffs=" + "[" * 3000 + "]" * 3000], "one array of numbers"),
+        (["--payoffs=" + "[" * 10**5], r"Received: '\[{200}\.\.\.'"),
+        (["--payoffs=[[[1" + "0" * 400 + "]],[[1]]]"], "one array of numbers"),
+        (["--payoffs=true"], "Received shape"),
+        (
+            ["--batch_size=2147483647", "--num_seeds=1"],
+            "--num_seeds times --batch_size times --episode_length must be at "
+            r"most 2147483647, .*Received: 1 \* 2147483647 \* 150",
+        ),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(
@@ -150,6 +167,44 @@ def test_flags_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         settings_of(*arguments)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"\x93NUMPY\x01\x00", None])
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+def test_files_that_hold_no_payoffs_are_refused(
+    tmp_path, content: bytes | None, suffix: str
+) -> None:
+    path = tmp_path / f"payoffs{suffix}"
+    if content is None:
+        # It claims to hold more than any memory does.
+        header = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }"
+        text = (header % 2**60).encode()
+        length = len(text).to_bytes(2, "little")
+        content = b"\x93NUMPY\x01\x00" + length + text
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="--payoffs must be one array of num"):
+        settings_of(f"--payoffs={path}")
+
+
+@pytest.mark.parametrize("value", ["0.1234567891", "0.1", "3", "1e-07"])
+def test_numbers_are_shown_as_they_were_given(value: str) -> None:
+    """What is shown after Ctrl-C is the command that continues."""
+    with parsed_flags(f"--learning_rate={value}") as values:
+        text = values["learning_rate"].serialize()
+    assert text == f"--learning_rate={value}"
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("naive_batch_100000000000", 2147483647),
+        ("lola_dice_1001_lookaheads", 1000),
+        ("hola_1" + "0" * 5000, 1000),
+    ],
+)
+def test_numbers_in_names_of_methods_are_bounded(name: str, most: int) -> None:
+    with pytest.raises(ValueError, match=f"a method must be at most {most}"):
+        line_up.parse_method(name)
 
 
 @pytest.mark.parametrize(
