@@ -20,6 +20,7 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
+from experiments.command_line.flag_parsers import define_size
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.match_settings import AxelrodSettings, resolve_axelrod
 from experiments.results.outputs import OutputFolder
@@ -27,6 +28,8 @@ from experiments.settings.training_flags import (
     LARGEST_SEED,
     define_output_flags,
 )
+
+_MOST_PROCESSES = 1024
 
 
 def define_flags() -> None:
@@ -41,19 +44,15 @@ def define_flags() -> None:
         "Whom they meet: names of classes of the Axelrod library, or all that "
         "are fast and play by its rules.",
     )
-    for name, default, least, largest, text in (
-        ("num_turns", 200, 1, None, "Turns of a match."),
-        ("num_repetitions", 5, 1, None, "Matches of each pair."),
-        ("seed", 0, 0, LARGEST_SEED, "Seed of the matches."),
-        (
-            "num_processes",
-            os.cpu_count() or 1,
-            1,
-            None,
-            "Processes that play.",
-        ),
-    ):
-        flags.DEFINE_integer(name, default, text, least, largest)
+    define_size("num_turns", 200, "Turns of a match.")
+    define_size("num_repetitions", 5, "Matches of each pair.")
+    define_size("seed", 0, "Seed of the matches.", 0, LARGEST_SEED)
+    define_size(
+        "num_processes",
+        os.cpu_count() or 1,
+        "Processes that play.",
+        most=_MOST_PROCESSES,
+    )
 
 
 def run(settings: AxelrodSettings, folder: OutputFolder) -> None:
@@ -73,7 +72,8 @@ def run(settings: AxelrodSettings, folder: OutputFolder) -> None:
         if done == total or done % max(total // 100, 1) == 0:
             bar.update(done)
 
-    outcome = play(everyone, settings, show)
+    with user_errors():
+        outcome = play(everyone, settings, show)
     print(f"\n{write_files(folder, settings, outcome)}")
 
 

@@ -3,8 +3,10 @@
 Nothing here needs TensorFlow: the processes that play import only this.
 """
 
+import concurrent.futures
 import itertools
 import multiprocessing
+import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -201,6 +203,9 @@ def play(
       competitors: all competitors.
       settings: the matches, and the number of processes; 1 is this one.
       on_progress: called with the numbers of pairs played, and of all pairs.
+
+    Raises:
+      ChildProcessError: if one of the processes dies.
     """
     started = time.monotonic()
     n = len(competitors)
@@ -227,8 +232,24 @@ def _results(jobs: list[tuple], num_processes: int) -> Iterator[tuple]:
         return
     # A forked process would inherit the threads of TensorFlow, which is unsafe.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(num_processes) as pool:
-        yield from pool.imap(_play_job, jobs, chunksize=_CHUNK)
+    executor = concurrent.futures.ProcessPoolExecutor(
+        num_processes, context, initializer=_end_silently
+    )
+    try:
+        yield from executor.map(_play_job, jobs, chunksize=_CHUNK)
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"One of {num_processes} processes that played has died, perhaps "
+            "for lack of memory. Try a smaller --num_processes."
+        ) from error
+    finally:
+        # After an error or Ctrl-C, what has not begun is not played.
+        executor.shutdown(cancel_futures=True)
+
+
+def _end_silently() -> None:
+    """Lets Ctrl-C end a process without a stack trace of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _play_job(job: tuple) -> tuple[np.ndarray, np.ndarray]:

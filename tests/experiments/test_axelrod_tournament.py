@@ -146,6 +146,13 @@ def test_a_tournament_leaves_its_files(tmp_path, capsys) -> None:
     assert "6 competitors" in capsys.readouterr().out
 
 
+def test_a_process_that_dies_ends_the_tournament(monkeypatch) -> None:
+    """It does not wait forever for the matches of that process."""
+    monkeypatch.setattr(axelrod_play, "_play_job", os._exit)
+    with pytest.raises(ChildProcessError, match="One of 2 processes .* died"):
+        list(axelrod_play._results([1], 2))
+
+
 def test_names_must_differ() -> None:
     settings = SETTINGS._replace(entrants=find_entrants(["Cooperator=random"]))
     with pytest.raises(ValueError, match="different names. Received 'Coop"):
