@@ -22,7 +22,7 @@ from dice_tf.checks import (
 from dice_tf.kernels.draws import choose_draw
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
-from dice_tf.training.checkpoints import Snapshot
+from dice_tf.training.checkpoints import Snapshot, check_snapshot
 from dice_tf.training.compilation import (
     should_compile_step,
     steps_share_program,
@@ -533,11 +533,14 @@ class Trainer(keras.Model):
 
         Args:
           snapshot: what `take_snapshot` returned.
+
+        Raises:
+          ValueError: if it is the snapshot of another kind of trainer.
         """
         num_made = self.iterations
-        for variable, value in zip(
-            self._state_variables(), snapshot.values, strict=True
-        ):
+        variables = self._state_variables()
+        check_snapshot(snapshot, variables, self.curves)
+        for variable, value in zip(variables, snapshot.values, strict=True):
             variable.assign(value)
         self._curves.restore(snapshot.curves, num_made)
         self._models.push_and_claim()
@@ -547,20 +550,24 @@ class Trainer(keras.Model):
         return sum((x.variables for x in optimizers), self.variables)
 
     def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        before = self.take_snapshot()
-        try:
-            super().load_weights(filepath, **kwargs)
-        except BaseException:
-            self.put_back(before)
-            raise
-        self._models.push_and_claim()
+        load = functools.partial(super().load_weights, filepath, **kwargs)
+        self._change_weights(load)
 
     def save_weights(self, *args: Any, **kwargs: Any) -> None:
         self.synchronize()
         super().save_weights(*args, **kwargs)
 
     def set_weights(self, weights: Any) -> None:
-        super().set_weights(weights)
+        self._change_weights(functools.partial(super().set_weights, weights))
+
+    def _change_weights(self, change: Callable[[], Any]) -> None:
+        """Calls what changes weights, and undoes all of it if it raises."""
+        before = self.take_snapshot()
+        try:
+            change()
+        except BaseException:
+            self.put_back(before)
+            raise
         self._models.push_and_claim()
 
     def get_weights(self) -> list[np.ndarray]:

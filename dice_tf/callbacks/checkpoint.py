@@ -2,14 +2,18 @@
 
 import os
 import pathlib
+import stat
 import time
+import warnings
 from typing import Any
 
 import keras
 
-from dice_tf.checks import check_number
+from dice_tf.checks import check_flag, check_number, check_whole_number
 from dice_tf.trainer import Trainer
 from dice_tf.training.checkpoints import (
+    Progress,
+    as_json,
     delete_checkpoint,
     read_checkpoint,
     write_checkpoint,
@@ -23,10 +27,11 @@ class Checkpoint(keras.callbacks.Callback):
     it. It ends with the same parameters and curves, bit by bit, as without
     interruption (on the same machine, with the same versions). Unlike that of
     `keras.callbacks.BackupAndRestore`, the file is whole at any moment, also
-    while it is being replaced, and another training refuses it. What other
-    callbacks remember (the patience of `EarlyStopping`, say) is not part of
-    it. Of several workers the first one saves, and all must see its file to
-    continue.
+    while it is being replaced, and another training refuses it. If it cannot
+    be written, since the disk is full, say, the earlier file stays, and
+    training goes on with a warning. What other callbacks remember (the
+    patience of `EarlyStopping`, say) is not part of it. Of several workers the
+    first one saves, and all must see its file to continue.
 
     Args:
       path: the file.
@@ -39,8 +44,10 @@ class Checkpoint(keras.callbacks.Callback):
       keep: whether the file stays after training has ended normally.
 
     Raises:
+      TypeError, ValueError: if an argument is of the wrong kind.
       ValueError: when training starts, if the file is damaged or belongs to
-        another training. The trainer is then as it was before.
+        another training, or if there can be no file at the path. The trainer
+        is then as it was before.
 
     Example:
       >>> checkpoint = dice_tf.callbacks.Checkpoint("runs/mine.checkpoint")
@@ -57,11 +64,11 @@ class Checkpoint(keras.callbacks.Callback):
         keep: bool = False,
     ):
         super().__init__()
-        self.path = pathlib.Path(path)
-        self._configuration = configuration
+        self.path = _check_path(path)
+        self._configuration = as_json("configuration", configuration)
         self._every_seconds = check_number("every_seconds", every_seconds)
-        self._resume = resume
-        self._keep = keep
+        self._resume = check_flag("resume", resume)
+        self._keep = check_flag("keep", keep)
         self._start = self._last = time.monotonic()
 
     @property
@@ -80,35 +87,56 @@ class Checkpoint(keras.callbacks.Callback):
 
         Raises:
           ValueError: if the trainer is not compiled, or the file is damaged or
-            belongs to another training.
+            belongs to another training. The trainer is then as it was before.
         """
-        if not self.path.exists():
+        identity = self._identity(trainer)
+        try:
+            snapshot, progress = read_checkpoint(
+                self.path, identity, trainer.take_snapshot()
+            )
+        except FileNotFoundError:
             return 0
-        progress = read_checkpoint(
-            self.path, self._identity(trainer), trainer.load_weights
-        )
-        self._start -= progress["seconds"]
-        return progress["epoch"]
+        trainer.put_back(snapshot)
+        self._start -= progress.seconds
+        return progress.epoch
 
-    def save(self, trainer: Trainer, epoch: int) -> None:
+    def save(self, trainer: Trainer, epoch: int) -> bool:
         """Writes the file. Of several workers, only the first does.
+
+        If that fails, it warns, and an earlier file stays as it is.
 
         Args:
           trainer: a compiled `dice_tf.Trainer`.
           epoch: number of epochs done.
 
+        Returns:
+          Whether the file was written.
+
         Raises:
           ValueError: if the trainer is not compiled.
         """
+        epoch = check_whole_number("epoch", epoch, 0)
+        identity = self._identity(trainer)
         if not trainer.is_chief:
-            return
-        write_checkpoint(
-            self.path,
-            self._identity(trainer),
-            trainer.save_weights,
-            progress={"epoch": epoch, "seconds": self.seconds},
-        )
-        self._last = time.monotonic()
+            return False
+        try:
+            write_checkpoint(
+                self.path,
+                identity,
+                trainer.take_snapshot,
+                Progress(epoch, self.seconds),
+            )
+        except OSError as error:
+            warnings.warn(
+                f"The checkpoint {str(self.path)!r} could not be written: "
+                f"{error}. An earlier one stays as it is, and training can go "
+                "on.",
+                stacklevel=2,
+            )
+            return False
+        finally:
+            self._last = time.monotonic()
+        return True
 
     def _identity(self, trainer: Trainer) -> dict[str, Any]:
         """Returns what must be the same to continue a training."""
@@ -117,7 +145,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "A trainer must be compiled before it is saved to a "
                 "checkpoint or restored: optimisers are part of its state."
             )
-        return {
+        identity = {
             "num_seeds": trainer.num_seeds,
             "seed": trainer.seed,
             "learners": [
@@ -130,10 +158,14 @@ class Checkpoint(keras.callbacks.Callback):
             },
             "optimizer": list(map(_settings, trainer.player_optimizers)),
             "critic_optimizer": list(map(_settings, trainer.critic_optimizers)),
-            "configuration": self._configuration,
         }
+        identity = as_json("the settings of an optimiser", identity)
+        return {**identity, "configuration": self._configuration}
 
     def on_train_begin(self, logs: Any = None) -> None:
+        _check_place(self.path)
+        # What cannot be saved is found before the first epoch.
+        self._identity(self.model)
         if self._resume:
             # `keras.callbacks.BackupAndRestore` sets this, too, to tell `fit`
             # where to start. Keras has no public way.
@@ -144,8 +176,49 @@ class Checkpoint(keras.callbacks.Callback):
             self.save(self.model, epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
-        if not self._keep and self.model.is_chief:
+        if self._keep or not self.model.is_chief:
+            return
+        try:
             delete_checkpoint(self.path)
+        except OSError as error:
+            warnings.warn(
+                f"The checkpoint {str(self.path)!r} could not be removed after "
+                f"training has ended: {error}. Remove it yourself, or the next "
+                "training will continue from it.",
+                stacklevel=2,
+            )
+
+
+def _check_path(path: Any) -> pathlib.Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "`path` must be a string or path of a file. "
+            f"Received: path={path!r} (of type {type(path).__name__})."
+        )
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ValueError(
+            "`path` must be the path of a file on a local disk. Received: "
+            f"path={path!r}."
+        )
+    return pathlib.Path(text)
+
+
+def _check_place(path: pathlib.Path) -> None:
+    """Raises if there can never be a file, however empty the disk is."""
+    try:
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            return
+        reason = "it is a folder"
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # A name that is too long, say, or a file in the place of a folder.
+        reason = str(error)
+    raise ValueError(
+        f"`path` of a Checkpoint must be a file. Received: {str(path)!r}: "
+        f"{reason}."
+    )
 
 
 def _shape(variable: keras.Variable) -> str:

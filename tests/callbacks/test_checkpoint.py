@@ -1,7 +1,10 @@
 """Checkpoints: bit-exact, whole at any moment, and nobody else's."""
 
+import contextlib
 import json
 import os
+import pathlib
+import resource
 import zipfile
 
 import keras
@@ -13,7 +16,8 @@ import dice_tf
 from dice_tf.callbacks import Checkpoint
 from dice_tf.learners import Learner, LearnerStep, Naive
 from dice_tf.opponent_models import OpponentModelling
-from dice_tf.training.checkpoints import Snapshot
+from dice_tf.training.checkpoints import Snapshot, as_json
+from tests.callbacks import checkpoint_faults
 from tests.toys import ASYMMETRIC, tabular_policies
 
 EPOCHS = 4
@@ -313,27 +317,20 @@ def test_the_file_of_another_configuration_is_refused(interrupted, other):
     assert other.iterations == 0
 
 
-def rewrite(path, change):
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    metadata = json.loads(files["metadata.json"])
-    change(metadata)
-    files["metadata.json"] = json.dumps(metadata)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
+def rewrite(path, **changes):
+    path.write_bytes(checkpoint_faults.changed(path.read_bytes(), **changes))
 
 
 def test_a_file_of_another_format_is_refused(interrupted, other, tmp_path):
     path = copy_of(interrupted, tmp_path)
-    rewrite(path, lambda metadata: metadata.update(version=0))
-    with pytest.raises(ValueError, match="`version` is 0 there and 1 here"):
+    rewrite(path, version=0)
+    with pytest.raises(ValueError, match="`version` is 0 there and 2 here"):
         Checkpoint(path, configuration={"game": "toy"}).restore(other)
 
 
 def test_other_versions_are_told(interrupted, other, tmp_path):
     path = copy_of(interrupted, tmp_path)
-    rewrite(path, lambda metadata: metadata["versions"].update(keras="3.0"))
+    rewrite(path, versions={"keras": "3.0"})
     fresh = other.take_snapshot()
     with pytest.warns(UserWarning, match="but not bit by bit"):
         Checkpoint(path, configuration={"game": "toy"}).restore(other)
@@ -350,7 +347,7 @@ def test_a_trainer_that_is_not_compiled_is_refused(interrupted, tmp_path):
         Checkpoint(tmp_path / "own").save(trainer, 0)
 
 
-@pytest.mark.parametrize("step", ["save_weights", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["take_snapshot", "fsync", "replace"])
 def test_a_file_is_whole_whenever_writing_it_ends(
     interrupted, other, tmp_path, monkeypatch, step
 ):
@@ -361,7 +358,7 @@ def test_a_file_is_whole_whenever_writing_it_ends(
     def die(*_):
         raise KeyboardInterrupt
 
-    owner = other if step == "save_weights" else os
+    owner = other if step == "take_snapshot" else os
     checkpoint = Checkpoint(path, configuration={"game": "toy"})
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, die)
@@ -385,8 +382,205 @@ def test_weights_that_do_not_fit_change_nothing(other, tmp_path):
         with pytest.raises((ValueError, OSError)):
             other.load_weights(tmp_path / f"{name}.weights.h5")
         assert_same(other, before)
+    weights = [value + 1 for value in other.get_weights()]
+    weights[-1] = np.zeros([7, 7])
+    with pytest.raises(ValueError, match="is not compatible"):
+        other.set_weights(weights)
+    assert_same(other, before)
 
 
-def test_numbers_that_make_no_sense_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="`every_seconds` must be finite and"):
-        Checkpoint(tmp_path / "own", every_seconds=-1)
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"every_seconds": -1}, ValueError, "`every_seconds` must be finite a"),
+        ({"resume": 1}, TypeError, "`resume` must be True or False"),
+        ({"keep": "no"}, TypeError, "`keep` must be True or False"),
+        ({"path": None}, TypeError, "`path` must be a string or path of a fi"),
+        ({"path": b"own"}, TypeError, "`path` must be a string or path of a f"),
+        ({"path": ""}, ValueError, "`path` must be the path of a file"),
+        ({"path": "a\0b"}, ValueError, "`path` must be the path of a file"),
+        (
+            {"configuration": {"game": object()}},
+            TypeError,
+            "`configuration` must hold what JSON can hold.*<object object",
+        ),
+        (
+            {"configuration": {(1, 2): 3}},
+            TypeError,
+            "`configuration` must hold what JSON can hold.*keys must be",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Checkpoint(**{"path": "own", **arguments})
+
+
+def test_an_epoch_that_makes_no_sense_is_refused(other, tmp_path):
+    with pytest.raises(ValueError, match="`epoch` must be at least 0"):
+        Checkpoint(tmp_path / "own").save(other, -5)
+
+
+# --- Configurations ---------------------------------------------------------
+
+
+def test_a_configuration_is_that_of_itself(other, tmp_path):
+    """Also with NaN, and with what JSON has no word for."""
+    fresh = other.take_snapshot()
+
+    def configuration():
+        return {
+            "rates": [float("nan"), np.float32(0.1), {"of": float("nan")}],
+            "payoffs": np.arange(5000.0),
+            "folder": pathlib.Path("runs"),
+            "names": {"b", "a", "c"},
+            "dtypes": [tf.float32, np.dtype("int8")],
+            "function": tabular_policies,
+            "tensor": tf.ones([2]),
+        }
+
+    def checkpoint(**changes):
+        return Checkpoint(
+            tmp_path / "own", configuration={**configuration(), **changes}
+        )
+
+    checkpoint().save(other, 3)
+    assert checkpoint().restore(other) == 3
+    # The text of an array leaves its middle out.
+    payoffs = np.arange(5000.0)
+    payoffs[2500] = 0.0
+    for changes in (
+        {"payoffs": payoffs},
+        {"rates": [float("nan"), np.float32(0.1), {"of": 1.0}]},
+    ):
+        with pytest.raises(ValueError, match="is that of another training"):
+            checkpoint(**changes).restore(other)
+    other.put_back(fresh)
+
+
+def test_a_configuration_that_is_not_a_tree_is_refused():
+    deep, circle = [], []
+    for _ in range(100_000):
+        deep = [deep]
+    circle.append(circle)
+    for content in (deep, circle):
+        with pytest.raises(ValueError, match="`name` must be a tree that JSON"):
+            as_json("name", content)
+
+
+# --- Damage -----------------------------------------------------------------
+
+
+def state_of(trainer):
+    snapshot = trainer.take_snapshot()
+    return [*snapshot.values, snapshot.curves]
+
+
+def test_whatever_is_damaged_or_forged_is_refused(interrupted, other, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    checkpoint = Checkpoint(path, configuration={"game": "toy"})
+
+    def restore(content):
+        path.write_bytes(content)
+        checkpoint.restore(other)
+
+    outcomes = checkpoint_faults.fuzz(
+        interrupted[0].read_bytes(),
+        restore,
+        lambda: state_of(other),
+        num=150,
+        seed=0,
+    )
+    assert [outcome.escaped for outcome in outcomes.values()] == [[], [], []]
+    assert all(outcome.tried >= 100 for outcome in outcomes.values())
+
+
+def test_files_of_earlier_versions_are_refused(other, tmp_path):
+    """They held the weights as HDF5, and no digest."""
+    with zipfile.ZipFile(tmp_path / "own", "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"version": 1}))
+        archive.writestr("trainer.weights.h5", b"weights")
+    with pytest.raises(ValueError, match="by an earlier version of dice_tf"):
+        Checkpoint(tmp_path / "own").restore(other)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(other, tmp_path):
+    with pytest.raises(ValueError, match="cannot be read: .*directory"):
+        Checkpoint(tmp_path).restore(other)
+
+
+def test_a_snapshot_of_another_trainer_changes_nothing(other):
+    before = other.take_snapshot()
+    foreign = build_trainer(num_seeds=1).take_snapshot()
+    for snapshot, message in (
+        (foreign, "is that of another trainer. It holds"),
+        (before._replace(values=before.values[:-1]), "is that of another tra"),
+        (before._replace(curves=foreign.curves), "Its curves have shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            other.put_back(snapshot)
+        assert_same(other, before)
+
+
+# --- Full disks -------------------------------------------------------------
+
+
+@pytest.fixture
+def small_files():
+    """Files may have 100 bytes: what `ulimit -f` and a full disk do."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextlib.contextmanager
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limited
+
+
+def test_a_full_disk_leaves_the_earlier_file_and_the_training(
+    interrupted, uninterrupted, other, tmp_path, small_files
+):
+    path = copy_of(interrupted, tmp_path)
+    before, fresh = path.read_bytes(), other.take_snapshot()
+    checkpoint = Checkpoint(path, configuration={"game": "toy"}, keep=True)
+    with small_files(), pytest.warns(UserWarning) as caught:
+        history = fit(other, checkpoint)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2
+    assert all("could not be written: [Errno 27]" in x for x in messages)
+    assert history.epoch == [2, 3]
+    assert_same(other, uninterrupted)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+    # With room again, it is written again.
+    assert checkpoint.save(other, EPOCHS)
+    assert path.read_bytes() != before
+    other.put_back(fresh)
+
+
+def test_a_file_that_cannot_be_removed_ends_nothing(
+    other, tmp_path, monkeypatch
+):
+    def refuse(*_, **__):
+        raise PermissionError("read-only")
+
+    fresh = other.take_snapshot()
+    monkeypatch.setattr(pathlib.Path, "unlink", refuse)
+    with pytest.warns(UserWarning, match="could not be removed .*read-only"):
+        history = fit(other, Checkpoint(tmp_path / "own"), epochs=1)
+    assert history.epoch == [0]
+    other.put_back(fresh)
+
+
+@pytest.mark.parametrize("name", ["file/own", "folder", "x" * 1000])
+def test_where_there_can_be_no_file_nothing_starts(other, tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    checkpoint = Checkpoint(tmp_path / name, resume=False)
+    with pytest.raises(ValueError, match="of a Checkpoint must be a file"):
+        fit(other, checkpoint)
+    assert other.iterations == 0
