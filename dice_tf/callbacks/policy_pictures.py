@@ -4,6 +4,7 @@ import importlib.util
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,8 +84,9 @@ class PolicyPictures(keras.callbacks.Callback):
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=100)
         if self._folder is not None:
-            path = self._folder / f"policies_{epoch + 1}.png"
-            write_file(path, picture.getvalue())
+            _write(
+                self._folder / f"policies_{epoch + 1}.png", picture.getvalue()
+            )
         if self._log_dir is not None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(str(self._log_dir))
@@ -97,3 +99,15 @@ class PolicyPictures(keras.callbacks.Callback):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _write(path: pathlib.Path, picture: bytes) -> None:
+    """Writes a picture, or warns: no picture is worth the training."""
+    try:
+        write_file(path, picture)
+    except OSError as error:
+        warnings.warn(
+            f"The picture {str(path)!r} could not be written: {error}. "
+            "Training goes on.",
+            stacklevel=2,
+        )

@@ -77,6 +77,13 @@ def test_pictures_are_drawn_every_few_epochs(trainer, tmp_path):
     assert trainer.loaded_run == 2
 
 
+def test_pictures_that_cannot_be_written_end_nothing(trainer, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.warns(UserWarning, match="picture .* could not be written"):
+        history = fit(trainer, PolicyPictures(tmp_path / "file"), epochs=1)
+    assert history.epoch == [0]
+
+
 def test_the_figure_shows_the_tables():
     tables = [np.random.default_rng(0).dirichlet([1] * 3, (2, 10))] * 2
     figure = dice_tf.evaluation.policy_figure(tables, title="Policies")
