@@ -27,8 +27,9 @@ from dice_tf.training.compilation import (
     should_compile_step,
     steps_share_program,
 )
+from dice_tf.training.dataless_model import DatalessModel, explained
 from dice_tf.training.distribution import Distribution
-from dice_tf.training.fit_callbacks import with_averages, with_validation
+from dice_tf.training.fit_callbacks import prepared_callbacks
 from dice_tf.training.initial_states import (
     CURRENT,
     GIVEN,
@@ -37,7 +38,7 @@ from dice_tf.training.initial_states import (
 )
 from dice_tf.training.iteration import iteration_seeds, player_rules
 from dice_tf.training.loaded_models import LoadedModels
-from dice_tf.training.players import describe_players, make_players
+from dice_tf.training.players import describe_training, make_players
 from dice_tf.training.records import (
     Curves,
     StepMeans,
@@ -54,7 +55,7 @@ from dice_tf.training.validation import (
 )
 
 
-class Trainer(keras.Model):
+class Trainer(DatalessModel):
     """Trains the players of an objective, each by its own learner.
 
     A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
@@ -175,6 +176,7 @@ class Trainer(keras.Model):
         self.built = True
         self._models.push_and_claim()
 
+    @explained
     def compile(
         self,
         optimizer: Any = "sgd",
@@ -213,6 +215,7 @@ class Trainer(keras.Model):
         )
         run_eagerly = check_flag("run_eagerly", run_eagerly)
         compiles = should_compile_step(self.objective, jit_compile)
+        self._models.check()
         self._updates.use_optimizers(optimizer, critic_optimizer, critic_passes)
         # As attributes of the trainer, Keras saves them with its weights.
         self.player_optimizers = self._updates.optimizers.optimizers
@@ -234,6 +237,7 @@ class Trainer(keras.Model):
             auto_scale_loss=False,
         )
 
+    @explained
     def fit(
         self,
         *,
@@ -255,7 +259,10 @@ class Trainer(keras.Model):
           initial_epoch: epoch to start from.
           verbose: 0 for silence, 1 for a progress bar, 2 for one line per
             epoch.
-          callbacks: list of `keras.callbacks.Callback`.
+          callbacks: list of `keras.callbacks.Callback`. Those that monitor a
+            return need `mode="max"`: Keras cannot tell the direction. It can
+            for `"loss"`, minus the joint return. `ModelCheckpoint` needs
+            `save_weights_only=True`.
           validation_opponents: the opponents to `evaluate` against. The logs
             get what it returns, with `val_` before each name.
           validation_freq: number of epochs from one evaluation to the next;
@@ -264,21 +271,22 @@ class Trainer(keras.Model):
 
         Returns:
           A `keras.callbacks.History` of scalars, means over steps and seeds.
+
+        Raises:
+          TypeError, ValueError: if an argument does not fit, or layers or
+            players were frozen or set free since the trainer was made.
         """
         epochs = check_whole_number("epochs", epochs, 1)
         steps = check_steps_per_epoch(steps_per_epoch, self.steps_per_execution)
         initial_epoch = check_whole_number("initial_epoch", initial_epoch, 0)
-        callbacks = with_validation(
+        callbacks = prepared_callbacks(
             callbacks,
             self.objective,
             validation_opponents,
             validation_batch_size,
             validation_freq,
+            self._updates if self.compiled else None,
         )
-        if self.compiled and self._updates.use_averages:
-            callbacks = with_averages(
-                callbacks, self._updates.critic_optimizers
-            )
         dataset = self.distribution.dataset()
         self._models.check()
         self.synchronize()
@@ -366,6 +374,7 @@ class Trainer(keras.Model):
         self._iteration.assign_add(num_steps)
         return self._means.result()
 
+    @explained
     def evaluate(
         self, opponents: Opponents, *, batch_size: int | None = None
     ) -> dict[str, float]:
@@ -503,16 +512,13 @@ class Trainer(keras.Model):
             the standard output.
           **kwargs: as of `keras.Model.summary`.
         """
-        runs = f"1 run (seed {self.seed})"
-        if self.num_seeds > 1:
-            last = self.seed + self.num_seeds - 1
-            runs = f"{self.num_seeds} runs (seeds {self.seed} to {last})"
-        num_players = len(self.players)
-        optimizers = map(self.optimizer_of, range(num_players))
-        text = (
-            f"{type(self.objective).__name__}, {num_players} players, {runs}, "
-            f"{self.iterations} iterations so far\n"
-            f"{describe_players(self.players, self.learners, optimizers)}"
+        text = describe_training(
+            self.objective,
+            self.players,
+            self.learners,
+            optimizers=map(self.optimizer_of, range(len(self.players))),
+            seed=self.seed,
+            iterations=self.iterations,
         )
         if print_fn is None:
             sys.stdout.write(f"{text}\n")
@@ -584,15 +590,6 @@ class Trainer(keras.Model):
         num_made = self.iterations
         self._iteration.assign(iteration)
         self._curves.restore(curves, num_made)
-
-    def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError(
-            "A trainer cannot be rebuilt from a file: it holds games and "
-            "learners. Save what it learned with `save_weights` "
-            "(`ModelCheckpoint(..., save_weights_only=True)`) and load that "
-            "into a new trainer, or export its policies with "
-            "`dice_tf.export.export_policy`."
-        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

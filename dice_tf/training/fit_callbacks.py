@@ -8,11 +8,20 @@ import keras
 from dice_tf.checks import check_whole_number
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.player_optimizers import PlayerOptimizers
+from dice_tf.training.updates import PlayerUpdates
 from dice_tf.training.validation import (
     Opponents,
     check_opponents,
     check_size,
 )
+
+_MONITORS = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+)
+# Keras knows by their names that these are minimised.
+_LOSSES = ("loss", "val_loss")
 
 
 class Validation(keras.callbacks.Callback):
@@ -91,14 +100,15 @@ class ShowSwap(keras.callbacks.Callback):
         self.model.synchronize()
 
 
-def with_validation(
+def prepared_callbacks(
     callbacks: Any,
     objective: Objective,
     opponents: Any,
     batch_size: Any,
     freq: Any,
+    updates: PlayerUpdates | None,
 ) -> Any:
-    """Returns the callbacks of a `fit`, with a `Validation` before them.
+    """Returns the callbacks of a `fit`, checked, with those that it adds.
 
     Args:
       callbacks: as of `Trainer.fit`.
@@ -106,10 +116,58 @@ def with_validation(
       opponents: `validation_opponents` of `Trainer.fit`, or `None`.
       batch_size: `validation_batch_size` of `Trainer.fit`.
       freq: `validation_freq` of `Trainer.fit`.
+      updates: what the trainer was compiled with, or `None`.
+
+    Raises:
+      ValueError: if a callback of Keras could not do what it is for.
+      TypeError, ValueError: if another argument does not fit.
     """
-    if opponents is None:
-        return callbacks
-    callbacks = _as_list(callbacks)
+    _check_callbacks(_as_list(callbacks))
+    if opponents is not None:
+        callbacks = _with_validation(
+            _as_list(callbacks), objective, opponents, batch_size, freq
+        )
+    if updates is not None and updates.use_averages:
+        callbacks = _with_averages(
+            _as_list(callbacks), updates.critic_optimizers
+        )
+    return callbacks
+
+
+def _check_callbacks(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Raises if a callback of Keras could not do what it is for.
+
+    Keras notices after the first epoch, whose work is then lost, or not at
+    all: some versions minimise whatever has another name than `acc`.
+    """
+    for callback in filter(_is_monitor, callbacks):
+        name = type(callback).__name__
+        # Some versions of Keras keep no `mode` in a `ModelCheckpoint`.
+        mode = getattr(callback, "mode", None)
+        if mode == "auto" and callback.monitor not in _LOSSES:
+            raise ValueError(
+                f"{name} monitors {callback.monitor!r}, and cannot tell "
+                f"whether more of it is better. {_direction(callback.monitor)}"
+            )
+        if (
+            isinstance(callback, keras.callbacks.ModelCheckpoint)
+            and not callback.save_weights_only
+        ):
+            raise ValueError(
+                f"{name} would save the trainer as a whole, which holds games "
+                "and learners. Pass save_weights_only=True, and a path that "
+                "ends in '.weights.h5'."
+            )
+
+
+def _with_validation(
+    callbacks: Sequence[keras.callbacks.Callback],
+    objective: Objective,
+    opponents: Any,
+    batch_size: Any,
+    freq: Any,
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks of a `fit`, with a `Validation` before them."""
     validation = Validation(
         check_opponents(objective, opponents),
         check_size(batch_size),
@@ -119,21 +177,29 @@ def with_validation(
     return [validation, *callbacks]
 
 
-def with_averages(
-    callbacks: Any, critic_optimizers: PlayerOptimizers
+def _with_averages(
+    callbacks: Sequence[keras.callbacks.Callback],
+    critic_optimizers: PlayerOptimizers,
 ) -> list[keras.callbacks.Callback]:
-    """Returns callbacks that see averages in the policies when Keras does.
-
-    Args:
-      callbacks: as of `Trainer.fit`.
-      critic_optimizers: those of the critics.
-    """
+    """Returns callbacks that see averages in the policies when Keras does."""
     shown: list[keras.callbacks.Callback] = [TakeAverages(critic_optimizers)]
-    for callback in _as_list(callbacks):
+    for callback in callbacks:
         shown.append(callback)
         if _is_swap(callback):
             shown.append(ShowSwap())
     return shown
+
+
+def _is_monitor(callback: Any) -> bool:
+    """Returns whether Keras compares a metric from epoch to epoch."""
+    return isinstance(callback, _MONITORS)
+
+
+def _direction(metric: str) -> str:
+    """Returns what to do about a metric without a direction."""
+    if metric.endswith("/return") or "/return_against_" in metric:
+        return "Returns are maximised: pass mode='max'."
+    return "Pass mode='max' or mode='min'."
 
 
 def _is_swap(callback: keras.callbacks.Callback) -> bool:

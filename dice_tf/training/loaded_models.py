@@ -16,7 +16,7 @@ from dice_tf.learners.learner import Learner
 from dice_tf.models.seat_models import check_no_penalties, check_separate
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.initial_states import CURRENT, GIVEN
-from dice_tf.training.players import Player
+from dice_tf.training.players import Player, check_trainable
 
 # Several trainers may share a model. This tells which one wrote to it last.
 _WRITERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -128,7 +128,8 @@ class LoadedModel:
                 f"{[variable.path for variable in now]} instead of "
                 f"{[variable.path for variable in self.variables]}. Set "
                 "`trainable` and change layers before the trainer is made, or "
-                "make a new trainer."
+                "make a new trainer. With `None` as its learner, a player "
+                "stays as it is."
             )
         if self._learns:
             check_no_penalties(self.name, self.model)
@@ -165,6 +166,8 @@ class LoadedModels:
         start: str,
     ):
         self._num_seeds = num_seeds
+        self._players = list(players)
+        self._learners = list(learners)
         self._starts_from_models = start == CURRENT
         self.run = tf.Variable(0, trainable=False, name="loaded_run")
         policies = [
@@ -198,7 +201,8 @@ class LoadedModels:
         self._models = [*trained, *_fitted_models(players, learners, trained)]
 
     def check(self) -> None:
-        """Raises if a model has changed, or cannot be trained."""
+        """Raises if a model or player has changed, or cannot be trained."""
+        check_trainable(self._players, self._learners)
         for loaded in self._models:
             loaded.check()
 

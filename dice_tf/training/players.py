@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.learners.learner import Learner
+from dice_tf.objectives.objective import Objective
 from dice_tf.training.iteration import PlayerRule, PlayerState
 
 
@@ -121,18 +122,66 @@ def make_players(
     ]
 
 
-def describe_players(
-    players: Sequence[Player],
-    learners: Sequence[Learner | None],
-    optimizers: Iterable[keras.optimizers.Optimizer | None],
-) -> str:
-    """Returns who learns what, and how, one line per player.
+def check_trainable(
+    players: Sequence[Player], learners: Sequence[Learner | None]
+) -> None:
+    """Raises if `trainable` of a player or the trainer was set.
 
     Args:
       players: the players' variables.
       learners: one per player, `None` for a frozen one.
-      optimizers: what moves each player, or `None`.
+
+    Raises:
+      ValueError: if players that learn are frozen, or the other way round.
     """
+    for player_id, (player, learner) in enumerate(
+        zip(players, learners, strict=True)
+    ):
+        if player.trainable != (learner is not None):
+            raise ValueError(
+                f"`trainable` of {player.name} was set to {player.trainable} "
+                "after the trainer was made, on it or on the trainer. What "
+                "learns is decided when a trainer is made: `None` in the place "
+                f"of learners[{player_id}] freezes the player. Set `trainable` "
+                f"back to {not player.trainable}, or make a new trainer."
+            )
+
+
+def describe_training(
+    objective: Objective,
+    players: Sequence[Player],
+    learners: Sequence[Learner | None],
+    *,
+    optimizers: Iterable[keras.optimizers.Optimizer | None],
+    seed: int,
+    iterations: int,
+) -> str:
+    """Returns what is trained, and one line per player: who learns what, how.
+
+    Args:
+      objective: what the players maximise.
+      players: the players' variables.
+      learners: one per player, `None` for a frozen one.
+      optimizers: what moves each player, or `None`.
+      seed: that of the first run.
+      iterations: number of iterations made so far.
+    """
+    num_seeds = players[0].num_seeds
+    runs = f"1 run (seed {seed})"
+    if num_seeds > 1:
+        runs = f"{num_seeds} runs (seeds {seed} to {seed + num_seeds - 1})"
+    return (
+        f"{type(objective).__name__}, {len(players)} players, {runs}, "
+        f"{iterations} iterations so far\n"
+        f"{_describe_players(players, learners, optimizers)}"
+    )
+
+
+def _describe_players(
+    players: Sequence[Player],
+    learners: Sequence[Learner | None],
+    optimizers: Iterable[keras.optimizers.Optimizer | None],
+) -> str:
     lines = []
     for player, learner, optimizer in zip(
         players, learners, optimizers, strict=True

@@ -249,3 +249,67 @@ def test_a_callback_that_raises_leaves_the_trainer_able_to_go_on(way, trainer):
     np.testing.assert_array_equal(trainer.curves, expected[:STEPS])
     fit(trainer, initial_epoch=1)
     np.testing.assert_array_equal(trainer.curves, expected)
+
+
+# --- Directions -------------------------------------------------------------
+
+PLAIN = (False, 1)
+MONITORS = [
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ReduceLROnPlateau,
+    functools.partial(
+        keras.callbacks.ModelCheckpoint, "a.weights.h5", save_weights_only=True
+    ),
+]
+
+
+@pytest.mark.parametrize("callback", MONITORS)
+@pytest.mark.parametrize(
+    "monitor, message",
+    [
+        ("player_0/return", "are maximised: pass mode='max'"),
+        ("joint/return", "are maximised: pass mode='max'"),
+        ("val_player_1/return_against_me", "are maximised: pass mode='max'"),
+        ("player_0/entropy", "Pass mode='max' or mode='min'"),
+    ],
+)
+def test_a_metric_without_a_direction_is_refused(callback, monitor, message):
+    """Before the first epoch, not after it, as Keras does."""
+    trainer, fresh = shared(PLAIN)
+    trainer.put_back(fresh)
+    given = callback(monitor=monitor)
+    for callbacks in ([given], keras.callbacks.CallbackList([given])):
+        with pytest.raises(ValueError, match=f"{monitor!r}, .*{message}"):
+            trainer.fit(verbose=0, callbacks=callbacks)
+    assert trainer.iterations == 0
+
+
+@pytest.mark.parametrize("callback", MONITORS)
+def test_the_loss_has_a_direction(callback, tmp_path, monkeypatch):
+    """It is minus the joint return."""
+    monkeypatch.chdir(tmp_path)
+    trainer, fresh = shared(PLAIN)
+    trainer.put_back(fresh)
+    given = callback(monitor="loss")
+    fit(trainer, given, epochs=1)
+    assert given.monitor_op(0.0, 1.0)
+
+
+def test_a_return_that_rises_does_not_stop_early():
+    trainer, fresh = shared(PLAIN)
+    trainer.put_back(fresh)
+    stopping = keras.callbacks.EarlyStopping(
+        "joint/return", mode="max", patience=1
+    )
+    history = fit(trainer, stopping, epochs=4)
+    assert np.all(np.diff(history.history["joint/return"]) > 0)
+    assert history.epoch == [0, 1, 2, 3]
+
+
+def test_a_checkpoint_of_the_whole_trainer_is_refused(tmp_path):
+    trainer, fresh = shared(PLAIN)
+    trainer.put_back(fresh)
+    whole = keras.callbacks.ModelCheckpoint(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match="Pass save_weights_only=True"):
+        fit(trainer, whole)
+    assert trainer.iterations == 0
