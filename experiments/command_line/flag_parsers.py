@@ -39,9 +39,14 @@ class Size(flags.IntegerParser):
     """Parses a whole number that counts something."""
 
     def __init__(self, least: int = 1, most: int = LARGEST_SIZE):
-        super().__init__(least, most)
-        if least == 1:
-            self.syntactic_help = f"a positive integer of at most {most}"
+        super().__init__(least, None if least == 1 else most)
+        self._most = most
+
+    def convert(self, argument: Any) -> int:
+        size = super().convert(argument)
+        if size > self._most:
+            raise ValueError(f"{size} is more than {self._most}, the largest")
+        return size
 
 
 class ChoiceOrFile(flags.ArgumentParser):
@@ -92,7 +97,7 @@ class OrNone(flags.ArgumentParser):
             return self._parser.parse(argument)
         except ValueError as error:
             raise ValueError(
-                f"{argument!r} is not {self.syntactic_help}"
+                f"{argument!r} is not {self.syntactic_help} ({error})"
             ) from error
 
 

@@ -232,8 +232,12 @@ def _results(jobs: list[tuple], num_processes: int) -> Iterator[tuple]:
         return
     # A forked process would inherit the threads of TensorFlow, which is unsafe.
     context = multiprocessing.get_context("spawn")
+    # Ctrl-C ends these processes without stack traces of theirs.
     executor = concurrent.futures.ProcessPoolExecutor(
-        num_processes, context, initializer=_end_silently
+        num_processes,
+        context,
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield from executor.map(_play_job, jobs, chunksize=_CHUNK)
@@ -245,11 +249,6 @@ def _results(jobs: list[tuple], num_processes: int) -> Iterator[tuple]:
     finally:
         # After an error or Ctrl-C, what has not begun is not played.
         executor.shutdown(cancel_futures=True)
-
-
-def _end_silently() -> None:
-    """Lets Ctrl-C end a process without a stack trace of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _play_job(job: tuple) -> tuple[np.ndarray, np.ndarray]:

@@ -257,11 +257,17 @@ class OutputFolder:
         if self._overwrite:
             return
         there = sorted(os.listdir(self.path)) if self.path.is_dir() else []
-        found = [name for name in there if name in names or _is_mark(name)]
+        # The files that say most about a run come first.
+        found = dict.fromkeys(
+            name
+            for mark in (*_MARKS, *names)
+            for name in there
+            if name == mark or fnmatch.fnmatchcase(name, mark)
+        )
         if self.is_resumed:
             # It was killed while it published them.
             listed = self._listed()
-            found = [name for name in found if name not in listed]
+            found = {name: None for name in found if name not in listed}
         if found:
             raise ValueError(
                 f"--output_dir={str(self.path)!r} holds an earlier run "
@@ -317,10 +323,6 @@ class OutputFolder:
             for place, origin in reversed(moved):
                 os.replace(place, origin)
             raise
-
-
-def _is_mark(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, mark) for mark in _MARKS)
 
 
 @contextlib.contextmanager
