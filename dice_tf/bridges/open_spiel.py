@@ -16,10 +16,10 @@ from dice_tf.bridges.vector_environment import (
 )
 from dice_tf.checks import check_whole_number
 from dice_tf.games.game import Game
-from dice_tf.games.matrix import iterated_matrix_game
+from dice_tf.games.matrix import iterated_matrix_game, table_bytes
 
 _REPEATED = "repeated_game"
-# The tables of an iterated matrix game grow with the cube of this number.
+# The tables of an iterated matrix game grow with the square of this number.
 _MAX_JOINT_ACTIONS = 512
 
 
@@ -168,15 +168,17 @@ def _payoffs(game: Any) -> np.ndarray:
     start = game.new_initial_state()
     players = range(game.num_players())
     legal = [start.legal_actions(player_id) for player_id in players]
-    num_joint_actions = math.prod(map(len, legal))
+    num_actions = list(map(len, legal))
+    num_joint_actions = math.prod(num_actions)
     if num_joint_actions > _MAX_JOINT_ACTIONS:
         raise ValueError(
             f"A matrix game may have at most {_MAX_JOINT_ACTIONS} joint "
             "actions, since an iterated one has a state for each. Received "
-            f"{num_joint_actions} of {game.get_type().short_name!r}: give it "
-            "parameters that make it smaller."
+            f"{num_joint_actions} of {game.get_type().short_name!r}, whose "
+            f"tables would take {table_bytes(num_actions) / 2**30:,.1f} GiB: "
+            "give it parameters that make it smaller."
         )
-    payoffs = np.zeros([len(players), *map(len, legal)])
+    payoffs = np.zeros([len(players), *num_actions])
     for index in np.ndindex(payoffs.shape[1:]):
         state = start.clone()
         state.apply_actions(

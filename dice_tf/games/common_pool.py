@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, check_table_bytes
 from dice_tf.kernels.table_lookups import select
 
 
@@ -44,7 +44,8 @@ class CommonPool(FiniteGame):
       growth: what a stock grows to, int `[capacity + 1]`.
 
     Raises:
-      TypeError, ValueError: if an argument is out of its range.
+      TypeError, ValueError: if an argument is out of its range, or the tables
+        would take more than 2 GiB.
 
     Example:
       >>> game = dice_tf.games.CommonPool(episode_length=50)
@@ -66,7 +67,17 @@ class CommonPool(FiniteGame):
         self.capacity = check_whole_number("capacity", capacity, num_players)
         self.max_harvest = check_whole_number("max_harvest", max_harvest, 1)
         self.growth_factor = check_number("growth_factor", growth_factor, 1.0)
-        stocks = np.arange(self.capacity + 1)
+        num_states = self.capacity + 1
+        check_table_bytes(
+            f"A common pool of num_players={num_players}, capacity={capacity} "
+            f"and max_harvest={max_harvest}",
+            8
+            * num_states
+            * (num_states + num_players)
+            * (self.max_harvest + 1) ** min(num_players, 40),
+            "Give a smaller `capacity`, `max_harvest` or `num_players`.",
+        )
+        stocks = np.arange(num_states)
         # Give back what rounding took away, which is much less than a unit.
         grown = np.floor(self.growth_factor * stocks + 1e-9)
         self.growth = np.minimum(self.capacity, grown).astype(int)

@@ -14,6 +14,32 @@ from dice_tf.games.game import Game, TimeStep
 from dice_tf.kernels.table_lookups import select
 from dice_tf.seeds import Seed, uniform
 
+# Above this, tables are more likely a mistake than wanted.
+_MOST_TABLE_BYTES = 2 * 2**30
+
+
+def check_table_bytes(game: str, num_bytes: int, remedy: str) -> None:
+    """Raises if the tables of a game would take too much memory.
+
+    To be called before any of them is made.
+
+    Args:
+      game: what it is and has, as the subject of a message.
+      num_bytes: of all tables.
+      remedy: what to do, as a sentence.
+
+    Raises:
+      ValueError: if they would take more than 2 GiB.
+    """
+    if num_bytes > _MOST_TABLE_BYTES:
+        # A whole number of Python can be larger than any float.
+        tenths = num_bytes * 10 // 2**30
+        raise ValueError(
+            f"{game} would need tables of at least {tenths // 10:,}."
+            f"{tenths % 10} GiB ({num_bytes:,} bytes), where 2 GiB are the "
+            f"most. {remedy}"
+        )
+
 
 def acts_by_state(game: Game, memories: Iterable[bool]) -> bool:
     """Returns whether the state of a game tells what its players do.
@@ -86,14 +112,16 @@ class FiniteGame(Game):
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )
-        check_probabilities(
-            "transitions",
-            self.transitions,
-            (*self.rewards.shape[1:], self.num_states),
-        )
+        shape = (*self.rewards.shape[1:], self.num_states)
+        transitions = self.transitions
+        if transitions.shape == shape and transitions.strides[0] == 0:
+            # One table, broadcast over the states: arrays made of it would
+            # take as many times its memory as there are states.
+            transitions, shape = transitions[:1], (1, *shape[1:])
+        check_probabilities("transitions", transitions, shape)
         check_probabilities("initial", self.initial, (self.num_states,))
         self._start = as_chances(self.initial[np.newaxis])
-        rows = self.transitions.reshape(self.num_states, -1, self.num_states)
+        rows = transitions.reshape(len(transitions), -1, self.num_states)
         # In many games the next state depends on the actions alone.
         self._ends_alike = bool(np.all(rows == rows[0]))
         rows = rows[:1] if self._ends_alike else rows

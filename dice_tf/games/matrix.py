@@ -1,12 +1,14 @@
 """Iterated matrix games, from any payoff array."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dice_tf.checks import check_finite, check_float_dtype
-from dice_tf.games.finite import FiniteGame
+from dice_tf.games.finite import FiniteGame, check_table_bytes
 
 
 def iterated_matrix_game(
@@ -32,7 +34,8 @@ def iterated_matrix_game(
     Raises:
       TypeError, ValueError: if the number of action axes is not the number of
         players, an axis is empty, a payoff is not finite in the dtype, or the
-        dtype is another one.
+        dtype is another one; if the tables would take more than 2 GiB. They
+        grow with the square of the number of joint actions.
 
     Example:
       >>> game = dice_tf.games.iterated_matrix_game(
@@ -60,9 +63,10 @@ def iterated_matrix_game(
             "`payoffs` must give every player at least one action. Received "
             f"shape {payoffs.shape}."
         )
-    check_finite("payoffs", payoffs, check_float_dtype("dtype", dtype))
     num_actions = payoffs.shape[1:]
-    num_joint = int(np.prod(num_actions))
+    check_num_actions(num_actions)
+    check_finite("payoffs", payoffs, check_float_dtype("dtype", dtype))
+    num_joint = math.prod(num_actions)
     num_states = num_joint + 1
     # Each state leads to the state that is named by the joint action.
     transitions = np.broadcast_to(
@@ -82,18 +86,44 @@ def iterated_matrix_game(
     )
 
 
+def check_num_actions(num_actions: Sequence[int]) -> None:
+    """Raises if an iterated matrix game would need too much memory.
+
+    Args:
+      num_actions: of each player.
+
+    Raises:
+      ValueError: with the number of bytes.
+    """
+    check_table_bytes(
+        "An iterated matrix game, which has a state for each of "
+        f"{math.prod(num_actions):,} joint actions,",
+        table_bytes(num_actions),
+        "Observations are one-hot over these states. Give fewer actions, or "
+        "write a dice_tf.games.Game that shows the last actions as they are.",
+    )
+
+
+def table_bytes(num_actions: Sequence[int]) -> int:
+    """Returns the bytes of transitions, and of each player's observations."""
+    num_states = math.prod(num_actions) + 1
+    return 8 * num_states**2 * (1 + len(num_actions))
+
+
 def _memory_one_observations(num_actions: tuple[int, ...]) -> list[np.ndarray]:
     """Returns for each player `[num_states, num_states]`, a permutation."""
     num_players = len(num_actions)
+    num_joint = math.prod(num_actions)
     tables = []
     for player_id in range(num_players):
         seats = [(player_id + k) % num_players for k in range(num_players)]
         seen = [num_actions[seat] for seat in seats]
-        table = np.eye(int(np.prod(num_actions)) + 1)
+        table = np.zeros([num_joint + 1] * 2)
+        table[-1, -1] = 1.0
         for state, joint in enumerate(
             itertools.product(*(range(count) for count in num_actions))
         ):
             view = np.ravel_multi_index([joint[seat] for seat in seats], seen)
-            table[state] = np.eye(len(table))[view]
+            table[state, view] = 1.0
         tables.append(table)
     return tables

@@ -12,7 +12,7 @@ import numpy as np
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
-from dice_tf.games.matrix import iterated_matrix_game
+from dice_tf.games.matrix import check_num_actions, iterated_matrix_game
 
 
 def _symmetric(own_payoffs: list[list[float]]) -> list[list[list[float]]]:
@@ -120,10 +120,13 @@ def iterated_public_goods(
       dtype: floating dtype, "float32" or "float64".
 
     Raises:
-      TypeError, ValueError: if an argument is out of its range.
+      TypeError, ValueError: if an argument is out of its range, or the tables
+        would take more than 2 GiB.
     """
     num_players = check_whole_number("num_players", num_players, 2)
     multiplier = check_number("multiplier", multiplier)
+    # Of more than 40 players, the numbers themselves would be too large.
+    check_num_actions([2] * min(num_players, 40))
     payoffs = np.zeros([num_players] + [2] * num_players)
     for actions in itertools.product(range(2), repeat=num_players):
         share = multiplier * actions.count(0) / num_players

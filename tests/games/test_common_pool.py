@@ -201,3 +201,17 @@ def test_naive_learners_ruin_the_pool():
 def test_arguments_out_of_their_range_are_refused(changes, error, message):
     with pytest.raises(error, match=message):
         CommonPool(**changes)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"capacity": 10_000},
+        {"max_harvest": 10_000},
+        {"num_players": 9, "capacity": 20},
+        {"num_players": 10**9, "capacity": 10**400},
+    ],
+)
+def test_too_large_pools_are_refused_with_the_size(sizes):
+    with pytest.raises(ValueError, match="pool of .* at least .* GiB .*bytes"):
+        CommonPool(**sizes)

@@ -1,5 +1,7 @@
 """Iterated matrix games."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -86,3 +88,39 @@ def test_the_length_must_be_a_positive_whole_number():
         iterated_matrix_game(ASYMMETRIC, 0)
     with pytest.raises(TypeError, match="`episode_length` must be a whole num"):
         iterated_matrix_game(ASYMMETRIC, 1.5)
+
+
+def test_large_games_are_refused_before_anything_is_made():
+    payoffs = np.broadcast_to(np.float64(1.0), [2, 200, 200])
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            ValueError, match=r"40,000 joint.*35.7 GiB \(38,401,920,024 bytes"
+        ):
+            iterated_matrix_game(payoffs, 10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_memory_grows_with_the_square_of_the_states():
+    size = 24
+    num_states = size**2 + 1
+    payoffs = np.random.default_rng(0).normal(size=[2, size, size])
+    tracemalloc.start()
+    try:
+        game = iterated_matrix_game(payoffs, 10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert game.transitions.shape == (num_states, size, size, num_states)
+    # The cube is 192 MB, even of one byte.
+    assert 3 * 8 * num_states**2 < peak < 10 * 8 * num_states**2
+    state, _ = game.reset([0, 1], 2)
+    actions = (tf.constant([0, 23]), tf.constant([1, 23]))
+    state, after = game.step(state, actions, [0, 2])
+    np.testing.assert_array_equal(state, [1, size**2 - 1])
+    np.testing.assert_array_equal(
+        np.argmax(after.observations[1], axis=1), [size, size**2 - 1]
+    )

@@ -65,3 +65,9 @@ def test_the_pot_is_multiplied_and_shared(num_players, multiplier):
 def test_public_goods_without_a_public_are_refused(argument, message):
     with pytest.raises(ValueError, match=message):
         games.iterated_public_goods(**argument)
+
+
+@pytest.mark.parametrize("num_players", [16, 10**9])
+def test_too_many_players_are_refused_with_the_size(num_players):
+    with pytest.raises(ValueError, match="tables of at least .* GiB"):
+        games.iterated_public_goods(num_players=num_players)
