@@ -1,6 +1,8 @@
 """Small environments that are not games of ours."""
 
 import os
+import signal
+import time
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -54,6 +56,30 @@ class Fragile(Counting):
         if self.time:
             raise ZeroDivisionError("it broke")
         return super().step(actions)
+
+
+class Killed(Counting):
+    """Its process is killed at the second step, as if memory had run out."""
+
+    def step(self, actions):
+        if self.time:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(actions)
+
+
+class Slow(Counting):
+    """Makes a step in ten minutes."""
+
+    def step(self, actions):
+        time.sleep(600)
+        return super().step(actions)
+
+
+class Unpicklable(Counting):
+    """Observes what cannot be sent to another process."""
+
+    def reset(self, seeds):
+        return (lambda: None, *super().reset(seeds))
 
 
 def vanishing():

@@ -8,7 +8,7 @@ import dice_tf
 from dice_tf.bridges import PythonGame
 from dice_tf.play.actors import Actor
 from dice_tf.play.rollouts import sample_trajectory
-from tests.bridges.environments import Counting, Fragile, vanishing
+from tests.bridges.environments import Counting, Fragile
 
 SEED = tf.constant([3, 4])
 LENGTH = 4
@@ -379,11 +379,6 @@ def test_one_environment_for_all_plays_is_refused():
     game.reset(SEED, 2)
     with pytest.raises(ValueError, match="must make a new environment at each"):
         game.reset(SEED, 2)
-
-
-def test_workers_that_vanish_are_noticed():
-    with pytest.raises(RuntimeError, match="process ended without an answer"):
-        PythonGame(vanishing, LENGTH, num_workers=1)
 
 
 @pytest.mark.parametrize(
