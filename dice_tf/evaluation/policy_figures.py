@@ -9,6 +9,8 @@ import numpy as np
 # More columns or rows than this leave no room for numbers in the cells.
 _MOST_COLUMNS = 12
 _MOST_ROWS = 40
+# More panels side by side than this do not fit on a page.
+_MOST_PANELS = 3
 
 
 def policy_figure(
@@ -20,14 +22,15 @@ def policy_figure(
     state_labels: Sequence[Sequence[str]] | None = None,
     state_title: str = "observation",
     action_labels: Sequence[str] | None = None,
-    shown: str = "action 0",
+    shown: str | None = None,
     title: str | None = None,
 ) -> Any:
     """Draws probabilities of actions: per observation, player and run.
 
-    Of two actions, one panel per player shows the first; of more, there is a
-    panel for each. Colours stand for probabilities, as do the numbers in the
-    cells where there is room.
+    If all players have two actions, one panel per player shows the first. If
+    one has more, each player has a row of panels, one for each of its actions,
+    which is continued in the next row after three. Colours stand for
+    probabilities, as do the numbers in the cells where there is room.
 
     Args:
       tables: per player `[num_runs, num_observations, num_actions]`.
@@ -38,7 +41,8 @@ def policy_figure(
         `memory_one_labels`, where there are as many, else numbers.
       state_title: what the columns are.
       action_labels: what each action is called. Default: its number.
-      shown: what the colours show.
+      shown: what the colours show the probability of. Default: the first
+        action if all players have two, else the one that a panel names.
       title: what the picture is of.
 
     Returns:
@@ -51,41 +55,61 @@ def policy_figure(
     from matplotlib.figure import Figure
 
     num_actions = [table.shape[2] for table in tables]
-    panels = [
-        (player_id, action)
-        for player_id, count in enumerate(num_actions)
-        for action in range(1 if count == 2 else count)
-    ]
+    is_binary = max(num_actions) <= 2
     num_runs, num_states = tables[0].shape[:2]
-    width = 1.6 + len(panels) * max(3.0, 0.55 * min(num_states, 30))
-    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0)
+    rows = _panel_rows(num_actions)
+    num_columns = max(map(len, rows))
+    cell = 0.55 if is_binary else 0.42
+    width = 1.6 + num_columns * max(3.0, cell * min(num_states, 30))
+    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0) * len(rows)
     figure = Figure(figsize=(width, height), layout="constrained")
-    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (player_id, action) in zip(all_axes, panels, strict=True):
-        image = _draw_panel(axes, tables[player_id][:, :, action])
-        labels = (
-            memory_one_labels(num_actions, player_id)
-            if state_labels is None
-            else state_labels[player_id]
-        )
-        _label_states(axes, labels, tables[player_id].shape[1], state_title)
-        name = f"player {player_id}"
-        if player_labels is not None:
-            name += f"\n{player_labels[player_id]}"
-        if num_actions[player_id] > 2:
-            label = action if action_labels is None else action_labels[action]
-            name += f", action {label}"
-        axes.set_title(name, fontsize="medium")
+    grid = figure.subplots(len(rows), num_columns, sharey=True, squeeze=False)
+    action_names = action_labels or range(max(num_actions))
     if run_labels is None:
         run_labels = [f"{run + 1}" for run in range(num_runs)]
-    all_axes[0].set_yticks(np.arange(num_runs), run_labels)
-    all_axes[0].set_ylabel(run_title)
+    for row, all_axes in zip(rows, grid, strict=True):
+        for axes in all_axes[len(row) :]:
+            axes.remove()
+        for axes, (player_id, action) in zip(all_axes, row, strict=False):
+            image = _draw_panel(axes, tables[player_id][:, :, action])
+            labels = (
+                memory_one_labels(num_actions, player_id)
+                if state_labels is None
+                else state_labels[player_id]
+            )
+            states = tables[player_id].shape[1]
+            _label_states(axes, labels, states, state_title)
+            name = f"player {player_id}"
+            if player_labels is not None:
+                name += f"\n{player_labels[player_id]}"
+            if not is_binary:
+                name += f", action {action_names[action]}"
+            axes.set_title(name, fontsize="medium")
+        all_axes[0].set_yticks(np.arange(num_runs), run_labels)
+        all_axes[0].set_ylabel(run_title)
+    if shown is None:
+        shown = "action 0" if is_binary else "the action that a panel names"
     figure.colorbar(
-        image, ax=all_axes, label=f"probability of {shown}", aspect=10 * height
+        image,
+        ax=figure.axes,
+        label=f"probability of {shown}",
+        aspect=10 * height,
     )
     if title is not None:
         figure.suptitle(title)
     return figure
+
+
+def _panel_rows(num_actions: Sequence[int]) -> list[list[tuple[int, int]]]:
+    """Returns rows of panels, each a player and one of its actions."""
+    if max(num_actions) <= 2:
+        return [[(player_id, 0) for player_id in range(len(num_actions))]]
+    rows = []
+    for player_id, count in enumerate(num_actions):
+        panels = [(player_id, action) for action in range(count)]
+        for start in range(0, count, _MOST_PANELS):
+            rows.append(panels[start : start + _MOST_PANELS])
+    return rows
 
 
 def memory_one_labels(num_actions: Sequence[int], player_id: int) -> list[str]:

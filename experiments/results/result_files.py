@@ -160,9 +160,7 @@ def plot_policies(
       title: title of the picture.
     """
     num_actions = [table.shape[2] for table in tables]
-    shown = NAMED_GAMES[game].first if game in NAMED_GAMES else "action 0"
-    if max(num_actions) > 2:
-        shown = "action 0, or the one named"
+    shown = NAMED_GAMES[game].first if game in NAMED_GAMES else None
     figure = dice_tf.evaluation.policy_figure(
         tables,
         run_labels=[

@@ -98,6 +98,53 @@ def test_the_figure_shows_the_tables():
     assert axes[5].get_title() == "player 1, action 2"
 
 
+def colour_bar(figure):
+    return figure.axes[-1].get_ylabel()
+
+
+def test_a_picture_of_three_actions_is_no_strip():
+    tables = [np.random.default_rng(0).dirichlet([1] * 3, (1, 10))] * 2
+    figure = dice_tf.evaluation.policy_figure(tables)
+    width, height = figure.get_size_inches()
+    assert width < 3 * height
+    # A row for each player, and a column for each action.
+    places = [axes.get_subplotspec() for axes in figure.axes[:-1]]
+    assert [place.rowspan.start for place in places] == [0, 0, 0, 1, 1, 1]
+    assert [place.colspan.start for place in places] == [0, 1, 2] * 2
+    assert colour_bar(figure) == "probability of the action that a panel names"
+
+
+def test_a_picture_of_two_actions_names_the_first():
+    tables = [np.random.default_rng(0).dirichlet([1] * 2, (3, 5))] * 2
+    figure = dice_tf.evaluation.policy_figure(tables)
+    assert [axes.get_title() for axes in figure.axes[:-1]] == [
+        "player 0",
+        "player 1",
+    ]
+    assert colour_bar(figure) == "probability of action 0"
+
+
+def test_players_with_other_numbers_of_actions_share_a_picture():
+    rng = np.random.default_rng(0)
+    tables = [rng.dirichlet([1] * count, (2, 9)) for count in (2, 4)]
+    figure = dice_tf.evaluation.policy_figure(
+        tables, action_labels=["a", "b", "c", "d"]
+    )
+    titles = [axes.get_title() for axes in figure.axes[:-1]]
+    assert titles == [
+        "player 0, action a",
+        "player 0, action b",
+        "player 1, action a",
+        "player 1, action b",
+        "player 1, action c",
+        "player 1, action d",
+    ]
+    np.testing.assert_array_equal(
+        figure.axes[5].images[0].get_array(), tables[1][:, :, 3]
+    )
+    figure.canvas.draw()
+
+
 @pytest.mark.parametrize("missing", ["matplotlib", "tensorboard"])
 def test_what_draws_is_an_extra(missing, monkeypatch, tmp_path):
     find = importlib.util.find_spec
