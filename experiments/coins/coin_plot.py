@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 import dice_tf
 from experiments.coins.coin_training import Progress
@@ -40,13 +41,17 @@ def plot_episode(
     """Draws the first steps of an episode as a filmstrip.
 
     Squares are players and circles are coins, the player's own in its colour.
-    Below is what each player earns in the step that follows.
+    Below is what each player earns in the step that follows. The legend says
+    so.
     """
     episode = progress.episode
     num_steps = min(num_steps, game.episode_length)
     state = game.state_of(episode.observations[0][:num_steps, :1])
     rows = -(-num_steps // _NUM_COLUMNS)
-    figure = Figure(figsize=(1.3 * _NUM_COLUMNS, 1.6 * rows))
+    # The legend takes the last 0.6 inches.
+    height = 1.6 * rows + 0.6
+    figure = Figure(figsize=(1.3 * _NUM_COLUMNS, height))
+    figure.subplots_adjust(bottom=1.0 / height)
     grid = figure.subplots(rows, _NUM_COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -62,7 +67,40 @@ def plot_episode(
         axes.set_title(f"{step}", fontsize=8)
         if np.any(earned):
             axes.text(1, 2.9, f"{earned[0]:+d} / {earned[1]:+d}", ha="center")
+    _draw_legend(figure)
     figure.savefig(path, dpi=120)
+
+
+def _draw_legend(figure: Figure) -> None:
+    marks = [
+        (f"{what} {player_id}", marker, player_id)
+        for what, marker in (("player", "s"), ("coin of player", "o"))
+        for player_id in range(2)
+    ]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=_COLORS[player_id],
+            marker=marker,
+            markersize=8,
+            markeredgecolor=_edge(marker),
+            linestyle="none",
+            label=label,
+        )
+        for label, marker, player_id in marks
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=len(handles),
+        frameon=False,
+        title="above: step; below: rewards of player 0 / player 1 in it",
+    )
+
+
+def _edge(marker: str) -> str:
+    return "black" if marker == "s" else "none"
 
 
 def _draw_cells(axes: Axes, size: int) -> None:
@@ -87,7 +125,11 @@ def _draw(
     row, column = divmod(cell, game.grid_size)
     x = column + (2 * player_id - 1) * aside
     size = 110 if marker == "o" else 55
-    edge = "black" if marker == "s" else "none"
     axes.scatter(
-        x, row, s=size, c=_COLORS[player_id], marker=marker, edgecolors=edge
+        x,
+        row,
+        s=size,
+        c=_COLORS[player_id],
+        marker=marker,
+        edgecolors=_edge(marker),
     )
