@@ -220,3 +220,20 @@ def check_same_shape(
             f"`{name}` must have the shape of `{reference_name}`, "
             f"{tuple(reference.shape)}. Received shape {tuple(tensor.shape)}."
         )
+
+
+def described(value: Any) -> str:
+    """Returns what errors say of a value: shapes and dtypes of its tensors.
+
+    Args:
+      value: anything; a tensor or an array, or a nest of them.
+    """
+    if isinstance(value, (tf.Tensor, tf.Variable, np.ndarray)):
+        dtype, shape = tf.as_dtype(value.dtype), tf.TensorShape(value.shape)
+        return f"{dtype.name} of shape {shape}"
+    if isinstance(value, dict):
+        parts = [f"{key!r}: {described(part)}" for key, part in value.items()]
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__}({', '.join(map(described, value))})"
+    return f"{value!r} (of type {type(value).__name__})"

@@ -28,6 +28,7 @@ PUBLIC_NAMES = {
         "__version__",
         "bridges",
         "callbacks",
+        "check_game",
         "check_policy",
         "critics",
         "diagnostics",
@@ -210,6 +211,7 @@ PUBLIC_NAMES = {
 # as long as they have defaults.
 PINNED_SIGNATURES = {
     "Trainer": "objective, learners",
+    "check_game": "game",
     "check_policy": "policy",
     "dice_objective": "log_probs, rewards, *, discount, baseline=None",
     "export.export_onnx": "policy, path",

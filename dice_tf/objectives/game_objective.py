@@ -1,8 +1,8 @@
 """The values of policies in a game, whatever they are computed from."""
 
 import copy
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -10,9 +10,13 @@ import tensorflow as tf
 from dice_tf.checks import check_number
 from dice_tf.estimators.returns import return_scale
 from dice_tf.games.game import Game
+from dice_tf.games.game_check import (
+    check_foreign_attributes,
+    check_foreign_play,
+)
 from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.play.actors import seat_actors
+from dice_tf.play.actors import Actor, seat_actors
 
 
 class GameState(NamedTuple):
@@ -45,13 +49,16 @@ class GameObjective(Objective):
     Raises:
       TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
       ValueError: if the policies do not fit the game, draw noise of their own,
-        cannot be differentiated twice, or share trainable variables.
+        cannot be differentiated twice, or share trainable variables; as
+        `dice_tf.check_game` does, which is called on a game of your own.
     """
 
     def __init__(
         self, game: Game, policies: Sequence[keras.Model], discount: float
     ):
+        check_foreign_attributes(game)
         self.actors = seat_actors(game, policies)
+        check_foreign_play(game, [_sampler(actor) for actor in self.actors])
         self.game = game
         self.num_players = game.num_players
         self.episode_length = game.episode_length
@@ -114,3 +121,15 @@ class GameObjective(Objective):
                 params, state.non_trainable, strict=True
             )
         ]
+
+
+def _sampler(actor: Actor) -> Callable[[tf.Tensor], Any]:
+    """Returns a function from observations `[B, ...]` to actions."""
+
+    def sample(observations: tf.Tensor) -> Any:
+        memory = actor.model.initial_state(observations.shape[0])
+        weights = actor.model.weights()
+        distribution, _ = actor.step(weights, observations, memory)
+        return distribution.sample(seed=tf.constant([0, 3]))
+
+    return sample
