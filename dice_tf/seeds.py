@@ -94,6 +94,14 @@ class HoistedSeed:
         self.num_runs = keys.shape[0] if num_runs is None else num_runs
         self.draw = draw
 
+    def __repr__(self) -> str:
+        # TensorFlow's errors show it where a learner takes it for a tensor.
+        return (
+            "<a seed whose random bits are drawn outside of the compiled step: "
+            "split it by dice_tf.seeds.split_seed, draw from it by "
+            "dice_tf.seeds.uniform>"
+        )
+
     def split(self, num: int) -> list["HoistedSeed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
         with graph_of(self.keys):
@@ -135,12 +143,18 @@ def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
 def split_seed(seed: Seed, num: int) -> list[Seed]:
     """Splits a seed into independent ones.
 
+    What a learner of your own does with its seed if it evaluates an objective
+    more than once, see `dice_tf.learners.Learner.step`.
+
     Args:
-      seed: a `Seed`.
+      seed: a `Seed`: int32 `[2]`, or what a trainer gives to a learner.
       num: how many.
 
     Returns:
       A list of `num` seeds of the kind of `seed`.
+
+    Example:
+      >>> first, second = dice_tf.seeds.split_seed(seed, 2)
     """
     if isinstance(seed, HoistedSeed):
         return seed.split(num)

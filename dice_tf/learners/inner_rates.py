@@ -4,6 +4,7 @@ import abc
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
@@ -16,8 +17,24 @@ class InnerRates(abc.ABC):
 
     They are beliefs. The optimisers that move the players may have others.
 
+    Rates that follow a schedule count the steps in their state:
+
     Attributes:
       reads_gradients: whether `remember` reads the gradients that it is given.
+
+    Example:
+      >>> class ScheduledRates(dice_tf.learners.InnerRates):
+      ...     reads_gradients = False
+      ...     def __init__(self, schedule):
+      ...         self.schedule = schedule
+      ...     def init(self, params):
+      ...         return tf.constant(0)
+      ...     def values(self, state, num_players):
+      ...         return (self.schedule(state),) * num_players
+      ...     def remember(self, state, params, gradients):
+      ...         return state + 1
+      >>> schedule = keras.optimizers.schedules.ExponentialDecay(1.0, 100, 0.9)
+      >>> learner = dice_tf.learners.LOLA(ScheduledRates(schedule))
     """
 
     reads_gradients: bool = True
@@ -175,14 +192,32 @@ class FittedRates(InnerRates):
 
 
 def as_inner_rates(rates: Any) -> InnerRates:
-    """Returns `InnerRates`, fixed if numbers are given."""
+    """Returns `InnerRates`, fixed if numbers are given.
+
+    Raises:
+      TypeError, ValueError: if they are neither.
+    """
     return rates if isinstance(rates, InnerRates) else FixedRates(rates)
 
 
 def _check_rates(rates: Any) -> float | tuple[float, ...]:
     if isinstance(rates, (list, tuple)):
-        return tuple(check_number("inner_learning_rate", r) for r in rates)
-    return check_number("inner_learning_rate", rates)
+        return tuple(map(_check_rate, rates))
+    return _check_rate(rates)
+
+
+def _check_rate(rate: Any) -> float:
+    is_schedule = isinstance(
+        rate, keras.optimizers.schedules.LearningRateSchedule
+    )
+    if is_schedule or callable(rate):
+        raise TypeError(
+            "`inner_learning_rate` must be one number, one per player, or "
+            f"dice_tf.learners.InnerRates. Received: {rate!r}. A learner does "
+            "not count steps: write a subclass of InnerRates that counts them "
+            "in its state and asks the schedule; its docstring shows one."
+        )
+    return check_number("inner_learning_rate", rate)
 
 
 def _rates_of(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player, check_player_id
+from dice_tf.checks import check_per_player, check_player_id, described
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -19,7 +20,7 @@ class Situation(NamedTuple):
       objective: what all players maximise.
       params: one list of tensors per player.
       player_id: the player that learns.
-      seed: int32 `[2]`, or `None` for an objective that is not sampled.
+      seed: a `Seed`, see `Learner.step`.
     """
 
     objective: Objective
@@ -89,12 +90,19 @@ class Learner(abc.ABC):
           objective: what all players maximise.
           params: one list of tensors per player.
           player_id: the player that learns.
-          seed: int32 `[2]`, to be passed on or split; `None` for an objective
-            that is not sampled.
+          seed: a `dice_tf.seeds.Seed`, and not always a tensor: int32 `[2]`
+            in a call of yours, but in a `Trainer` an object, whose random
+            bits are drawn outside of the compiled step. Pass it on to the
+            objective, split it by `dice_tf.seeds.split_seed(seed, num)` for
+            further evaluations, or draw by `dice_tf.seeds.uniform(seed, shape,
+            dtype)`; nothing else can be done with it. `None` in a call for an
+            objective that is not sampled.
           state: what `init` or the last step returned.
 
         Returns:
-          A `LearnerStep`.
+          A `LearnerStep`, or such a tuple: tensors of the shapes and dtypes of
+          `params[player_id]`, and a state of the structure, shapes and dtypes
+          of `state`. Who asks for the step checks that, see `checked_step`.
         """
 
     def metrics(self, state: Any) -> tuple[tf.Tensor, ...]:
@@ -147,8 +155,8 @@ class Learner(abc.ABC):
           objective: what all players maximise.
           params: one list of tensors per player.
           player_id: the player that learns.
-          seed: int32 `[2]`; may be `None` for an objective that is not
-            sampled.
+          seed: a `dice_tf.seeds.Seed`, such as int32 `[2]`; may be `None` for
+            an objective that is not sampled.
 
         Returns:
           Tensors like `params[player_id]`, the direction of ascent.
@@ -157,11 +165,13 @@ class Learner(abc.ABC):
           TypeError: if `params` is not a list of lists.
           ValueError: if there is not one list per player, or the player is
             not one of them.
+          TypeError, ValueError: as of `checked_step`.
         """
         params = as_params(params, objective.num_players)
         player_id = check_player_id(player_id, objective.num_players)
         state = self.init(params)
-        return self.step(objective, params, player_id, seed, state).direction
+        arguments = objective, params, player_id, seed, state
+        return checked_step(self, *arguments).direction
 
 
 class StatelessLearner(Learner):
@@ -183,6 +193,107 @@ class StatelessLearner(Learner):
     @abc.abstractmethod
     def direction(self, situation: Situation) -> list[tf.Tensor]:
         """Returns the direction of a player that has parameters."""
+
+
+def checked_step(
+    learner: Learner,
+    objective: Objective,
+    params: Params,
+    player_id: int,
+    seed: Seed | None,
+    state: Any,
+) -> LearnerStep:
+    """Returns a step of a learner, or raises if it is not what it should be.
+
+    All that is checked is known while a graph is built: a compiled step checks
+    nothing.
+
+    Args:
+      learner: the learner.
+      objective: what all players maximise.
+      params: one list of tensors per player.
+      player_id: the player that learns.
+      seed: as of `Learner.step`.
+      state: what `init` or the last step returned.
+
+    Raises:
+      TypeError, ValueError: if the learner does not return a direction and a
+        state; if the direction is not one tensor for each of the player's
+        parameters, of its shape and dtype; if the structure, a shape or a dtype
+        of the state changes.
+    """
+    result = learner.step(objective, params, player_id, seed, state)
+    what = f"`{type(learner).__name__}.step` of player {player_id}"
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{what} must return a dice_tf.learners.LearnerStep: a direction "
+            f"and a state. Received: {described(result)}."
+        )
+    step = LearnerStep(*result)
+    _check_direction(what, step.direction, params[player_id])
+    _check_state(what, state, step.state)
+    return step
+
+
+def _check_direction(what: str, direction: Any, params: list[Any]) -> None:
+    count = len(params)
+    if not isinstance(direction, (list, tuple)) or len(direction) != count:
+        raise ValueError(
+            f"{what} must return as its direction a list of one tensor for "
+            f"each of {count} parameters, of shapes "
+            f"{[tuple(parameter.shape) for parameter in params]}. Received: "
+            f"{described(direction)}."
+        )
+    for index, (part, parameter) in enumerate(
+        zip(direction, params, strict=True)
+    ):
+        name = f"{what}: `direction[{index}]`"
+        if part is None:
+            raise ValueError(
+                f"{name} must be a tensor. Received: None, which a tape "
+                "returns if the value does not depend on the parameter. Give "
+                "it unconnected_gradients='zero', and watch the parameters."
+            )
+        _check_like(name, part, parameter, "the parameter")
+
+
+def _check_state(what: str, before: Any, after: Any) -> None:
+    try:
+        # A trainer puts the state into lists and tuples of its own.
+        tf.nest.assert_same_structure(before, after, check_types=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{what} must return a state of the structure that `init` and the "
+            f"last step gave: {described(before)}. Received: "
+            f"{described(after)}."
+        ) from error
+    for index, (old, new) in enumerate(
+        zip(tf.nest.flatten(before), tf.nest.flatten(after), strict=True)
+    ):
+        if tf.is_tensor(old) and old is not new:
+            name = f"{what}: tensor {index} of the state"
+            _check_like(name, new, old, "it before the step")
+
+
+def _check_like(name: str, value: Any, like: tf.Tensor, of_what: str) -> None:
+    """Raises if a value has not the shape and dtype of a tensor."""
+    if isinstance(value, tf.IndexedSlices):
+        # The gradient of an embedding.
+        value = tf.convert_to_tensor(value)
+    expected = (
+        f"{name} must have the shape and the dtype of {of_what}, "
+        f"{described(like)}. Received: {described(value)}."
+    )
+    # Numbers of Python take the dtype that they meet.
+    is_array = tf.is_tensor(value) or isinstance(value, np.ndarray)
+    if is_array and tf.as_dtype(value.dtype) != like.dtype:
+        raise ValueError(expected)
+    try:
+        shape = tf.TensorShape(np.shape(value) if not is_array else value.shape)
+    except (TypeError, ValueError) as error:
+        raise TypeError(expected) from error
+    if not shape.is_compatible_with(like.shape):
+        raise ValueError(expected)
 
 
 def check_learner(learner: Any) -> Learner:

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.checks import described
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -20,7 +21,7 @@ class FunctionObjective(Objective):
         scalar to be maximised.
 
     Raises:
-      TypeError: if they are not functions.
+      TypeError: if they are not functions, or one does not return a number.
       ValueError: if there is none, or one does not return a scalar.
 
     Example:
@@ -51,14 +52,19 @@ class FunctionObjective(Objective):
     def _values(
         self, params: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
-        values = tuple(
-            tf.convert_to_tensor(function(params))
-            for function in self.value_functions
+        return tuple(
+            _as_scalar(f"value_functions[{player_id}]", function(params))
+            for player_id, function in enumerate(self.value_functions)
         )
-        for player_id, value in enumerate(values):
-            if value.shape.rank != 0:
-                raise ValueError(
-                    f"`value_functions[{player_id}]` must return a scalar. "
-                    f"Received shape {tuple(value.shape)}."
-                )
-        return values
+
+
+def _as_scalar(name: str, value: Any) -> tf.Tensor:
+    """Returns what a function of the user returned, or raises."""
+    message = f"`{name}` must return a scalar. Received: {described(value)}."
+    try:
+        scalar = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(message) from error
+    if scalar.shape.rank != 0:
+        raise ValueError(message)
+    return scalar

@@ -14,7 +14,12 @@ import tensorflow as tf
 from dice_tf.checks import check_number_per_player
 from dice_tf.inner_optimizers.norms import global_norm
 from dice_tf.kernels.philox import Draw, draw_many
-from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.learners.learner import (
+    Learner,
+    LearnerStep,
+    checked_step,
+    gradient_of,
+)
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import Objective, Play
 from dice_tf.replicas import num_replicas
@@ -376,8 +381,8 @@ def _learner_step(
     if rule.learner is None:
         zeros = [tf.zeros_like(parameter) for parameter in state.params]
         return LearnerStep(zeros, state.learner_state)
-    return rule.learner.step(
-        objective, params, player_id, seed, state.learner_state
+    return checked_step(
+        rule.learner, objective, params, player_id, seed, state.learner_state
     )
 
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -224,3 +225,41 @@ def test_arguments_out_of_their_range_are_refused():
         FittedRates(-1.0)
     with pytest.raises(ValueError, match="or one for each of 2 players"):
         FixedRates((0.1, 0.2, 0.3)).values((), 2)
+
+
+SCHEDULE = keras.optimizers.schedules.ExponentialDecay(1.0, 2, 0.5)
+
+
+@pytest.mark.parametrize("rates", [SCHEDULE, [0.5, SCHEDULE], lambda: 0.1])
+@pytest.mark.parametrize("name", ["lola", "lola_dice", "pola", "hola"])
+def test_a_schedule_points_to_rates_that_count(name, rates):
+    with pytest.raises(
+        TypeError, match="`inner_learning_rate` must .*subclass of InnerRates"
+    ):
+        KINDS[name](inner_learning_rate=rates)
+
+
+def test_rates_that_count_follow_a_schedule():
+    """The example of the docstring."""
+
+    class ScheduledRates(learners.InnerRates):
+        reads_gradients = False
+
+        def init(self, params):
+            return tf.constant(0)
+
+        def values(self, state, num_players):
+            return (tf.cast(SCHEDULE(state), tf.float64),) * num_players
+
+        def remember(self, state, params, gradients):
+            return state + 1
+
+    setting = setting_of("quadratic_2")
+    objective, params = setting.objective, setting.params
+    learner = learners.LOLA(inner_learning_rate=ScheduledRates())
+    state = learner.init(params)
+    for step in range(3):
+        found, state = learner.step(objective, params, 0, None, state)
+        fixed = learners.LOLA(inner_learning_rate=0.5 ** (step / 2))
+        expected = fixed.gradient(objective, params, 0)
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)

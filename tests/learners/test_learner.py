@@ -138,3 +138,125 @@ def test_directions_keep_the_dtype_of_the_parameters():
     for learner in (Naive(), dice_tf.learners.LOLADiCE(1, 0.5)):
         (direction,) = learner.gradient(objective, params, 0)
         assert direction.dtype == tf.float64
+
+
+# What a learner returns.
+
+
+class Odd(Learner):
+    """Returns what it was made with, and remembers a scalar."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def init(self, params):
+        return {"mean": tf.constant(0.0)}
+
+    def step(self, objective, params, player_id, seed, state):
+        return self.result
+
+
+GOOD = {"mean": tf.constant(1.0)}
+ZEROS = tf.zeros([5])
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "message"),
+    [
+        (
+            [ZEROS],
+            TypeError,
+            r"`Odd.step` of player 1 must return a dice_tf.learners.LearnerSte"
+            r"p.*Received: list\(float32 of shape \(5,\)\)",
+        ),
+        (
+            LearnerStep(ZEROS, GOOD),
+            ValueError,
+            "must return as its direction a list of one tensor for each of 1 p",
+        ),
+        (
+            LearnerStep([ZEROS, ZEROS], GOOD),
+            ValueError,
+            r"of shapes \[\(5,\)\]. Received: list\(float32 of shape \(5,",
+        ),
+        (
+            LearnerStep([None], GOOD),
+            ValueError,
+            r"`direction\[0\]` must be a tensor. Received: None, which a tape",
+        ),
+        (
+            LearnerStep([tf.zeros([5, 1])], GOOD),
+            ValueError,
+            r"`direction\[0\]` must have the shape and the dtype of the paramet"
+            r"er, float32 of shape \(5,\). Received: float32 of shape \(5, 1\)",
+        ),
+        (
+            LearnerStep([tf.zeros([5], tf.float64)], GOOD),
+            ValueError,
+            r"`direction\[0\]` must .* Received: float64 of shape \(5,\)",
+        ),
+        (
+            LearnerStep([0.5], GOOD),
+            ValueError,
+            r"`direction\[0\]` must .* Received: 0.5 \(of type float\)",
+        ),
+        (
+            LearnerStep([ZEROS], ()),
+            ValueError,
+            r"must return a state of the structure that `init` and the last "
+            r"step gave: \{'mean': float32 of shape \(\)\}. Received: tuple",
+        ),
+        (
+            LearnerStep([ZEROS], {"mean": tf.zeros([2])}),
+            ValueError,
+            "tensor 0 of the state must have the shape and the dtype of it",
+        ),
+        (
+            LearnerStep([ZEROS], {"mean": tf.constant(1)}),
+            ValueError,
+            r"tensor 0 of the state must .* Received: int32 of shape \(\)",
+        ),
+    ],
+)
+def test_what_a_learner_returns_is_checked(result, error, message):
+    params = [[tf.zeros([])], [tf.zeros([5])]]
+    with pytest.raises(error, match=message):
+        Odd(result).gradient(QUADRATIC, params, 1)
+
+
+def test_a_trainer_checks_what_a_learner_returns():
+    objective = exact_objective(ASYMMETRIC, 0.9, 3)
+    odd = Odd(LearnerStep([tf.zeros([7])], GOOD))
+    trainer = dice_tf.Trainer(objective, [Naive(), odd], num_seeds=2)
+    trainer.compile("sgd", jit_compile=False)
+    with pytest.raises(
+        ValueError, match=r"`Odd.step` of player 1: `direction\[0\]` must have"
+    ):
+        trainer.fit(verbose=0)
+
+
+def test_a_bare_tuple_and_numbers_of_python_are_a_step():
+    result = ((tf.ones([]),), {"mean": 2.0})
+    (direction,) = Odd(result).gradient(QUADRATIC, PARAMS, 0)
+    assert float(direction) == 1.0
+
+
+def test_the_seed_of_a_trainer_says_what_it_is():
+    """It is not a tensor: a learner passes it on, splits it, or draws."""
+    seen = []
+
+    class Drawing(Learner):
+        def step(self, objective, params, player_id, seed, state):
+            seen.append(repr(seed))
+            first, second = dice_tf.seeds.split_seed(seed, 2)
+            noise = dice_tf.seeds.uniform(second, [], tf.float64)
+            gradients = own_gradients(objective, params, [player_id], first)
+            return [x * noise for x in gradients[player_id]], state
+
+    trainer = dice_tf.Trainer(
+        exact_objective(ASYMMETRIC, 0.9, 3), [Drawing(), None], num_seeds=2
+    )
+    trainer.compile("sgd", jit_compile=False)
+    trainer.fit(verbose=0)
+    assert "dice_tf.seeds.split_seed" in seen[0]
+    assert dice_tf.learners.Learner.step.__doc__.count("split_seed") == 1

@@ -54,3 +54,10 @@ def test_parameters_must_be_those_of_all_players():
     objective = FunctionObjective([lambda params: 0.0, lambda params: 0.0])
     with pytest.raises(ValueError, match="`params` must have one entry for ea"):
         objective([[tf.constant(1.0)]])
+
+
+@pytest.mark.parametrize("value", [None, object(), [1.0, [2.0, 3.0]]])
+def test_a_value_that_is_no_number_is_refused(value):
+    objective = FunctionObjective([lambda params: 0.0, lambda params: value])
+    with pytest.raises(TypeError, match=r"`value_functions\[1\]` must return"):
+        objective([[tf.constant(1.0)], [tf.constant(1.0)]])
