@@ -7,7 +7,9 @@ import pytest
 
 from examples import (
     dice_in_a_gradient_tape,
+    game_of_ones_own,
     learner_in_a_custom_loop,
+    learner_of_ones_own,
     pretrained_trunk,
     trainer_in_a_pipeline,
     trajectories_from_tf_data,
@@ -55,3 +57,15 @@ def test_a_policy_on_a_pretrained_trunk_learns(capsys):
     first, last = pretrained_trunk.main()
     assert last > max(first, -1.1)
     assert "Error of second derivatives: " in capsys.readouterr().out
+
+
+def test_a_game_of_ones_own_is_checked_and_played(capsys):
+    first, last = game_of_ones_own.main()
+    # Taking little, the stock stays near 1, and a fifth of it is 0.2 a step.
+    assert 0.0 < first and last > first
+    assert "Catch per step: 0." in capsys.readouterr().out
+
+
+def test_a_learner_of_ones_own_cooperates(capsys):
+    assert learner_of_ones_own.main() > -1.2
+    assert "Mean return: -1." in capsys.readouterr().out
