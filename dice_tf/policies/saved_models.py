@@ -1,4 +1,9 @@
-"""Exported policies, brought back as frozen opponents."""
+"""Exported policies, brought back as frozen opponents.
+
+A SavedModel is a program: its operations may read and write files when it is
+called. Files of Keras models are data in Keras' safe mode, so that none of them
+may name a SavedModel to be run.
+"""
 
 import os
 from typing import Any
@@ -15,11 +20,43 @@ _OBSERVATION = "observation"
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
+class _Folder(str):
+    """The path of a SavedModel that was loaded, with its operations.
+
+    In the configuration of a layer it tells a copy of a layer in this process
+    from what was read from a file, where it is a plain string.
+
+    Attributes:
+      graph: the `FrozenGraph` that was loaded.
+    """
+
+    graph: "FrozenGraph"
+
+    def __deepcopy__(self, memo: dict) -> "_Folder":
+        # What was loaded does not change.
+        return self
+
+
+class _Program(keras.layers.TFSMLayer):
+    """Comes back from a configuration where Keras' layer for SavedModels may.
+
+    Keras has no public function that tells whether safe mode is on. This layer
+    loads nothing: it takes the check of `TFSMLayer.from_config` and no more.
+    """
+
+    def __init__(self):
+        keras.layers.Layer.__init__(self)
+
+
 @keras.saving.register_keras_serializable(package="dice_tf")
 class SavedPolicy(keras.layers.Layer):
     """The log-probabilities of an exported policy, as a layer.
 
-    It has no variables: what the policy learned is held as constants.
+    It has no variables: what the policy learned is held as constants. A
+    SavedModel is a program, so this layer comes back from a `.keras` file or
+    another configuration only outside of Keras' safe mode, as
+    `keras.layers.TFSMLayer` does. `keras.models.clone_model` shares what the
+    layer has loaded, and reads no folder.
 
     Args:
       path: folder of the SavedModel.
@@ -38,8 +75,11 @@ class SavedPolicy(keras.layers.Layer):
     def __init__(self, path: str | os.PathLike, **kwargs: Any):
         # Inputs are cast to the policy's dtype in `call`.
         super().__init__(**{**kwargs, "trainable": False, "autocast": False})
-        self.folder = _check_path(path)
-        self._graph = _load_probabilities(self.folder)
+        if isinstance(path, _Folder):
+            self.folder, self._graph = str(path), path.graph
+        else:
+            self.folder = _check_path(path)
+            self._graph = _load_probabilities(self.folder)
         self.observation_spec = spec = self._graph.observation
         # Called eagerly, a graph must be a function.
         self._function = tf.compat.v1.wrap_function(self._graph, [spec])
@@ -64,7 +104,25 @@ class SavedPolicy(keras.layers.Layer):
         return tf.math.log(tf.maximum(probabilities, _SMALLEST))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "path": self.folder}
+        folder = _Folder(self.folder)
+        folder.graph = self._graph
+        return {**super().get_config(), "path": folder}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SavedPolicy":
+        """Makes the layer that a configuration describes.
+
+        Args:
+          config: what `get_config` returned.
+
+        Raises:
+          ValueError: in Keras' safe mode, which is on unless it was turned
+            off, if the configuration comes from outside of this process.
+        """
+        path = config.get("path")
+        if not isinstance(path, _Folder):
+            _check_unsafe_mode(path)
+        return cls(**config)
 
 
 class FrozenGraph:
@@ -136,10 +194,27 @@ def _freeze(node: Any, resource: tf.Tensor) -> None:
     node.attr["value"].tensor.CopyFrom(proto)
 
 
+def _check_unsafe_mode(path: Any) -> None:
+    """Raises if Keras would not let a file name a SavedModel."""
+    try:
+        _Program.from_config({})
+    except ValueError as error:
+        raise ValueError(
+            f"The file names the SavedModel {str(path)!r}, which is a program: "
+            "it may read and write files when the policy acts. Keras' safe "
+            "mode does not load it. If you trust the file and that folder, "
+            "call keras.saving.load_model(..., safe_mode=False), or load the "
+            "folder itself with dice_tf.policies.from_saved_model."
+        ) from error
+
+
 def from_saved_model(
     path: str | os.PathLike, *, name: str | None = None
 ) -> keras.Model:
     """Brings an exported policy back, as one that does not learn.
+
+    A SavedModel is a program, which runs with your rights whenever the policy
+    acts: it may read and write files. Load only those of people whom you trust.
 
     Args:
       path: folder that `dice_tf.export.export_policy` wrote, of a policy with
@@ -150,7 +225,8 @@ def from_saved_model(
       A `keras.Model` from observations to logits, which are the exported
       policy's log-probabilities (not below -87.3, to stay finite). It has no
       variables and no longer needs the folder. A `.keras` file of it names
-      the folder, and can be loaded only where the folder is.
+      the folder, and can be loaded only where the folder is, with
+      `keras.saving.load_model(..., safe_mode=False)`.
 
     Raises:
       TypeError: if `path` is not a path.

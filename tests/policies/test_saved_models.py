@@ -168,7 +168,7 @@ def test_impossible_actions_have_finite_logits(tmp_path):
     assert logits.min() < -80 and logits.max() == 0
 
 
-def test_a_clone_loads_the_folder_again(tmp_path):
+def test_a_clone_does_the_same(tmp_path):
     policy = make_policy("mlp")
     export_policy(policy, tmp_path / "policy")
     clone = keras.models.clone_model(from_saved_model(tmp_path / "policy"))
