@@ -28,7 +28,9 @@ def export_onnx(
     Inputs and outputs have the names and shapes of `export_policy`, for
     batches of any size, but that `act(observation, noise) -> {action,
     log_prob}` takes noise in place of a seed: float32 `[B]`, uniform on
-    [0, 1). Needs the extra `dice_tf[onnx]`.
+    [0, 1). Noise and actions of another length are refused; NaN and actions
+    that do not exist give what they give in a SavedModel. Needs the extra
+    `dice_tf[onnx]`.
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.

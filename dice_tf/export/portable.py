@@ -15,7 +15,13 @@ from dice_tf.policies.signatures import (
     Signature,
     choose,
     finite_signatures,
+    in_rows,
+    nan_for,
+    with_nan_kept,
 )
+
+# The largest float32 below 1.
+_BELOW_ONE = 1.0 - 2.0**-24
 
 
 def portable_signatures(
@@ -26,6 +32,8 @@ def portable_signatures(
 ) -> dict[str, Signature]:
     """Returns signatures by name, in which `act` takes noise for a seed.
 
+    Noise outside of [0, 1] gives no action: -1, and a `log_prob` of NaN.
+
     Args:
       policy: the policy, for errors.
       reading: the same as a function.
@@ -35,8 +43,8 @@ def portable_signatures(
     Raises:
       ValueError: if actions are not a finite set.
     """
-    distribution, observation = reading
-    num_actions = finite_actions(distribution, observation, num_actions)
+    distribution, spec = reading
+    num_actions = finite_actions(distribution, spec, num_actions)
     if num_actions is None:
         raise ValueError(
             f"A {file_format} file needs a policy with a finite set of "
@@ -45,16 +53,24 @@ def portable_signatures(
         )
 
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
+        shape = spec.shape[1:]
+        if shape.is_fully_defined():
+            observation = in_rows(observation, observation, [*shape])
         return _log_probs(distribution(observation), num_actions)
 
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        log_probs = log_probs_of(observation)
-        return choose(log_probs, tf.cast(noise, log_probs.dtype))
+        log_probs = with_nan_kept(log_probs_of)(observation)
+        noise = tf.cast(in_rows(noise, log_probs, []), log_probs.dtype)
+        is_noise = (noise >= 0.0) & (noise <= 1.0)
+        log_probs = nan_for(~is_noise[:, tf.newaxis], log_probs)
+        # Generators that round to float32 may give 1, and that would choose the
+        # last action even if its probability is 0.
+        return choose(log_probs, tf.where(noise < 1.0, noise, _BELOW_ONE))
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, observation),
-        "act": Signature(act, [observation, noise]),
+        **finite_signatures(log_probs_of, spec),
+        "act": Signature(act, [spec, noise]),
     }
 
 

@@ -36,14 +36,23 @@ def export_policy(
     - `act_greedy(observation) -> {action}`: the most probable actions. Of a
       mixed policy that is another policy.
     - `probabilities(observation) -> {probabilities}`.
-    - `log_prob(observation, action) -> {log_prob}`: minus infinity where
-      there is no such action.
+    - `log_prob(observation, action) -> {log_prob}`: NaN where there is no
+      such action (-1, or `num_actions` and more), minus infinity where its
+      probability is 0.
 
     `observation` is `[B, ...]` in the policy's dtype, `seed` int32 `[2]`,
     `action` int32 `[B]`, `log_prob` `[B]` and `probabilities`
     `[B, num_actions]`. Where actions are not a finite set, `action` is what
     the head's distribution samples, the greedy one is its mode, and there are
-    no `probabilities`. Observations of another shape are refused.
+    no `probabilities`. Inputs of other shapes are refused, also where one
+    row could stand for all. Where an observation holds a NaN, or the policy
+    makes one of it, probabilities and log-probabilities are NaN and the action
+    is -1 (NaN where actions are floating); the other rows are not concerned.
+
+    Call what you have loaded by `loaded.signatures["act"](...)`. In
+    `loaded.act(...)` TensorFlow 2.18 to 2.21 take a lock before they check
+    the arguments, and keep it if the check fails: after one badly shaped call
+    all other threads wait for ever.
 
     Once a policy has had a seat in a game with illegal actions, these have
     probability 0 and a `log_prob` of about -1e9; what is legal is computed
@@ -85,7 +94,8 @@ def export_policy(
     Example:
       >>> dice_tf.export.export_policy(policy, "tit_for_tat")
       >>> loaded = tf.saved_model.load("tit_for_tat")
-      >>> played = loaded.act(observation=tf.eye(5), seed=tf.constant([0, 1]))
+      >>> act = loaded.signatures["act"]
+      >>> played = act(observation=tf.eye(5), seed=tf.constant([0, 1]))
       >>> played["action"].shape
       TensorShape([5])
     """

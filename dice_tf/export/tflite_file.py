@@ -30,6 +30,11 @@ def export_tflite(
     of a seed: float32 `[B]`, uniform on [0, 1), from any generator. Where a
     device has none, `act_greedy` needs no noise.
 
+    NaN and actions that do not exist give what they give in a SavedModel.
+    TFLite takes inputs of any shape: the file holds reshapes that fail on
+    a single observation without a batch axis, and on noise or actions of
+    another length. TFLite cannot `act` on a batch of no observations.
+
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.
       path: file to write, `*.tflite`. Folders above it are made.

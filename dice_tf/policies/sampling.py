@@ -71,7 +71,7 @@ def have_nan(values: Any) -> tf.Tensor:
     """
     found = [
         tf.reduce_any(
-            tf.reshape(tf.math.is_nan(leaf), [tf.shape(leaf)[0], -1]), axis=1
+            tf.math.is_nan(leaf), axis=list(range(1, leaf.shape.rank))
         )
         for leaf in tf.nest.flatten(values)
         if leaf.dtype.is_floating

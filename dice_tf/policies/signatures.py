@@ -1,4 +1,11 @@
-"""The signatures of an exported policy, as functions of tensors."""
+"""The signatures of an exported policy, as functions of tensors.
+
+Runtimes differ in what they do to inputs that make no sense. TensorFlow Lite
+checks no shapes, keeps the NaN of some operations and drops that of others, and
+has no assertions; broadcasting would let one row stand for all. So the graphs
+say what is right by operations that every runtime has: a reshape fails on
+another number of entries, and the square root of -1 is NaN.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +18,10 @@ from dice_tf.policies.action_sets import (
     example_distribution,
     finite_actions,
 )
-from dice_tf.policies.sampling import sample_actions
+from dice_tf.policies.sampling import (
+    have_nan,
+    sample_actions,
+)
 from dice_tf.seeds import uniform
 
 PROBABILITIES = "probabilities"
@@ -85,10 +95,43 @@ def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
       noise: `[B]`, uniform on [0, 1).
 
     Returns:
-      `action`, int32 `[B]`, and its `log_prob`, `[B]`.
+      `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where a
+      log-probability is NaN.
     """
     action = sample_actions(log_probs, noise)
+    action = _no_action_where_nan(action, log_probs)
     return {"action": action, "log_prob": _entry(log_probs, action)}
+
+
+def in_rows(x: tf.Tensor, rows: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Returns a tensor as one entry per row, or fails in every runtime.
+
+    Args:
+      x: `[B, *shape]`. One row would be broadcast to all if it was not refused.
+      rows: `[B, ...]`.
+      shape: of one entry.
+
+    Returns:
+      `x`, bit by bit.
+    """
+    # An axis more: without it TensorFlow takes the reshape for an identity, and
+    # leaves it away.
+    return tf.reshape(x, [tf.shape(rows)[0], 1, *shape])[:, 0]
+
+
+def nan_for(condition: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns `x`, and NaN where a condition holds, in every runtime.
+
+    TensorFlow Lite turns the NaN of products, exponentials and maxima into
+    numbers, so it is selected, as the last operation before an output. As in
+    `nan_where` no constant is NaN.
+
+    Args:
+      condition: bool, of a shape that broadcasts to that of `x`.
+      x: floating.
+    """
+    one = tf.ones([], x.dtype)
+    return tf.where(condition, tf.sqrt(tf.where(condition, -one, one)), x)
 
 
 def finite_signatures(
@@ -106,8 +149,10 @@ def finite_signatures(
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
-      log-probabilities `[B]` and probabilities `[B, A]`.
+      log-probabilities `[B]` and probabilities `[B, A]`. Where an observation
+      holds a NaN these are NaN and the action is -1.
     """
+    log_probs_of = with_nan_kept(log_probs_of)
 
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
@@ -118,15 +163,19 @@ def finite_signatures(
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
-        return {"action": tf.argmax(log_probs, -1, output_type=tf.int32)}
+        action = tf.argmax(log_probs, -1, output_type=tf.int32)
+        return {"action": _no_action_where_nan(action, log_probs)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {PROBABILITIES: tf.exp(log_probs_of(observation))}
+        log_probs = log_probs_of(observation)
+        are_nan = have_nan(log_probs)[:, tf.newaxis]
+        return {PROBABILITIES: nan_for(are_nan, tf.exp(log_probs))}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        return {"log_prob": _entry(log_probs_of(observation), action)}
+        log_probs = log_probs_of(observation)
+        return {"log_prob": _entry(log_probs, in_rows(action, log_probs, []))}
 
     action = tf.TensorSpec([None], tf.int32, "action")
     return {
@@ -135,6 +184,23 @@ def finite_signatures(
         PROBABILITIES: Signature(probabilities, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
     }
+
+
+def with_nan_kept(
+    log_probs_of: Callable[[tf.Tensor], tf.Tensor],
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function, which is NaN for observations that hold a NaN.
+
+    Args:
+      log_probs_of: from observations `[B, ...]` to log-probabilities `[B, A]`.
+    """
+
+    def kept(observation: tf.Tensor) -> tf.Tensor:
+        log_probs = log_probs_of(observation)
+        # Some runtimes lose a NaN on the way, as in a maximum with 0.
+        return nan_for(have_nan(observation)[:, tf.newaxis], log_probs)
+
+    return kept
 
 
 def general_signatures(
@@ -165,8 +231,10 @@ def general_signatures(
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        action = in_rows(action, observation, [*event_shape])
         return {"log_prob": policy(observation).log_prob(action)}
 
+    event_shape = action.shape[1:]
     return {
         "act": Signature(act, [observation, SEED]),
         "act_greedy": Signature(act_greedy, [observation]),
@@ -174,11 +242,19 @@ def general_signatures(
     }
 
 
+def _no_action_where_nan(action: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+    """Returns actions `[B]`, -1 where a log-probability is NaN."""
+    return tf.where(have_nan(log_probs), -tf.ones_like(action), action)
+
+
 def _entry(log_probs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Returns `log_probs[b, action[b]]`, -inf where there is no such action.
+    """Returns `log_probs[b, action[b]]`, NaN where there is no such action.
 
     A gather would fail there on a CPU, and return 0 on a GPU.
     """
-    chosen = action[..., tf.newaxis] == tf.range(log_probs.shape[-1])
+    num_actions = log_probs.shape[-1]
+    chosen = action[..., tf.newaxis] == tf.range(num_actions)
     nothing = tf.constant(float("-inf"), log_probs.dtype)
-    return tf.reduce_max(tf.where(chosen, log_probs, nothing), axis=-1)
+    found = tf.reduce_max(tf.where(chosen, log_probs, nothing), axis=-1)
+    is_none = (action < 0) | (action >= num_actions)
+    return nan_for(is_none | have_nan(log_probs), found)

@@ -9,6 +9,7 @@ from dice_tf.policies.signatures import (
     PROBABILITIES,
     SEED,
     Signature,
+    in_rows,
     signature_builder,
 )
 
@@ -57,6 +58,8 @@ def recurrent_signatures(
     def do(
         name: str, observed: tf.Tensor, before: tf.Tensor, *seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        # A single state would be broadcast to all observations.
+        before = in_rows(before, observed, [state.shape[1]])
         distribution, after = policy(observed, before)
         memoryless = build(lambda _: distribution)
         return {**memoryless[name].function(observed, *seed), "state": after}
