@@ -51,6 +51,7 @@ def read_policy(
         policy,
         tuple(size or 1 for size in observation.shape[1:]),
         observation.dtype,
+        is_seated=False,
     )
     seat_actions = num_actions
     if num_actions == INFERRED:

@@ -43,7 +43,9 @@ def read_recurrent_policy(
     observation = observation_spec(policy, observation_shape)
     check_finite_weights("policy", policy)
     shape = tuple(size or 1 for size in observation.shape[1:])
-    model = RecurrentSeatModel("policy", policy, shape, observation.dtype)
+    model = RecurrentSeatModel(
+        "policy", policy, shape, observation.dtype, is_seated=False
+    )
     dtypes = {spec.dtype for spec in model.state_specs}
     if len(dtypes) > 1:
         names = sorted(dtype.name for dtype in dtypes)

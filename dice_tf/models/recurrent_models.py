@@ -13,6 +13,8 @@ def seat_model(
     model: keras.Model,
     observation_shape: tuple[int, ...],
     dtype: tf.DType,
+    *,
+    is_seated: bool = True,
 ) -> SeatModel:
     """Returns a model in a seat, with memory if it has several inputs.
 
@@ -21,13 +23,14 @@ def seat_model(
       model: a `keras.Model` from observations to one tensor, or from
         observations and states to one tensor and the states that follow.
       observation_shape: shape of one observation.
-      dtype: floating dtype of the observations.
+      dtype: as of `SeatModel`.
+      is_seated: as of `SeatModel`.
 
     Raises:
       TypeError, ValueError: as of `SeatModel` and `RecurrentSeatModel`.
     """
     kind = RecurrentSeatModel if has_memory(model) else SeatModel
-    return kind(name, model, observation_shape, dtype)
+    return kind(name, model, observation_shape, dtype, is_seated=is_seated)
 
 
 def has_memory(model: keras.Model) -> bool:
@@ -50,7 +53,8 @@ class RecurrentSeatModel(SeatModel):
       name: how errors name the model.
       model: the `keras.Model`.
       observation_shape: shape of one observation.
-      dtype: floating dtype of the observations.
+      dtype: as of `SeatModel`.
+      is_seated: as of `SeatModel`.
 
     Attributes:
       state_specs: `tf.TensorSpec` of each state, `[None, ...]`.
@@ -69,6 +73,8 @@ class RecurrentSeatModel(SeatModel):
         model: keras.Model,
         observation_shape: tuple[int, ...],
         dtype: tf.DType,
+        *,
+        is_seated: bool = True,
     ):
         self.state_specs = [
             tf.TensorSpec(state.shape, state.dtype)
@@ -82,16 +88,19 @@ class RecurrentSeatModel(SeatModel):
             spec.shape.rank and spec.shape[1:].is_fully_defined()
             for spec in self.state_specs
         )
-        if found != self.state_specs or not is_free:
+        if not is_free or not _follow_on(self.state_specs, found):
             raise ValueError(
                 f"`{name}` ({model.name!r}) has several inputs, which makes "
                 "it a model with memory: its outputs must be [outputs, "
                 "*states], where the states have the shapes [None, ...] and "
-                "dtypes of the inputs after the first, the observation. "
+                "dtypes of the inputs after the first, the observation. Only "
+                "a floating dtype may be another floating one. "
                 f"Received the states {_describe(self.state_specs)} and "
                 f"returned {_describe(found)}."
             )
-        super().__init__(name, model, observation_shape, dtype)
+        super().__init__(
+            name, model, observation_shape, dtype, is_seated=is_seated
+        )
 
     def initial_state(self, batch_size: int) -> list[tf.Tensor]:
         return [
@@ -107,8 +116,8 @@ class RecurrentSeatModel(SeatModel):
             weights.non_trainable,
             self._pack(observations, state),
         )
-        outputs, *state = keras.tree.flatten(returned)
-        return outputs, state
+        outputs, state = self._unpack(returned)
+        return self._in_seat(outputs), state
 
     def __call__(self, weights: Weights, observations: tf.Tensor) -> tf.Tensor:
         """Evaluates the model from the start of episodes on.
@@ -162,15 +171,36 @@ class RecurrentSeatModel(SeatModel):
         self, observations: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Returns what `step` does with the current values of variables."""
-        returned = self.model(self._pack(observations, state))
-        outputs, *state = keras.tree.flatten(returned)
-        return outputs, state
+        return self._unpack(self.model(self._pack(observations, state)))
 
     def _pack(self, observations: tf.Tensor, state: list[tf.Tensor]):
         """Returns what the model is called on, nested as its inputs are."""
         return keras.tree.pack_sequence_as(
             self.model.input, [observations, *state]
         )
+
+    def _unpack(self, returned: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns outputs, and states in the dtypes in which they go in."""
+        outputs, *state = keras.tree.flatten(returned)
+        # In mixed precision they come out in the dtype of the computation.
+        return outputs, [
+            tf.cast(after, spec.dtype)
+            for after, spec in zip(state, self.state_specs, strict=True)
+        ]
+
+
+def _follow_on(
+    expected: list[tf.TensorSpec], found: list[tf.TensorSpec]
+) -> bool:
+    """Returns whether what comes out can go in at the next step."""
+    return len(expected) == len(found) and all(
+        one.shape == two.shape
+        and (
+            one.dtype == two.dtype
+            or (one.dtype.is_floating and two.dtype.is_floating)
+        )
+        for one, two in zip(expected, found, strict=True)
+    )
 
 
 def _describe(specs: list[tf.TensorSpec]) -> str:

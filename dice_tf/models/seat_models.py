@@ -34,11 +34,22 @@ class Weights(NamedTuple):
 class SeatModel:
     """A Keras model that takes the observations of a seat.
 
+    In a seat, parameters and outputs have the dtype of the game, whatever the
+    model computes in: mixed precision, layers with a `dtype` of their own,
+    weights in half precision. The values of players and the steps of learners
+    then add up in one dtype. The casts are linear, so derivatives of every
+    order are those that the model's layers give. In half precision these have
+    8 bits (bfloat16) or 11 (float16), and nothing scales small ones: float16
+    turns what is below 6e-8 into 0, so bfloat16 is the safer choice.
+
     Args:
       name: how errors name the model.
       model: a `keras.Model` from one batch of observations to one tensor.
       observation_shape: shape of one observation.
-      dtype: floating dtype of the observations.
+      dtype: dtype of the observations; in a seat the floating dtype of the
+        game, which parameters and outputs have, too.
+      is_seated: whether the model is in a seat. If not, parameters and outputs
+        keep the model's dtypes.
 
     Attributes:
       model: the model.
@@ -60,6 +71,8 @@ class SeatModel:
         model: keras.Model,
         observation_shape: tuple[int, ...],
         dtype: tf.DType,
+        *,
+        is_seated: bool = True,
     ):
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
@@ -75,6 +88,7 @@ class SeatModel:
         self.model = model
         self.name = name
         self._observation_shape = tuple(observation_shape)
+        self._dtype = dtype if is_seated else None
         try:
             outputs = self._first_outputs(
                 tf.zeros([1, *observation_shape], dtype)
@@ -216,12 +230,22 @@ class SeatModel:
         return [np.asarray(x, np.float64) for x in flat], sorted(changed)
 
     def weights(self) -> Weights:
-        """Returns the current values of the model's variables."""
+        """Returns the current values of the model's variables.
+
+        In a seat, trainable ones are in the dtype of the game.
+        """
         model = self.model
+        params = map(tf.convert_to_tensor, model.trainable_variables)
         return Weights(
-            [tf.convert_to_tensor(v) for v in model.trainable_variables],
+            [self._in_seat(param) for param in params],
             [tf.convert_to_tensor(v) for v in model.non_trainable_variables],
         )
+
+    def _in_seat(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns a floating tensor in the dtype of the game."""
+        if self._dtype is None or not x.dtype.is_floating:
+            return x
+        return tf.cast(x, self._dtype)
 
     def initial_state(self, batch_size: int) -> list[tf.Tensor]:
         """Returns what is remembered before the first step: states of zeros.
@@ -265,14 +289,17 @@ class SeatModel:
           observations: `[..., *observation_shape]`, any leading axes.
 
         Returns:
-          `[..., num_outputs]`, differentiable in the weights.
+          `[..., num_outputs]`, differentiable in the weights; in a seat in
+          the dtype of the game.
         """
         num_leading = observations.shape.rank - len(self._observation_shape)
         leading = observations.shape[:num_leading]
         flat = tf.reshape(observations, [-1, *self._observation_shape])
+        # Weights of other dtypes are cast to those of the variables.
         outputs, _ = self.model.stateless_call(
             weights.params, weights.non_trainable, flat
         )
+        outputs = self._in_seat(outputs)
         if not leading.is_fully_defined():
             leading = tf.shape(observations)[:num_leading]
         return tf.reshape(

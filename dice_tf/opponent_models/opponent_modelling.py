@@ -126,10 +126,15 @@ class OpponentModelling(Learner):
 
     def init(self, params: Params) -> OpponentModelState:
         check_seats(self.models, len(params))
+        # In a seat, the parameters of a model have the dtype of the game.
+        dtype = tf.as_dtype(tf.nest.flatten(params)[0].dtype)
         params_of_models = [
             []
             if model is None
-            else [tf.convert_to_tensor(v) for v in model.trainable_variables]
+            else [
+                tf.cast(tf.convert_to_tensor(variable), dtype)
+                for variable in model.trainable_variables
+            ]
             for model in self.models
         ]
         slots = [

@@ -93,7 +93,11 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
         observations = _shown_to(policy)
     observations = tf.convert_to_tensor(observations)
     model = seat_model(
-        "policy", policy, observations.shape[1:], observations.dtype
+        "policy",
+        policy,
+        observations.shape[1:],
+        observations.dtype,
+        is_seated=False,
     )
     sequence = model.sequence(observations)
     head = attached_head(policy)
@@ -123,7 +127,7 @@ def check_unseated(name: str, policy: keras.Model) -> None:
     """
     observations = _shown_to(policy)
     shape = observations.shape[1:]
-    model = seat_model(name, policy, shape, observations.dtype)
+    model = seat_model(name, policy, shape, observations.dtype, is_seated=False)
     head = attached_head(policy)
     check_seat(model, observations, head, masked_head(head, None))
 
@@ -184,7 +188,16 @@ def _check_head(
     """Raises if what a head returns follows anything but the outputs."""
     state = model.initial_state(observations.shape[0])
     outputs, _ = model.step(model.weights(), observations, state)
-    actions = _some_actions(read(outputs, observations))
+    distribution = read(outputs, observations)
+    actions = _some_actions(distribution)
+    dtype = distribution.log_prob(actions).dtype
+    if dtype != outputs.dtype and outputs.dtype in TOLERANCES:
+        raise ValueError(
+            f"The head attached to `{model.name}` ({model.model.name!r}) must "
+            "return a distribution with log-probabilities of the dtype of the "
+            f"outputs that it reads, {outputs.dtype.name}. Received "
+            f"{dtype.name}: cast with tf.cast(x, outputs.dtype) in the head."
+        )
 
     def log_probs(first: int) -> np.ndarray:
         distribution = read(outputs[first:], observations[first:])
@@ -211,8 +224,11 @@ def _refuse(
     error: float,
     head: Head | None = None,
 ) -> None:
-    dtype = model(model.weights(), observations).dtype
-    if error <= TOLERANCES[dtype]:
+    outputs = model(model.weights(), observations)
+    # The outputs have the dtype of the game, which may be the finer one.
+    variables = model.model.trainable_variables
+    dtypes = {outputs.dtype, *(tf.as_dtype(v.dtype) for v in variables)}
+    if error <= max(TOLERANCES[dtype] for dtype in dtypes):
         return
     found = suspects(model.model)
     found += [f"the attached head {_name(head)}"] if head else []

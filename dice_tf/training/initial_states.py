@@ -94,9 +94,9 @@ def _policy_params(
     start: str,
 ) -> list[list[np.ndarray]]:
     return [
-        initial_params(policy, [seed, player_id])
+        _in_game(objective, initial_params(policy, [seed, player_id]))
         if start == RANDOM and learner is not None
-        else _current(f"policies[{player_id}]", policy)
+        else _current(objective, f"policies[{player_id}]", policy)
         for player_id, (policy, learner) in enumerate(
             zip(objective.policies, learners, strict=True)
         )
@@ -111,18 +111,32 @@ def _critic_params(
         return [[] for _ in range(objective.num_players)]
     if isinstance(start, str) and start == CURRENT:
         return [
-            _current(f"critics[{player_id}]", critic)
+            _current(objective, f"critics[{player_id}]", critic)
             for player_id, critic in enumerate(critics)
         ]
     return [
-        initial_params(critic, [seed, objective.num_players + player_id])
+        _in_game(
+            objective,
+            initial_params(critic, [seed, objective.num_players + player_id]),
+        )
         for player_id, critic in enumerate(critics)
     ]
 
 
-def _current(name: str, model: keras.Model) -> list[np.ndarray]:
+def _current(
+    objective: Objective, name: str, model: keras.Model
+) -> list[np.ndarray]:
     check_finite_weights(name, model)
-    return [variable.numpy() for variable in model.trainable_variables]
+    params = [variable.numpy() for variable in model.trainable_variables]
+    return _in_game(objective, params)
+
+
+def _in_game(
+    objective: Objective, params: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Returns parameters in the dtype of the game, as a `SeatModel` does."""
+    dtype = objective.game.dtype.as_numpy_dtype
+    return [param.astype(dtype, copy=False) for param in params]
 
 
 def _check_params(
