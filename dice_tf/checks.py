@@ -3,17 +3,38 @@
 Every message names the argument, what came and what was expected.
 """
 
+import contextlib
+import inspect
 import math
 import numbers
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from typing import Any, TypeVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+Kind = TypeVar("Kind")
 
-def check_whole_number(name: str, value: Any, minimum: int) -> int:
-    """Returns `value` as an int, or raises if it is not a whole number."""
+# TensorFlow counts entries, and we number them, in int32.
+LARGEST_SIZE = 2**31 - 1
+# Of one play: a number per episode then takes 1 GiB in float32.
+MOST_EPISODES = 2**28
+# Of a layer: the matrix between two of this size takes 16 GiB in float32.
+MOST_UNITS = 2**16
+
+
+def check_whole_number(
+    name: str, value: Any, minimum: int, maximum: int | None = LARGEST_SIZE
+) -> int:
+    """Returns `value` as an int, or raises if it is not a whole number.
+
+    Args:
+      name: of the argument.
+      value: what came.
+      minimum: the least that is allowed.
+      maximum: the most that is allowed; `None` for numbers that are not sizes.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(
             f"`{name}` must be a whole number. Received: {name}={value!r} "
@@ -23,7 +44,31 @@ def check_whole_number(name: str, value: Any, minimum: int) -> int:
         raise ValueError(
             f"`{name}` must be at least {minimum}. Received: {name}={value}."
         )
+    if maximum is not None and value > maximum:
+        raise ValueError(
+            f"`{name}` must be at most {maximum}. Received: {name}={value}."
+        )
     return int(value)
+
+
+def check_sizes(
+    name: str, values: Any, maximum: int = LARGEST_SIZE
+) -> tuple[int, ...]:
+    """Returns sizes of at least 1 as a tuple of ints, or raises.
+
+    Args:
+      name: of the argument.
+      values: a list, or whatever has an order: not a text, mapping or set.
+      maximum: the most that a size may be.
+    """
+    if isinstance(values, (str, bytes, Mapping, Set)) or not isinstance(
+        values, Iterable
+    ):
+        raise TypeError(
+            f"`{name}` must be a list of whole numbers. Received: "
+            f"{name}={values!r} (of type {type(values).__name__})."
+        )
+    return tuple(check_whole_number(name, x, 1, maximum) for x in values)
 
 
 def check_steps_per_epoch(steps: Any, steps_per_execution: int) -> int:
@@ -151,12 +196,160 @@ def check_float_dtype(name: str, value: Any) -> tf.DType:
 
 def check_choice(name: str, value: Any, choices: Collection) -> Any:
     """Returns `value`, or raises if it is not one of `choices`."""
-    if value not in choices:
+    # Arrays compare entry by entry, and True is equal to 1.
+    is_plain = value is None or isinstance(value, (str, int, np.integer))
+    is_bool = isinstance(value, bool)
+    if not is_plain or not any(
+        value == choice and is_bool == isinstance(choice, bool)
+        for choice in choices
+    ):
         expected = ", ".join(repr(choice) for choice in choices)
         raise ValueError(
             f"`{name}` must be one of {expected}. Received: {name}={value!r}."
         )
     return value
+
+
+def check_kind(
+    name: str, value: Any, kind: type[Kind] | Any, expected: str
+) -> Kind:
+    """Returns `value`, or raises if it is not of a type.
+
+    Args:
+      name: of the argument.
+      value: what came.
+      kind: the type, or several.
+      expected: what the error says that it must be, with its article.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"`{name}` must be {expected}. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    return value
+
+
+def check_function(name: str, value: Any, expected: str) -> Any:
+    """Returns `value`, or raises if it cannot be called.
+
+    Args:
+      name: of the argument.
+      value: what came.
+      expected: what the error says that it must be, with its article.
+    """
+    if not callable(value):
+        raise TypeError(
+            f"`{name}` must be {expected}. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})."
+        )
+    return value
+
+
+def check_model(name: str, value: Any) -> keras.Model:
+    """Returns `value`, or raises if it is not a `keras.Model`."""
+    return check_kind(name, value, keras.Model, "a keras.Model")
+
+
+def check_name(name: str, value: Any) -> str | None:
+    """Returns the name of a model, or raises if it is not text or `None`."""
+    return check_kind(name, value, str | None, "a string or None")
+
+
+@contextlib.contextmanager
+def naming(name: str, value: Any, expected: str) -> Iterator[None]:
+    """Turns any error inside into a `ValueError` that names an argument.
+
+    It is for calls of other libraries, whose errors do not know our arguments.
+
+    Args:
+      name: of the argument.
+      value: what came.
+      expected: what the error says that it must be, with its article.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"`{name}` must be {expected}. Received: {name}={value!r} "
+            f"(of type {type(value).__name__}): {error}"
+        ) from error
+
+
+def check_activation(name: str, value: Any) -> Any:
+    """Returns `value`, or raises if it is not an activation of Keras."""
+    with naming(name, value, "a Keras activation"):
+        activation = keras.activations.get(value)
+        if inspect.isclass(activation):
+            raise TypeError("a class is not a function of a tensor")
+        if inspect.isroutine(activation):
+            tf.convert_to_tensor(activation(tf.zeros([1, 1])))
+    return value
+
+
+def as_tensor(name: str, value: Any, dtype: Any = None) -> tf.Tensor:
+    """Returns `value` as a tensor, or raises if it cannot be one.
+
+    Args:
+      name: of the argument.
+      value: a tensor, or whatever TensorFlow makes one of.
+      dtype: of the tensor. Default: the dtype that it has.
+    """
+    expected = "a tensor"
+    if dtype is not None:
+        expected = f"a tensor of dtype {tf.as_dtype(dtype).name}"
+    with naming(name, value, expected):
+        return tf.convert_to_tensor(value, dtype)
+
+
+def as_floats(name: str, value: Any, dtype: Any = None) -> tf.Tensor:
+    """Returns `value` as a tensor of floating dtype, or raises.
+
+    Args:
+      name: of the argument.
+      value: a tensor, or whatever TensorFlow makes one of.
+      dtype: a floating dtype. Default: the dtype that it has.
+    """
+    tensor = as_tensor(name, value, dtype)
+    if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+        raise TypeError(
+            f"`{name}` must be a tensor of floating dtype. Received: dtype "
+            f"{tensor.dtype.name} and shape {tuple(tensor.shape)}."
+        )
+    return tensor
+
+
+def as_whole_numbers(name: str, value: Any) -> tf.Tensor:
+    """Returns `value` as a tensor of integer dtype, or raises."""
+    tensor = as_tensor(name, value)
+    if not tensor.dtype.is_integer:
+        raise TypeError(
+            f"`{name}` must be a tensor of whole numbers. Received: dtype "
+            f"{tensor.dtype.name} and shape {tuple(tensor.shape)}."
+        )
+    return tensor
+
+
+def as_tensors(name: str, values: Any) -> list[tf.Tensor]:
+    """Returns a list of tensors, or raises if it is not such a list."""
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(
+            f"`{name}` must be a list of tensors. Received: {name}={values!r} "
+            f"(of type {type(values).__name__})."
+        )
+    return [
+        as_tensor(f"{name}[{position}]", value)
+        for position, value in enumerate(values)
+    ]
+
+
+def as_float_array(name: str, values: Any) -> np.ndarray:
+    """Returns `values` as a NumPy float64 array, or raises."""
+    if values is None:
+        raise TypeError(
+            f"`{name}` must be an array of numbers. Received: None."
+        )
+    with naming(name, values, "an array of numbers"):
+        return np.asarray(values, np.float64)
 
 
 def check_per_player(name: str, values: Any, num_players: int) -> tuple:
@@ -172,6 +365,15 @@ def check_per_player(name: str, values: Any, num_players: int) -> tuple:
             f"players. Received {len(values)}."
         )
     return tuple(values)
+
+
+def check_lists(name: str, values: Any, num_players: int) -> tuple:
+    """Returns one list per player as a tuple, or raises."""
+    values = check_per_player(name, values, num_players)
+    for player_id, player_values in enumerate(values):
+        kinds = (list, tuple)
+        check_kind(f"{name}[{player_id}]", player_values, kinds, "a list")
+    return values
 
 
 def check_number_per_player(
@@ -208,6 +410,20 @@ def check_rank(name: str, tensor: tf.Tensor, rank: int, axes: str) -> None:
         raise ValueError(
             f"`{name}` must have shape {axes} (rank {rank}). "
             f"Received shape {tuple(tensor.shape)}."
+        )
+
+
+def check_last_axes(
+    name: str, tensor: tf.Tensor, expected: tuple[int | None, ...]
+) -> None:
+    """Raises if the last axes of `tensor` are known and not the expected."""
+    shape = tensor.shape
+    if shape.rank is not None and not shape[
+        max(0, shape.rank - len(expected)) :
+    ].is_compatible_with(expected):
+        axes = ", ".join(["...", *map(str, expected)])
+        raise ValueError(
+            f"`{name}` must have shape [{axes}]. Received shape {tuple(shape)}."
         )
 
 

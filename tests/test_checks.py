@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -176,3 +177,119 @@ def test_unknown_names_of_dtypes_are_refused(value):
 def test_numbers_are_not_dtypes(value):
     with pytest.raises(TypeError, match="must be 'float32' or 'float64'. Rec"):
         checks.check_float_dtype("dtype", value)
+
+
+# Kinds of arguments.
+
+
+def test_a_size_has_a_maximum():
+    assert checks.check_whole_number("size", 2**31 - 1, 1) == 2**31 - 1
+    for value in (2**31, 10**20):
+        with pytest.raises(ValueError, match=r"`size` must be at most 2147483"):
+            checks.check_whole_number("size", value, 1)
+    assert checks.check_whole_number("seed", 10**20, 0, None) == 10**20
+    with pytest.raises(ValueError, match=r"`num` must be at most 3\. .*num=4"):
+        checks.check_whole_number("num", 4, 1, 3)
+
+
+def test_sizes_are_a_list_of_whole_numbers():
+    assert checks.check_sizes("filters", [2, np.int64(3)]) == (2, 3)
+    assert checks.check_sizes("filters", ()) == ()
+    assert checks.check_sizes("filters", np.array([4])) == (4,)
+    for value in ("", {}, {2}, b"", None, 3):
+        with pytest.raises(TypeError, match="`filters` must be a list of whol"):
+            checks.check_sizes("filters", value)
+    with pytest.raises(ValueError, match="`filters` must be at most 8"):
+        checks.check_sizes("filters", [9], 8)
+
+
+@pytest.mark.parametrize(
+    "value", [np.array(["a", "b"]), [1], {}, True, 1.5, None, object]
+)
+def test_a_choice_is_a_text_or_a_number(value):
+    with pytest.raises(ValueError, match="`kind` must be one of 1, 2, 'a'. Re"):
+        checks.check_choice("kind", value, (1, 2, "a"))
+
+
+def test_choices_of_flags_are_not_numbers():
+    assert checks.check_choice("kind", np.int64(2), (1, 2)) == 2
+    assert checks.check_choice("compile", True, (True, False, "auto")) is True
+    with pytest.raises(ValueError, match="`compile` must be one of True"):
+        checks.check_choice("compile", 1, (True, False, "auto"))
+
+
+def test_an_object_of_another_type_is_named():
+    assert checks.check_kind("x", 3, int, "a number") == 3
+    message = r"`x` must be a number\. Received: x='3' \(of type str\)"
+    with pytest.raises(TypeError, match=message):
+        checks.check_kind("x", "3", int, "a number")
+    with pytest.raises(TypeError, match=r"`f` must be a rule\. Received: f=3"):
+        checks.check_function("f", 3, "a rule")
+    with pytest.raises(TypeError, match=r"`policy` must be a keras\.Model"):
+        checks.check_model("policy", keras.layers.Dense(2))
+
+
+def test_a_name_is_a_text():
+    assert checks.check_name("name", None) is None
+    assert checks.check_name("name", "mine") == "mine"
+    for value in (np.array(["a", "b"]), 3, b"mine", ["mine"]):
+        with pytest.raises(TypeError, match="`name` must be a string or None"):
+            checks.check_name("name", value)
+
+
+@pytest.mark.parametrize(
+    "value", ["tanh", None, keras.activations.relu, keras.layers.LeakyReLU()]
+)
+def test_an_activation_is_one_of_keras_or_a_function(value):
+    assert checks.check_activation("activation", value) is value
+
+
+@pytest.mark.parametrize("value", ["x", "", 3, dict, lambda: None, [], b"tanh"])
+def test_other_activations_are_refused(value):
+    message = "`activation` must be a Keras activation. Received: activation="
+    with pytest.raises(ValueError, match=message):
+        checks.check_activation("activation", value)
+
+
+@pytest.mark.parametrize("value", [None, object(), [[1.0], [1.0, 2.0]], dict])
+def test_what_is_not_a_tensor_is_named(value):
+    with pytest.raises(ValueError, match="`rewards` must be a tensor of dtype"):
+        checks.as_tensor("rewards", value, tf.float32)
+    with pytest.raises(
+        ValueError, match="`rewards` must be a tensor. Received"
+    ):
+        checks.as_tensor("rewards", value)
+
+
+def test_a_floating_tensor_stays_the_same_object():
+    x = tf.ones([2])
+    assert checks.as_floats("x", x) is x
+    assert checks.as_tensors("xs", [x])[0] is x
+    for value in (3, True, "x", tf.range(2)):
+        with pytest.raises(TypeError, match="`x` must be a tensor of floating"):
+            checks.as_floats("x", value)
+
+
+def test_a_list_of_tensors_is_a_list():
+    for value in (None, tf.ones([2]), "x", {}):
+        with pytest.raises(TypeError, match="`xs` must be a list of tensors"):
+            checks.as_tensors("xs", value)
+    with pytest.raises(ValueError, match=r"`xs\[1\]` must be a tensor"):
+        checks.as_tensors("xs", [1.0, None])
+
+
+def test_an_array_holds_numbers():
+    assert checks.as_float_array("xs", [1, 2]).dtype == np.float64
+    for value in (["a"], object(), [[1.0], [1.0, 2.0]], {}):
+        with pytest.raises(
+            ValueError, match="`xs` must be an array of numbers"
+        ):
+            checks.as_float_array("xs", value)
+    with pytest.raises(TypeError, match="`xs` must be an array of numbers"):
+        checks.as_float_array("xs", None)
+
+
+def test_there_is_one_list_per_player():
+    assert checks.check_lists("params", [[], ()], 2) == ([], ())
+    with pytest.raises(TypeError, match=r"`params\[1\]` must be a list\. Rec"):
+        checks.check_lists("params", [[], None], 2)
