@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import MOST_UNITS, check_name, check_whole_number
 from dice_tf.games.game import Game
 from dice_tf.policies.networks import dense_stack, observation_input
 from dice_tf.policies.recurrent_networks import cell_network
@@ -33,7 +33,7 @@ def tabular_critic(
         dtype=game.dtype.name,
         name="values",
     )(inputs)
-    name = name or f"tabular_critic_{player_id}"
+    name = check_name("name", name) or f"tabular_critic_{player_id}"
     return keras.Model(inputs, values, name=name)
 
 
@@ -59,7 +59,11 @@ def mlp_critic(
     """
     inputs = observation_input(game, player_id)
     values = dense_stack(inputs, hidden_units, activation, 1)
-    return keras.Model(inputs, values, name=name or f"mlp_critic_{player_id}")
+    return keras.Model(
+        inputs,
+        values,
+        name=check_name("name", name) or f"mlp_critic_{player_id}",
+    )
 
 
 def gru_critic(
@@ -78,7 +82,7 @@ def gru_critic(
       `[value [B, 1], state [B, units]]`, see `dice_tf.policies.gru`.
     """
     inputs = observation_input(game, player_id)
-    units = check_whole_number("units", units, 1)
+    units = check_whole_number("units", units, 1, MOST_UNITS)
     cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
-    name = name or f"gru_critic_{player_id}"
+    name = check_name("name", name) or f"gru_critic_{player_id}"
     return cell_network(inputs, cell, 1, name)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from dice_tf.checks import as_floats
+
 Distribution = tfp.distributions.Distribution
 Bernoulli = tfp.distributions.Bernoulli
 Categorical = tfp.distributions.Categorical
@@ -23,7 +25,7 @@ def categorical(outputs: tf.Tensor) -> Categorical:
     Returns:
       A `tfp.distributions.Categorical` over `num_actions` actions.
     """
-    return Categorical(logits=outputs)
+    return Categorical(logits=as_floats("outputs", outputs))
 
 
 def bernoulli(outputs: tf.Tensor) -> Bernoulli:
@@ -38,6 +40,12 @@ def bernoulli(outputs: tf.Tensor) -> Bernoulli:
     Returns:
       A `tfp.distributions.Bernoulli` over the actions 0 and 1.
     """
+    outputs = as_floats("outputs", outputs)
+    if outputs.shape.rank == 0 or outputs.shape[-1:] not in ([1], [None]):
+        raise ValueError(
+            "`outputs` must have shape [..., 1]. Received shape "
+            f"{tuple(outputs.shape)}."
+        )
     return Bernoulli(logits=-tf.squeeze(outputs, -1))
 
 

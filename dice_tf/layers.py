@@ -10,7 +10,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dice_tf.checks import check_whole_number
+
 __all__ = ["SafeLayerNormalization"]
+
+# More than a tensor can have.
+MOST_AXES = 254
 
 
 @keras.saving.register_keras_serializable(package="dice_tf")
@@ -29,6 +34,7 @@ class SafeLayerNormalization(keras.layers.LayerNormalization):
       **kwargs: as of `keras.layers.LayerNormalization`.
 
     Raises:
+      TypeError, ValueError: if `axis` is not a whole number, or a list of such.
       ValueError: if `rms_scaling` is asked for, which Keras deprecates; use
         `keras.layers.RMSNormalization`, which is right at every order.
 
@@ -47,6 +53,9 @@ class SafeLayerNormalization(keras.layers.LayerNormalization):
                 "SafeLayerNormalization has no `rms_scaling`. Use "
                 "keras.layers.RMSNormalization instead."
             )
+        axes = axis if isinstance(axis, (list, tuple)) else [axis]
+        for number in axes:
+            check_whole_number("axis", number, -MOST_AXES, MOST_AXES)
         super().__init__(axis=axis, **kwargs)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

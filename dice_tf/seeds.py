@@ -11,18 +11,21 @@ which costs up to a hundred times more.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_float_dtype
+from dice_tf.checks import check_float_dtype, check_whole_number, naming
 from dice_tf.kernels.philox import Draw, draw_many
 
 __all__ = ["Seed", "private_seed", "split_seed", "uniform"]
 
 _BITS = tf.uint32
+# Each is a tensor of its own.
+_MOST_SEEDS = 2**24
 # The number of a child that no split returns.
 _PRIVATE = [-1]
 
@@ -156,6 +159,7 @@ def split_seed(seed: Seed, num: int) -> list[Seed]:
     Example:
       >>> first, second = dice_tf.seeds.split_seed(seed, 2)
     """
+    num = check_whole_number("num", num, 0, _MOST_SEEDS)
     if isinstance(seed, HoistedSeed):
         return seed.split(num)
     return tf.unstack(_split_keys(as_seed(seed), num))
@@ -218,7 +222,8 @@ def as_seed(seed: Seed) -> tf.Tensor | HoistedSeed:
     """
     if isinstance(seed, HoistedSeed):
         return seed
-    seed = tf.convert_to_tensor(seed, dtype=tf.int32)
+    with naming("seed", seed, "an int32 tensor of shape [2]"):
+        seed = tf.convert_to_tensor(seed, dtype=tf.int32)
     if seed.shape != [2]:
         raise ValueError(
             "`seed` must be an int32 tensor of shape [2], such as "
@@ -243,7 +248,25 @@ def uniform(seed: Seed, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     Returns:
       A tensor of the given shape and dtype, never 1.
     """
+    if not tf.is_tensor(shape):
+        shape = _check_shape(shape)
     return as_uniform(random_bits(seed, shape), dtype)
+
+
+def _check_shape(shape: Any) -> list[Any]:
+    """Returns a shape, some of whose sizes may be tensors, or raises."""
+    if not isinstance(shape, (list, tuple, tf.TensorShape, np.ndarray)):
+        raise TypeError(
+            "`shape` must be a list of whole numbers. Received: "
+            f"shape={shape!r} (of type {type(shape).__name__})."
+        )
+    sizes = [
+        size if tf.is_tensor(size) else check_whole_number("shape", size, 0)
+        for size in shape
+    ]
+    known = [size for size in sizes if not tf.is_tensor(size)]
+    check_whole_number("shape", math.prod(known), 0)
+    return sizes
 
 
 def random_bits(seed: Seed, shape: list[int]) -> tf.Tensor:

@@ -15,7 +15,10 @@ import tensorflow as tf
 
 from dice_tf.checks import (
     check_flag,
+    check_function,
     check_index,
+    check_name,
+    check_player_id,
     check_steps_per_epoch,
     check_whole_number,
 )
@@ -139,11 +142,11 @@ class Trainer(DatalessModel):
         distribution = Distribution(strategy)
         distribution.check_batch(objective)
         with distribution.scope():
-            super().__init__(name=name)
+            super().__init__(name=check_name("name", name))
         self.distribution = distribution
         self.objective = objective
         self.learners = check_learners(learners, objective.num_players)
-        self.num_seeds = check_whole_number("num_seeds", num_seeds, 1)
+        self.num_seeds = check_whole_number("num_seeds", num_seeds, 1, 2**16)
         self.seed = check_whole_number("seed", seed, 0)
         self.steps_per_program = 1
         if initial_params is None:
@@ -469,6 +472,11 @@ class Trainer(DatalessModel):
         Returns:
           What the function returned for each run.
         """
+        check_function(
+            "function", function, "a function of the number of a run"
+        )
+        if num_runs is not None:
+            check_whole_number("num_runs", num_runs, 1, self.num_seeds)
         loaded = self.loaded_run
         results = []
         try:
@@ -501,6 +509,7 @@ class Trainer(DatalessModel):
         Args:
           player_id: the player.
         """
+        check_player_id(player_id, len(self.players))
         return self._updates.optimizers.of(player_id) if self.compiled else None
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dice_tf.bridges.python_game import PythonGame
 from dice_tf.bridges.vector_environment import Episodes, VectorEnvironment
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 
 
 def from_pettingzoo(
@@ -113,10 +113,7 @@ def to_pettingzoo(game: Game) -> Any:
       >>> observations, infos = environment.reset(seed=0)
     """
     _require_pettingzoo()
-    if not isinstance(game, Game):
-        raise TypeError(
-            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-        )
+    check_game_type(game)
     from dice_tf.bridges.zoo_environment import GameEnvironment
 
     return GameEnvironment(game)

@@ -17,6 +17,8 @@ from dice_tf.bridges.vector_environment import (
 from dice_tf.bridges.workers import WorkerEnvironment
 from dice_tf.checks import (
     check_float_dtype,
+    check_function,
+    check_kind,
     check_per_player,
     check_whole_number,
 )
@@ -107,8 +109,11 @@ class PythonGame(Game):
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )
+        check_function("make_environment", make_environment, "a function")
         self._make_environment = make_environment
-        self._num_workers = check_whole_number("num_workers", num_workers, 0)
+        self._num_workers = check_whole_number(
+            "num_workers", num_workers, 0, 2**10
+        )
         self.dtype = check_float_dtype("dtype", dtype)
         self._lock = threading.Lock()
         self._environments: list[VectorEnvironment] = []
@@ -174,6 +179,10 @@ class PythonGame(Game):
     ) -> tuple[PythonState, TimeStep]:
         # All randomness of an episode comes from its first seed.
         del seed
+        check_kind(
+            "state", state, PythonState, "what `reset` or `step` returned"
+        )
+        check_per_player("actions", actions, self.num_players)
         batch_size = state.session.shape[0]
 
         def move(

@@ -11,7 +11,10 @@ from dice_tf.learners.learner import (
     FittedModel,
     Learner,
     LearnerStep,
+    as_params,
     check_learner,
+    check_state,
+    check_step,
 )
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
@@ -61,18 +64,23 @@ class MeasuredShaping(Learner):
         self.metric_names = ("shaping_share", *learner.metric_names)
 
     def init(self, params: Params) -> MeasuredShapingState:
-        dtype = tf.nest.flatten(list(params))[0].dtype
+        params = as_params(params)
+        tensors = tf.nest.flatten(params)
+        dtype = tensors[0].dtype if tensors else tf.float32
         return MeasuredShapingState(
             self.learner.init(params), tf.zeros([], dtype)
         )
 
     def metrics(self, state: MeasuredShapingState) -> tuple[tf.Tensor, ...]:
+        check_state(state, MeasuredShapingState)
         return (state.share, *self.learner.metrics(state.learner))
 
     def fitted_models(self, state: MeasuredShapingState) -> list[FittedModel]:
+        check_state(state, MeasuredShapingState)
         return self.learner.fitted_models(state.learner)
 
     def hoisted(self, states: MeasuredShapingState) -> "MeasuredShaping":
+        check_state(states, MeasuredShapingState, "states")
         hoisted = copy.copy(self)
         hoisted.learner = self.learner.hoisted(states.learner)
         return hoisted
@@ -85,6 +93,8 @@ class MeasuredShaping(Learner):
         seed: Seed | None,
         state: MeasuredShapingState,
     ) -> LearnerStep:
+        params = check_step(objective, params, player_id)
+        check_state(state, MeasuredShapingState)
         direction, constant = (
             self.learner.step(source, params, player_id, seed, state.learner)
             for source in (objective, OpponentsHeldStill(objective, player_id))

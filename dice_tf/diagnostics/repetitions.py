@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_flag, check_whole_number
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import HoistedSeed, Seed, as_seed
+
+# More would take days.
+MOST_REPETITIONS = 2**24
 
 
 def repeat(
@@ -71,6 +74,8 @@ def check_repetitions(
     objective: Objective, at_once: int, jit_compile: bool
 ) -> None:
     """Raises if repetitions cannot be drawn that way."""
+    check_whole_number("repetitions_at_once", at_once, 1)
+    check_flag("jit_compile", jit_compile)
     if objective.has_memory and (jit_compile or at_once != 1):
         raise ValueError(
             "A policy or critic of the objective has memory, and a pass over "

@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_player_id, check_whole_number
+from dice_tf.checks import (
+    check_kind,
+    check_player_id,
+    check_whole_number,
+    naming,
+)
 from dice_tf.diagnostics.repetitions import (
+    MOST_REPETITIONS,
     check_repetitions,
     params_of,
     repeat,
@@ -17,7 +23,7 @@ from dice_tf.learners.jacobians import flatten, unflatten
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.objective import Objective, Params, check_objective
-from dice_tf.seeds import Seed
+from dice_tf.seeds import Seed, as_seed
 
 
 class DerivativeStatistics(NamedTuple):
@@ -103,14 +109,18 @@ def derivative_statistics(
     """
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
-    check_whole_number("num_repetitions", num_repetitions, 2)
+    check_whole_number("num_repetitions", num_repetitions, 2, MOST_REPETITIONS)
+    as_seed(seed)
     check_repetitions(objective, repetitions_at_once, jit_compile)
     _check_orders(objective, orders, direction)
+    if exact_objective is not None:
+        expected = "a dice_tf.objectives.Objective"
+        check_kind("exact_objective", exact_objective, Objective, expected)
     params = params_of(objective, params)
     players = range(num_players)
     along = None
     if direction is not None:
-        along = flatten(as_params(direction, num_players), players)
+        along = flatten(_as_direction(direction, params), players)
 
     def sample(source: Objective, key: Any) -> list[tf.Tensor]:
         def value(x: tf.Tensor) -> tf.Tensor:
@@ -143,9 +153,22 @@ def derivative_statistics(
     )
 
 
+def _as_direction(direction: Any, params: Params) -> Params:
+    """Returns a direction of tensors like the parameters, or raises."""
+    with naming("direction", direction, "one list of arrays per player"):
+        direction = as_params(direction, len(params))
+        for moves, player_params in zip(direction, params, strict=True):
+            for move, param in zip(moves, player_params, strict=True):
+                move.shape.assert_is_compatible_with(param.shape)
+    return direction
+
+
 def _check_orders(
     objective: Objective, orders: Sequence[int], direction: Params | None
 ) -> None:
+    check_kind("orders", orders, (list, tuple), "a list of whole numbers")
+    if not orders:
+        raise ValueError("`orders` must not be empty.")
     for order in orders:
         check_whole_number("orders", order, 1)
     if objective.has_memory and direction is None and max(orders) > 1:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_player_id, check_whole_number
 from dice_tf.diagnostics.repetitions import (
+    MOST_REPETITIONS,
     check_repetitions,
     params_of,
     repeat,
@@ -16,7 +17,7 @@ from dice_tf.learners.learner import Learner, check_learner
 from dice_tf.learners.naive import Naive
 from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.objectives.wrapper import ObjectiveWrapper
-from dice_tf.seeds import Seed
+from dice_tf.seeds import Seed, as_seed
 
 
 class ShapingShare(NamedTuple):
@@ -107,7 +108,8 @@ def shaping_share(
     check_learner(learner)
     num_players = check_objective(objective).num_players
     player_id = check_player_id(player_id, num_players)
-    check_whole_number("num_repetitions", num_repetitions, 1)
+    check_whole_number("num_repetitions", num_repetitions, 1, MOST_REPETITIONS)
+    as_seed(seed)
     params = params_of(objective, params)
     sources = (
         (learner, objective),

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.checks import check_kind
+
 _NAMED_KINDS = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.KEYWORD_ONLY,
@@ -65,6 +67,12 @@ def causal_graph(
       ValueError: if a name is unknown, nodes form a cycle, no cost depends on
         a node, or a baseline depends on its own node or influences no cost.
     """
+    for where, functions in (
+        ("nodes", nodes),
+        ("costs", costs),
+        ("baselines", baselines),
+    ):
+        _check_names(where, functions)
     nodes = _named_functions("nodes", nodes, nodes)
     parents = {name: node.parents for name, node in nodes.items()}
     try:
@@ -91,6 +99,18 @@ def causal_graph(
     _check_baselines(baselines, ancestors, influences)
     nodes = {name: nodes[name] for name in order}
     return CausalGraph(nodes, costs, baselines, ancestors, influences)
+
+
+def _check_names(where: str, functions: Any) -> None:
+    """Raises if functions are not given by name."""
+    check_kind(where, functions, Mapping, "a mapping from names to functions")
+    if not all(isinstance(name, str) for name in functions):
+        raise TypeError(
+            f"`{where}` must have strings as names. Received: "
+            f"{list(functions)!r}."
+        )
+    if where == "nodes" and not functions:
+        raise ValueError("`nodes` must hold a distribution. Received: none.")
 
 
 def check_names(what: str, names: Collection, nodes: Collection[str]) -> None:

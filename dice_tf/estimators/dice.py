@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_rank, check_same_shape
+from dice_tf.checks import as_floats, check_rank, check_same_shape, naming
 from dice_tf.estimators.returns import (
     discounted_errors,
     discounted_rewards,
@@ -47,7 +47,7 @@ def magic_box(x: tf.Tensor) -> tf.Tensor:
     References:
       Foerster et al. 2018 (DiCE), section 3.
     """
-    x = tf.convert_to_tensor(x)
+    x = as_floats("x", x)
     return tf.exp(x - tf.stop_gradient(x))
 
 
@@ -122,7 +122,7 @@ def boxed_objective(
     Returns:
       `[B]`, the objective of each episode, not reduced.
     """
-    log_probs = tf.convert_to_tensor(log_probs)
+    log_probs = as_floats("log_probs", log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     discount, rewards, log_probs = until_end(discount, rewards, log_probs)
     discounted = discounted_rewards(rewards, discount)
@@ -159,14 +159,16 @@ def mean_of_others(baseline: Any, discounted: tf.Tensor) -> tf.Tensor:
       `[T, B]`, constant.
     """
     if callable(baseline):
-        return tf.stop_gradient(baseline(discounted))
+        with naming("baseline", baseline, "a function of discounted rewards"):
+            means = tf.convert_to_tensor(baseline(discounted))
+        return tf.stop_gradient(means)
     return leave_one_out_mean(discounted)
 
 
 def held_constant(name: str, values: Any, log_probs: tf.Tensor) -> tf.Tensor:
     """Returns values like `log_probs`, without their gradient."""
     check_rank("log_probs", log_probs, 2, "[T, B]")
-    values = tf.convert_to_tensor(values, dtype=log_probs.dtype)
+    values = as_floats(name, values, log_probs.dtype)
     check_same_shape(name, values, "log_probs", log_probs)
     return tf.stop_gradient(values)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dice_tf.checks import as_floats
 from dice_tf.estimators.dice import (
     held_constant,
     magic_box,
@@ -43,7 +44,7 @@ def first_order_baseline_objective(
     References:
       Foerster et al. 2018 (DiCE), on variance reduction.
     """
-    log_probs = tf.convert_to_tensor(log_probs)
+    log_probs = as_floats("log_probs", log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     values = state_values(baseline, log_probs)
     discount, rewards, log_probs, values = until_end(

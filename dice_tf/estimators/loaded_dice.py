@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import as_floats, check_number
 from dice_tf.estimators.dice import (
     Box,
     held_constant,
@@ -89,7 +89,7 @@ def boxed_loaded_objective(
     Returns:
       `[B]`, the objective of each episode, not reduced.
     """
-    log_probs = tf.convert_to_tensor(log_probs)
+    log_probs = as_floats("log_probs", log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     values = state_values(baseline, log_probs)
     lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)

@@ -9,7 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_rank, check_same_shape
+from dice_tf.checks import (
+    as_floats,
+    check_number,
+    check_rank,
+    check_same_shape,
+)
 from dice_tf.kernels.row_sums import mean_by_rows
 from dice_tf.kernels.sums_over_time import cumulative_sum, decaying_sum
 
@@ -67,6 +72,7 @@ def running_steps(discounts: tf.Tensor) -> tf.Tensor:
       >>> dice_tf.estimators.running_steps(discounts).numpy().ravel()
       array([ True,  True, False])
     """
+    discounts = as_floats("discounts", discounts)
     goes_on = tf.cast(discounts != 0.0, discounts.dtype)
     return tf.math.cumprod(goes_on, axis=0, exclusive=True) > 0.0
 
@@ -89,9 +95,10 @@ def until_end(
     Raises:
       ValueError: if a scalar is outside [0, 1], or the shape is another.
     """
+    rewards = as_floats("rewards", rewards)
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
-    discounts = tf.convert_to_tensor(discount, rewards.dtype)
+    discounts = as_floats("discount", discount, rewards.dtype)
     if discounts.shape.rank == 0:
         return discount, rewards, *others
     check_rank("discount", discounts, 2, "[] or [T, B]")
@@ -160,6 +167,8 @@ def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
       >>> float(dice_tf.estimators.mean_return(rewards, 0.5))
       3.0
     """
+    rewards = as_floats("rewards", rewards)
+    check_rank("rewards", rewards, 2, "[T, B]")
     length = tf.cast(tf.shape(rewards)[0], rewards.dtype)
     return length * mean_by_rows(discounted_rewards(rewards, discount))
 
@@ -210,10 +219,11 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
       >>> dice_tf.estimators.returns_to_go(rewards, 0.5).numpy().ravel()
       array([3., 4., 4.], dtype=float32)
     """
+    rewards = as_floats("rewards", rewards)
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
         return cumulative_sum(rewards, decay=discount, reverse=True)
-    factors = tf.convert_to_tensor(discount, rewards.dtype)
+    factors = as_floats("discount", discount, rewards.dtype)
     if factors.shape.rank != 0:
         check_rank("discount", factors, 2, "[] or [T, B]")
         check_same_shape("discount", factors, "rewards", rewards)
@@ -262,13 +272,22 @@ def generalized_advantages(
       Schulman et al. 2016 (High-Dimensional Continuous Control Using
       Generalized Advantage Estimation).
     """
-    rewards = tf.convert_to_tensor(rewards)
-    values = tf.convert_to_tensor(values, rewards.dtype)
+    rewards = as_floats("rewards", rewards)
+    check_rank("rewards", rewards, 2, "[T, B]")
+    values = as_floats("values", values, rewards.dtype)
     check_same_shape("values", values, "rewards", rewards)
+    tau = check_number("tau", tau, 0.0, 1.0)
     if final_values is None:
         final_values = tf.zeros_like(values[0])
-    if not isinstance(discount, (int, float)):
-        discount = tf.convert_to_tensor(discount, rewards.dtype)
+    final_values = as_floats("final_values", final_values, rewards.dtype)
+    check_same_shape("final_values", final_values, "values[-1]", values[-1])
+    if isinstance(discount, (int, float)):
+        check_number("discount", discount, 0.0, 1.0)
+    else:
+        discount = as_floats("discount", discount, rewards.dtype)
+        if discount.shape.rank != 0:
+            check_rank("discount", discount, 2, "[] or [T, B]")
+            check_same_shape("discount", discount, "rewards", rewards)
         discount = tf.stop_gradient(discount)
     following = tf.concat([values[1:], final_values[tf.newaxis]], axis=0)
     if not isinstance(discount, (int, float)):
@@ -322,8 +341,8 @@ def lambda_returns(
       12.1.
     """
     lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
-    rewards = tf.convert_to_tensor(rewards)
-    values = tf.convert_to_tensor(values, rewards.dtype)
+    rewards = as_floats("rewards", rewards)
+    values = as_floats("values", values, rewards.dtype)
     return values + generalized_advantages(
         rewards,
         values,

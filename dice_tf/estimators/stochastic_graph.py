@@ -1,12 +1,14 @@
 """Stochastic computation graphs: DiCE for any causal structure."""
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from dice_tf.checks import check_kind, check_whole_number
 from dice_tf.estimators.causality import (
     causal_graph,
     check_names,
@@ -16,6 +18,9 @@ from dice_tf.estimators.causality import (
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.reparameterization import judge
 from dice_tf.seeds import Seed, seed_tensor, split_seed
+
+# Of each node, they are in memory at the same time.
+_MOST_SAMPLES = 2**28
 
 
 class StochasticComputationGraph:
@@ -113,8 +118,11 @@ class StochasticComputationGraph:
         baselines: Mapping[str, Any] | None = None,
         reparameterized: Collection[str] | None = None,
     ):
-        self._graph = causal_graph(nodes, costs, baselines or {})
-        check_names("reparameterized", reparameterized or (), nodes)
+        baselines = {} if baselines is None else baselines
+        self._graph = causal_graph(nodes, costs, baselines)
+        if reparameterized is not None:
+            reparameterized = _as_names(reparameterized)
+            check_names("reparameterized", reparameterized, nodes)
         self._reparameterized = reparameterized
         for name, node in self._graph.nodes.items():
             distribution = None if node.parents else node({})
@@ -137,6 +145,7 @@ class StochasticComputationGraph:
           ValueError: if one in `reparameterized` cannot be.
         """
         nodes = self._graph.nodes
+        _check_sample_shape(sample_shape)
         seeds = dict(zip(nodes, split_seed(seed, len(nodes)), strict=True))
 
         def draw(name, distribution):
@@ -164,6 +173,7 @@ class StochasticComputationGraph:
             baseline is of a reparameterised node; also what `sample` raises.
         """
         graph = self._graph
+        check_kind("samples", samples, Mapping, "a mapping by name")
         if samples.keys() != graph.nodes.keys():
             raise ValueError(
                 f"`samples` must be of the nodes {sorted(graph.nodes)}. "
@@ -261,6 +271,27 @@ class StochasticComputationGraph:
             stacklevel=2,
         )
         return False
+
+
+def _as_names(names: Any) -> tuple[str, ...]:
+    """Returns names of nodes, or raises if they are not a list of names."""
+    kinds = (list, tuple, Set)
+    check_kind("reparameterized", names, kinds, "a list of names, or None")
+    return tuple(
+        check_kind("reparameterized", name, str, "a list of names, or None")
+        for name in names
+    )
+
+
+def _check_sample_shape(shape: Any) -> None:
+    """Raises if it is neither a number of samples nor a shape."""
+    if tf.is_tensor(shape):
+        return
+    if not isinstance(shape, (list, tuple, np.ndarray, tf.TensorShape)):
+        shape = [shape]
+    for size in shape:
+        if not tf.is_tensor(size):
+            check_whole_number("sample_shape", size, 0, _MOST_SAMPLES)
 
 
 def _log_prob(name: str, distribution: Any, sample: Any) -> tf.Tensor:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import as_floats, check_number
 from dice_tf.estimators.dice import (
     held_constant,
     is_leave_one_out,
@@ -63,7 +63,7 @@ def surrogate_objective(
       Foerster et al. 2018 (DiCE), for surrogate losses and what their
       second derivatives lack.
     """
-    log_probs = tf.convert_to_tensor(log_probs)
+    log_probs = as_floats("log_probs", log_probs)
     rewards = held_constant("rewards", rewards, log_probs)
     tau = check_number("tau", tau, 0.0, 1.0)
     discount, rewards, log_probs = until_end(discount, rewards, log_probs)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from dice_tf.checks import check_per_player, check_player_id
+from dice_tf.checks import check_model, check_per_player, check_player_id
 from dice_tf.evaluation.tables import (
     check_finite_game,
     log_prob_table,
@@ -30,6 +30,9 @@ from dice_tf.play.exact_values import (
 
 # Relative to the largest value: below it actions are equally good.
 _TOLERANCE = 1e-11
+
+# Steps times states of backward induction: minutes, and 80 MB of actions.
+_MOST_STEPS = 10**7
 
 
 class BestResponse(NamedTuple):
@@ -115,6 +118,9 @@ def best_response(
     player_id = check_player_id(player_id, game.num_players)
     policies = check_per_player("policies", policies, game.num_players)
     horizon = check_horizon(game, discount, episode_length)
+    for seat, policy in enumerate(policies):
+        if seat != player_id:
+            check_model(f"policies[{seat}]", policy)
     probabilities = [
         None
         if seat == player_id
@@ -219,7 +225,17 @@ def induce_backwards(
     Returns:
       Values `[S]` at the first step, discounted sums of rewards, and actions
       int `[T, S]`.
+
+    Raises:
+      ValueError: if there are too many steps.
     """
+    if episode_length * len(process.rewards) > _MOST_STEPS:
+        raise ValueError(
+            "`episode_length` must be smaller, or None: a best response has "
+            "an action for each step and state, and at most "
+            f"{_MOST_STEPS} of them. Received: episode_length="
+            f"{episode_length}, for {len(process.rewards)} states."
+        )
     values = np.zeros(len(process.rewards))
     actions = np.empty((episode_length, len(values)), int)
     for step in reversed(range(episode_length)):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import check_number
 from dice_tf.estimators.returns import (
     discounted_rewards,
     return_scale,
@@ -19,7 +19,7 @@ from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import seat_actors
-from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.rollouts import check_play_size, sample_trajectory
 from dice_tf.policies.sampling import nan_where
 from dice_tf.seeds import Seed, as_seed
 
@@ -109,7 +109,8 @@ def play_match(
       ((256, 2), (2,))
     """
     actors = seat_actors(game, policies)
-    batch_size = check_whole_number("batch_size", batch_size, 1)
+    batch_size = check_play_size(game, batch_size)
+    seed = as_seed(seed)
     discount = check_number("discount", discount, 0.0, 1.0)
     if acts_by_state(game, (actor.has_memory for actor in actors)):
         tables = [log_prob_table(actor) for actor in actors]

@@ -107,6 +107,9 @@ def name_policy(
       'tit_for_tat'
     """
     tolerance = check_number("tolerance", tolerance, 0.0, 1.0)
+    limit = check_number(
+        "zero_determinant_tolerance", zero_determinant_tolerance, 0.0, 1.0
+    )
     table = action_probabilities(game, policy, player_id)
     payoffs = _seen_payoffs(game, player_id)
     if not np.all(np.isfinite(table)):
@@ -126,9 +129,6 @@ def name_policy(
     nearest = near[0] if near else min(distances, key=distances.get)
     extortion, generosity = _shares(cooperation, payoffs, discount)
     name = nearest
-    limit = check_number(
-        "zero_determinant_tolerance", zero_determinant_tolerance, 0.0, 1.0
-    )
     if not near:
         fits = {EXTORTION: extortion, GENEROUS: generosity}
         fits = {key: fit for key, fit in fits.items() if _holds(fit, limit)}

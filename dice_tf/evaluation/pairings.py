@@ -1,21 +1,23 @@
 """Matches of all pairs of two lists of policies."""
 
 import itertools
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import check_number
 from dice_tf.evaluation.exact_matches import match_tables
 from dice_tf.evaluation.matches import MatchResult, play_match, play_tables
 from dice_tf.evaluation.tables import log_prob_table
 from dice_tf.games.finite import FiniteGame, acts_by_state
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength, check_horizon
+from dice_tf.play.rollouts import check_play_size
 from dice_tf.seeds import Seed, as_seed, split_seed
 
 # Episodes of each pair, if values are not exact and no size is given.
@@ -27,10 +29,7 @@ Seats = tuple[Sequence[keras.Model], Sequence[keras.Model]]
 
 def check_two_players(game: Any) -> Game:
     """Returns the game, or raises if it does not have two players."""
-    if not isinstance(game, Game):
-        raise TypeError(
-            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-        )
+    check_game_type(game)
     if game.num_players != 2:
         raise ValueError(
             "`game` must have two players, one for the rows and one for the "
@@ -66,18 +65,22 @@ def play_pairs(
     if is_finite:
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))
+    if batch_size is not None:
+        check_play_size(game, batch_size)
     if is_finite and batch_size is None:
         horizon = check_horizon(game, discount, episode_length)
         return [match_tables(game, pair, horizon) for pair in pairs]
-    if episode_length not in (OF_THE_GAME, game.episode_length):
+    if episode_length is not OF_THE_GAME and not (
+        isinstance(episode_length, numbers.Integral)
+        and episode_length == game.episode_length
+    ):
         raise ValueError(
             "`episode_length` can only be that of the game "
             f"({game.episode_length}) where episodes are played. Received: "
-            f"episode_length={episode_length}."
+            f"episode_length={episode_length!r}."
         )
     discount = check_number("discount", discount, 0.0, 1.0)
     size = _BATCH_SIZE if batch_size is None else batch_size
-    check_whole_number("batch_size", size, 1)
     play = play_tables if is_finite else play_match
     seeds = split_seed(as_seed(seed), len(pairs))
     return [

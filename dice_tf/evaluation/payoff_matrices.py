@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from dice_tf.checks import check_flag, check_model
 from dice_tf.evaluation.pairings import check_two_players, play_pairs
 from dice_tf.games.game import Game
 from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
@@ -50,6 +51,7 @@ class CrossPlay(NamedTuple):
           `[2, row groups, column groups]`, groups in the order given, NaN
           where no pair is left, or a payoff is NaN.
         """
+        without_partners = check_flag("without_partners", without_partners)
         rows = list(dict.fromkeys(name for name, _ in self.row_labels))
         columns = list(dict.fromkeys(name for name, _ in self.column_labels))
         totals = np.zeros((2, len(rows), len(columns)))
@@ -173,4 +175,7 @@ def _flatten(
     )
     if not labels:
         raise ValueError(f"`{name}` must hold a policy. Received: {groups!r}.")
+    for group, policies in groups.items():
+        for number, policy in enumerate(policies):
+            check_model(f"{name}[{group!r}][{number}]", policy)
     return labels, list(itertools.chain.from_iterable(groups.values()))

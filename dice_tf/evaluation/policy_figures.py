@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dice_tf.checks import as_float_array, check_kind, check_name
+
 # More columns or rows than this leave no room for numbers in the cells.
 _MOST_COLUMNS = 12
 _MOST_ROWS = 40
@@ -50,7 +52,15 @@ def policy_figure(
 
     Raises:
       ImportError: without Matplotlib, an extra of dice_tf.
+      TypeError, ValueError: if an argument is of another type or shape.
     """
+    tables = _check_tables(tables)
+    _check_texts(
+        run_title=run_title, state_title=state_title, shown=shown, title=title
+    )
+    _check_labels(
+        tables, run_labels, player_labels, state_labels, action_labels
+    )
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -110,6 +120,58 @@ def _panel_rows(num_actions: Sequence[int]) -> list[list[tuple[int, int]]]:
         for start in range(0, count, _MOST_PANELS):
             rows.append(panels[start : start + _MOST_PANELS])
     return rows
+
+
+def _check_tables(tables: Any) -> list[np.ndarray]:
+    """Returns the tables as arrays, or raises if they cannot be drawn."""
+    check_kind(
+        "tables", tables, (list, tuple), "a list of one array per player"
+    )
+    if not tables:
+        raise ValueError(
+            "`tables` must hold one array per player. Received: []."
+        )
+    arrays = [
+        as_float_array(f"tables[{player_id}]", table)
+        for player_id, table in enumerate(tables)
+    ]
+    for player_id, array in enumerate(arrays):
+        if array.ndim != 3 or not array.size or len(array) != len(arrays[0]):
+            raise ValueError(
+                f"`tables[{player_id}]` must have shape [num_runs, "
+                "num_observations, num_actions], with as many runs for every "
+                f"player. Received shape {array.shape}."
+            )
+    return arrays
+
+
+def _check_texts(**texts: Any) -> None:
+    for name, text in texts.items():
+        check_name(name, text)
+
+
+def _check_labels(
+    tables: list[np.ndarray], runs: Any, players: Any, states: Any, actions: Any
+) -> None:
+    """Raises if labels are not lists of enough entries, or `None`."""
+    num_actions = max(table.shape[2] for table in tables)
+    for name, labels, count, kinds in (
+        ("run_labels", runs, len(tables[0]), (str, int)),
+        ("player_labels", players, len(tables), (str, int)),
+        ("state_labels", states, len(tables), (list, tuple)),
+        ("action_labels", actions, num_actions, (str, int)),
+    ):
+        if labels is None:
+            continue
+        check_kind(name, labels, (list, tuple), "a list of strings, or None")
+        if len(labels) < count:
+            raise ValueError(
+                f"`{name}` must hold {count} entries. Received {len(labels)}."
+            )
+        for label in labels:
+            check_kind(
+                name, label, kinds, "a list of strings, or of such lists"
+            )
 
 
 def memory_one_labels(num_actions: Sequence[int], player_id: int) -> list[str]:

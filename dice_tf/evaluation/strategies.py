@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dice_tf.checks import as_float_array
 from dice_tf.evaluation.zero_determinant import check_cooperation
 from dice_tf.policies.fixed import MEMORY_ONE
 
@@ -53,7 +54,8 @@ def strategy_distances(
 
 def _check_weights(weights: Any) -> np.ndarray:
     """Returns weights of sum 1."""
-    weights = np.ones(5) if weights is None else np.asarray(weights, np.float64)
+    weights = np.ones(5) if weights is None else weights
+    weights = as_float_array("weights", weights)
     if (
         weights.shape != (5,)
         or not np.all(np.isfinite(weights) & (weights >= 0.0))

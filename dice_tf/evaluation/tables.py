@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_player_id
+from dice_tf.checks import check_kind, check_model, check_player_id
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.actors import Actor, seat_actors
 
@@ -42,6 +42,7 @@ def action_probabilities(
     """
     check_finite_game(game)
     player_id = check_player_id(player_id, game.num_players)
+    check_model("policy", policy)
     actor = Actor(game, policy, player_id)
     by_state = np.exp(log_prob_table(actor).numpy())
     by_observation = np.empty_like(by_state)
@@ -65,13 +66,11 @@ def log_prob_tables(
 
 def check_finite_game(game: Any) -> FiniteGame:
     """Returns the game, or raises if it has no tables."""
-    if not isinstance(game, FiniteGame):
-        raise TypeError(
-            "`game` must be a dice_tf.games.FiniteGame: what is exact needs "
-            "its tables of states and actions. Received: "
-            f"{type(game).__name__}."
-        )
-    return game
+    expected = (
+        "a dice_tf.games.FiniteGame: what is exact needs its tables of states "
+        "and actions"
+    )
+    return check_kind("game", game, FiniteGame, expected)
 
 
 def observation_of_state(game: FiniteGame, player_id: int) -> np.ndarray:

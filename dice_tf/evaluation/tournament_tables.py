@@ -2,9 +2,11 @@
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 
+from dice_tf.checks import check_kind
 from dice_tf.evaluation.tournaments import TournamentResult
 
 _COLUMNS = (
@@ -30,6 +32,7 @@ def tournament_table(result: TournamentResult) -> str:
       (where it is sampled), cooperation rate, and the score against each
       entrant, named by its rank.
     """
+    check_result(result)
     order = [result.names.index(name) for name in result.ranking]
     has_score = np.isfinite(result.scores)
     is_sampled = np.any(result.standard_errors[has_score] != 0.0)
@@ -64,6 +67,7 @@ def tournament_csv(result: TournamentResult) -> str:
       mean return, its standard error and the cooperation rate; what is not
       a number is empty.
     """
+    check_result(result)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -81,6 +85,12 @@ def tournament_csv(result: TournamentResult) -> str:
                 + ["" if np.isnan(cell) else f"{cell:.9g}" for cell in cells]
             )
     return text.getvalue()
+
+
+def check_result(result: Any) -> TournamentResult:
+    """Returns the result, or raises if it is not a `TournamentResult`."""
+    expected = "a dice_tf.evaluation.TournamentResult"
+    return check_kind("result", result, TournamentResult, expected)
 
 
 def _number(value: float, digits: int) -> str:

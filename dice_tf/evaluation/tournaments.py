@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from dice_tf.checks import check_flag
 from dice_tf.evaluation.pairings import check_two_players
 from dice_tf.evaluation.payoff_matrices import CrossPlay, cross_play
 from dice_tf.games.game import Game
@@ -100,6 +101,7 @@ def tournament(
       Axelrod 1980 (Effective Choice in the Prisoner's Dilemma).
     """
     check_two_players(game)
+    with_itself = check_flag("with_itself", with_itself)
     seats = _seats(game, entrants, 1 if with_itself else 2)
     matches = cross_play(
         game,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dice_tf.checks import check_number
+from dice_tf.checks import as_float_array, check_number
 
 
 class ZeroDeterminant(NamedTuple):
@@ -135,8 +135,9 @@ def extortion_fit(
       Dilemma), for generous strategies.
     """
     target = _target(cooperation, discount)
-    own_surplus = _payoffs("own_payoffs", own_payoffs) - baselines[0]
-    other_surplus = _payoffs("other_payoffs", other_payoffs) - baselines[1]
+    own_baseline, other_baseline = _check_baselines(baselines)
+    own_surplus = _payoffs("own_payoffs", own_payoffs) - own_baseline
+    other_surplus = _payoffs("other_payoffs", other_payoffs) - other_baseline
     columns = np.stack([own_surplus, other_surplus], axis=1)
     (phi, minus_phi_chi), distance = _least_squares(columns, target)
     is_flat = abs(phi) * np.abs(own_surplus).max() < 1e-9
@@ -144,9 +145,19 @@ def extortion_fit(
     return Extortion(phi, chi, distance)
 
 
+def _check_baselines(baselines: Any) -> np.ndarray:
+    pair = as_float_array("baselines", baselines)
+    if pair.shape != (2,) or not np.all(np.isfinite(pair)):
+        raise ValueError(
+            "`baselines` must be two finite numbers, of the player and of the "
+            f"other. Received: baselines={baselines!r}."
+        )
+    return pair
+
+
 def check_cooperation(cooperation: Any) -> np.ndarray:
     """Returns `[5]` probabilities of cooperation in float64, or raises."""
-    cooperation = np.asarray(cooperation, np.float64)
+    cooperation = as_float_array("cooperation", cooperation)
     if cooperation.shape != (5,):
         raise ValueError(
             "`cooperation` must have shape (5,): the probabilities of "
@@ -170,7 +181,7 @@ def _target(cooperation: Any, discount: Any) -> np.ndarray:
 
 
 def _payoffs(name: str, payoffs: Any) -> np.ndarray:
-    payoffs = np.asarray(payoffs, np.float64)
+    payoffs = as_float_array(name, payoffs)
     if payoffs.shape != (4,) or not np.all(np.isfinite(payoffs)):
         raise ValueError(
             f"`{name}` must be four finite numbers, the payoffs after CC, CD, "

@@ -9,9 +9,12 @@ from typing import IO, Any
 
 import tensorflow as tf
 
+from dice_tf.checks import check_flag
+
 
 def check_folder(path: Any, overwrite: bool) -> pathlib.Path:
     """Returns the path of a folder to write, or raises."""
+    check_flag("overwrite", overwrite)
     path = _local_path(path, "folder")
     if path.exists() and not path.is_dir():
         raise ValueError(
@@ -34,6 +37,7 @@ def check_folder(path: Any, overwrite: bool) -> pathlib.Path:
 
 def check_file(path: Any, suffix: str, overwrite: bool) -> pathlib.Path:
     """Returns the path of a file to write, or raises."""
+    check_flag("overwrite", overwrite)
     path = _local_path(path, "file")
     if path.suffix != suffix or path.is_dir():
         raise ValueError(

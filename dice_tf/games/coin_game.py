@@ -4,7 +4,18 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_choice, check_float_dtype, check_whole_number
+from dice_tf.checks import (
+    MOST_EPISODES,
+    as_tensor,
+    as_tensors,
+    check_choice,
+    check_flag,
+    check_float_dtype,
+    check_kind,
+    check_last_axes,
+    check_per_player,
+    check_whole_number,
+)
 from dice_tf.games.game import Game, TimeStep
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import Seed, uniform
@@ -101,9 +112,9 @@ class CoinGame(Game):
             "episode_length", episode_length, 1
         )
         # On one cell there would be no place for a coin.
-        self.grid_size = check_whole_number("grid_size", grid_size, 2)
+        self.grid_size = check_whole_number("grid_size", grid_size, 2, 2**10)
         self.num_coins = check_choice("num_coins", num_coins, (1, 2))
-        self.num_actions = (5 if can_stay else 4,) * 2
+        self.num_actions = (5 if check_flag("can_stay", can_stay) else 4,) * 2
         self.data_format = check_choice(
             "data_format", data_format, (_CHANNELS_FIRST, _CHANNELS_LAST)
         )
@@ -113,7 +124,7 @@ class CoinGame(Game):
         self.observation_shapes = (tuple(shape),) * 2
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[CoinState, TimeStep]:
-        check_whole_number("batch_size", batch_size, 1)
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
         # The first three rows place the players and choose the coin's owner.
         noise = uniform(seed, [3 + self.num_coins, batch_size])
         players = tuple(random_cell(noise[i], self.num_cells) for i in _PLAYERS)
@@ -136,6 +147,9 @@ class CoinGame(Game):
     def step(
         self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[CoinState, TimeStep]:
+        check_kind("state", state, CoinState, "a dice_tf.games.CoinState")
+        check_per_player("actions", actions, self.num_players)
+        actions = as_tensors("actions", actions)
         players = tuple(
             self._move(cell, action)
             for cell, action in zip(state.players, actions, strict=True)
@@ -177,6 +191,7 @@ class CoinGame(Game):
         Returns:
           `CoinStatistics`, means over all steps and episodes.
         """
+        check_played(trajectory, ("observations", "actions"))
         state = self.state_of(trajectory.observations[0])
         players = [
             self._move(state.players[i], trajectory.actions[i])
@@ -201,6 +216,9 @@ class CoinGame(Game):
         Returns:
           A `CoinState` with entries of the leading axes.
         """
+        observations = as_tensor("observations", observations)
+        shape = self.observation_shapes[0]
+        check_last_axes("observations", observations, shape)
         axis = -3 if self.data_format == _CHANNELS_FIRST else -1
         cells = []
         for grid in tf.unstack(observations, axis=axis):
@@ -247,3 +265,14 @@ class CoinGame(Game):
         axis = 2 if self.data_format == _CHANNELS_FIRST else 1
         seen = tf.one_hot(cells, self.num_cells, axis=axis, dtype=self.dtype)
         return tf.reshape(seen, [-1, *self.observation_shapes[player_id]])
+
+
+def check_played(trajectory: Any, parts: tuple[str, ...]) -> None:
+    """Raises if it is not a trajectory, nor has parts like one."""
+    missing = [part for part in parts if not hasattr(trajectory, part)]
+    if missing:
+        raise TypeError(
+            "`trajectory` must be a dice_tf.play.Trajectory. Received: "
+            f"trajectory={trajectory!r} (of type {type(trajectory).__name__}), "
+            f"without {' and '.join(missing)}."
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
-from dice_tf.games.coin_game import CoinStatistics
+from dice_tf.games.coin_game import CoinStatistics, check_played
 from dice_tf.games.finite import FiniteGame
 from dice_tf.games.torus import move, seen_from
 
@@ -93,6 +93,7 @@ class TabularCoinGame(FiniteGame):
         Returns:
           `CoinStatistics`, means over all steps and episodes.
         """
+        check_played(trajectory, ("states", "actions"))
         index = trajectory.states * _NUM_ACTIONS**2 + self.joint_action(
             trajectory.actions
         )

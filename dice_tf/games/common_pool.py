@@ -3,7 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import (
+    as_whole_numbers,
+    check_number,
+    check_player_id,
+    check_whole_number,
+)
 from dice_tf.games.finite import FiniteGame, check_table_bytes
 from dice_tf.kernels.table_lookups import select
 
@@ -104,15 +109,18 @@ class CommonPool(FiniteGame):
     def reward(
         self, state: tf.Tensor, joint: tf.Tensor, player_id: int
     ) -> tf.Tensor:
+        player_id = check_player_id(player_id, self.num_players)
         return tf.cast(self._harvests(state, joint)[player_id], self.dtype)
 
     def next_state(
         self, state: tf.Tensor, joint: tf.Tensor, noise: tf.Tensor | None
     ) -> tf.Tensor:
+        state = as_whole_numbers("state", state)
         left = state - tf.add_n(self._harvests(state, joint))
         return select(tf.constant(self.growth, tf.int32), left)
 
     def _harvests(self, state: tf.Tensor, joint: tf.Tensor) -> list[tf.Tensor]:
+        state = as_whole_numbers("state", state)
         share = tf.minimum(state // self.num_players, self.max_harvest)
         return [
             tf.minimum(action, share)

@@ -1,15 +1,20 @@
 """A small game with continuous actions, and its values in closed form."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import (
+    MOST_EPISODES,
+    as_floats,
+    as_tensors,
     check_float_dtype,
     check_number,
     check_number_per_player,
     check_per_player,
+    check_rank,
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
@@ -73,7 +78,9 @@ class RepeatedCournot(Game):
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )
-        self.num_players = check_whole_number("num_players", num_players, 1)
+        self.num_players = check_whole_number(
+            "num_players", num_players, 1, 2**10
+        )
         self.intercept = check_number("intercept", intercept)
         self.slope = check_number("slope", slope)
         if self.slope == 0.0:
@@ -88,6 +95,7 @@ class RepeatedCournot(Game):
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         del seed
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
         quantities = tf.fill(
             [batch_size, self.num_players],
             tf.constant(self.initial_quantity, self.dtype),
@@ -99,6 +107,8 @@ class RepeatedCournot(Game):
         self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         del state, seed
+        check_per_player("actions", actions, self.num_players)
+        actions = as_tensors("actions", actions)
         for player_id, action in enumerate(actions):
             if action.shape.rank != 1:
                 raise ValueError(
@@ -145,12 +155,16 @@ class RepeatedCournot(Game):
         Returns:
           One scalar per firm, differentiable in all of these to any order.
         """
+        discount = check_number("discount", discount, 0.0, 1.0)
         size = self.num_players + 1
+        offsets = self._scalars("offsets", offsets)
+        scales = self._scalars("scales", scales)
         rows = [tf.one_hot(0, size, dtype=self.dtype)]
         for player_id, gain in enumerate(
             check_per_player("gains", gains, self.num_players)
         ):
             # Reorder from the seats as the firm sees them to those of the game.
+            gain = as_floats(f"gains[{player_id}]", gain, self.dtype)
             ordered = tf.roll(gain, player_id, axis=0)
             offset = tf.reshape(offsets[player_id], [1])
             rows.append(tf.concat([offset, ordered], axis=0))
@@ -169,6 +183,14 @@ class RepeatedCournot(Game):
             tf.reduce_sum(total * tf.constant(self._profit(i), self.dtype))
             for i in range(self.num_players)
         )
+
+    def _scalars(self, name: str, values: Any) -> list[tf.Tensor]:
+        """Returns one scalar per firm, or raises."""
+        values = check_per_player(name, values, self.num_players)
+        scalars = [as_floats(name, value, self.dtype) for value in values]
+        for scalar in scalars:
+            check_rank(name, scalar, 0, "[]")
+        return scalars
 
     def _profit(self, player_id: int) -> np.ndarray:
         """Returns P with profit `y' P y`, for `y = (1, q_0, ..., q_{N-1})`."""

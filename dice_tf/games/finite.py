@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_finite, check_float_dtype, check_whole_number
+from dice_tf.checks import (
+    MOST_EPISODES,
+    as_float_array,
+    as_tensors,
+    as_whole_numbers,
+    check_finite,
+    check_float_dtype,
+    check_kind,
+    check_per_player,
+    check_player_id,
+    check_rank,
+    check_whole_number,
+)
 from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
 from dice_tf.games.game import Game, TimeStep
@@ -95,9 +107,9 @@ class FiniteGame(Game):
         action_masks: Any = None,
         dtype: str = "float32",
     ):
-        self.rewards = np.asarray(rewards, np.float64)
-        self.initial = np.asarray(initial, np.float64)
-        self.transitions = np.asarray(transitions, np.float64)
+        self.rewards = as_float_array("rewards", rewards)
+        self.initial = as_float_array("initial", initial)
+        self.transitions = as_float_array("transitions", transitions)
         if self.rewards.ndim < 3 or len(self.rewards) != self.rewards.ndim - 2:
             raise ValueError(
                 "`rewards` must have shape [num_players, S, A_1, ..., A_N] "
@@ -137,9 +149,15 @@ class FiniteGame(Game):
     def _as_observations(self, observations: Any) -> tuple[np.ndarray, ...]:
         if observations is None:
             observations = [np.eye(self.num_states)] * self.num_players
-        tables = tuple(np.asarray(table, np.float64) for table in observations)
+        kinds = (list, tuple, np.ndarray)
+        expected = "a list with one table per player"
+        check_kind("observations", observations, kinds, expected)
+        tables = tuple(
+            as_float_array(f"observations[{player_id}]", table)
+            for player_id, table in enumerate(observations)
+        )
         if len(tables) != self.num_players or any(
-            len(table) != self.num_states for table in tables
+            table.shape[:1] != (self.num_states,) for table in tables
         ):
             raise ValueError(
                 "`observations` must hold one table per player with one row "
@@ -151,7 +169,7 @@ class FiniteGame(Game):
         return tables
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
-        check_whole_number("batch_size", batch_size, 1)
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
         noise = None
         if self.has_random_start:
             noise = uniform(seed, [batch_size], self.dtype)
@@ -162,6 +180,8 @@ class FiniteGame(Game):
     def step(
         self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
+        state = as_whole_numbers("state", state)
+        check_rank("state", state, 1, "[B]")
         joint = self.joint_action(actions)
         noise = None
         if self.has_random_transitions:
@@ -193,6 +213,8 @@ class FiniteGame(Game):
 
     def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
+        check_per_player("actions", actions, self.num_players)
+        as_tensors("actions", actions)
         joint = actions[0]
         for action, num_actions in zip(
             actions[1:], self.num_actions[1:], strict=True
@@ -202,6 +224,7 @@ class FiniteGame(Game):
 
     def split_joint_action(self, joint: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns each player's action of the numbered joint actions."""
+        joint = as_whole_numbers("joint", joint)
         joint, actions = tf.cast(joint, tf.uint32), []
         for num_actions in reversed(self.num_actions):
             actions.append(tf.cast(joint % num_actions, tf.int32))
@@ -218,6 +241,9 @@ class FiniteGame(Game):
           joint: int32, numbers of joint actions, of the same shape.
           player_id: whose.
         """
+        state = as_whole_numbers("state", state)
+        joint = as_whole_numbers("joint", joint)
+        player_id = check_player_id(player_id, self.num_players)
         table = self.rewards[player_id].reshape(self.num_states, -1)
         if np.all(table == table[0]):
             return select(tf.constant(table[0], self.dtype), joint)
@@ -233,6 +259,7 @@ class FiniteGame(Game):
           batch_size: B.
           noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
         row = tf.zeros([batch_size], tf.int32)
         return self._start.pick(row, noise)
 
@@ -246,6 +273,8 @@ class FiniteGame(Game):
           joint: int32 `[B]`, numbers of joint actions.
           noise: `[B]`, uniform on [0, 1). `None` where all is certain.
         """
+        state = as_whole_numbers("state", state)
+        joint = as_whole_numbers("joint", joint)
         if self._ends_alike:
             return self._following.pick(joint, noise)
         row = state * math.prod(self.num_actions) + joint

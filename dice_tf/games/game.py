@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.checks import check_kind
 from dice_tf.seeds import Seed
 
 
@@ -115,3 +116,8 @@ class Game(abc.ABC):
           The next state, and its `TimeStep` with the rewards of these
           actions.
         """
+
+
+def check_game_type(game: Any) -> Game:
+    """Returns the game, or raises if it is not a `Game`."""
+    return check_kind("game", game, Game, "a dice_tf.games.Game")

@@ -123,7 +123,7 @@ def iterated_public_goods(
       TypeError, ValueError: if an argument is out of its range, or the tables
         would take more than 2 GiB.
     """
-    num_players = check_whole_number("num_players", num_players, 2)
+    num_players = check_whole_number("num_players", num_players, 2, 12)
     multiplier = check_number("multiplier", multiplier)
     # Of more than 40 players, the numbers themselves would be too large.
     check_num_actions([2] * min(num_players, 40))

@@ -5,9 +5,14 @@ from typing import Any
 import tensorflow as tf
 
 from dice_tf.checks import (
+    MOST_EPISODES,
+    as_floats,
+    as_tensor,
     check_finite,
     check_float_dtype,
     check_number,
+    check_per_player,
+    check_rank,
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
@@ -65,7 +70,7 @@ class PointNavigation(Game):
         dtype: str = "float32",
     ):
         self.dtype = check_float_dtype("dtype", dtype)
-        self.goal = tf.convert_to_tensor(goal, self.dtype)
+        self.goal = as_floats("goal", goal, self.dtype)
         if self.goal.shape != [2]:
             raise ValueError(
                 "`goal` must be a point of the plane, of shape [2]. "
@@ -102,13 +107,14 @@ class PointNavigation(Game):
         Returns:
           `[num_tasks, 2]`.
         """
-        check_whole_number("num_tasks", num_tasks, 1)
+        check_whole_number("num_tasks", num_tasks, 1, 2**24)
         half_width = check_number("half_width", half_width)
         dtype = check_float_dtype("dtype", dtype)
         return half_width * (2.0 * uniform(seed, [num_tasks, 2], dtype) - 1.0)
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[tf.Tensor, TimeStep]:
         del seed
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
         positions = tf.zeros([batch_size, 2], self.dtype)
         return positions, self._time_step(positions, positions[:, 0])
 
@@ -116,7 +122,10 @@ class PointNavigation(Game):
         self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         del seed
-        (velocities,) = actions
+        state = as_floats("state", state, self.dtype)
+        check_rank("state", state, 2, "[B, 2]")
+        (velocities,) = check_per_player("actions", actions, 1)
+        velocities = as_tensor("actions", velocities)
         if velocities.shape[1:] != [2]:
             raise ValueError(
                 "Actions must have shape [B, 2], one velocity per episode. "

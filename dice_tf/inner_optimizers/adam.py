@@ -4,11 +4,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import as_tensors, check_number
 from dice_tf.inner_optimizers.optimizer import (
     InnerOptimizer,
     InnerStep,
     as_dtype,
+    check_move,
+    check_slots,
 )
 
 
@@ -64,6 +66,7 @@ class Adam(InnerOptimizer):
             raise ValueError("`epsilon` must be positive. Received: 0.0.")
 
     def init(self, params: list[tf.Tensor]) -> AdamSlots:
+        params = as_tensors("params", params)
         return AdamSlots(
             tf.zeros([], tf.int32),
             [tf.zeros_like(param) for param in params],
@@ -77,7 +80,8 @@ class Adam(InnerOptimizer):
         slots: AdamSlots,
         learning_rate: Any,
     ) -> InnerStep:
-        count = slots.count + 1
+        params, gradients = check_move(params, gradients, learning_rate)
+        count = check_slots(slots, AdamSlots).count + 1
         means = _running_means(slots.means, gradients, self.beta_1)
         squares = _running_means(
             slots.squares, [tf.square(g) for g in gradients], self.beta_2

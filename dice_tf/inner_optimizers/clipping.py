@@ -6,7 +6,11 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number
 from dice_tf.inner_optimizers.norms import squared_norm
-from dice_tf.inner_optimizers.optimizer import InnerOptimizer, InnerStep
+from dice_tf.inner_optimizers.optimizer import (
+    InnerOptimizer,
+    InnerStep,
+    check_move,
+)
 from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 
 # The square of a larger norm is infinite in float32, and every gradient would
@@ -52,6 +56,7 @@ class ClipByGlobalNorm(InnerOptimizer):
         slots: Any,
         learning_rate: Any,
     ) -> InnerStep:
+        params, gradients = check_move(params, gradients, learning_rate)
         if gradients:
             # The maximum stands inside the root: the derivative of a norm is
             # infinite at 0.

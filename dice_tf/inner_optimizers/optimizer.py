@@ -5,6 +5,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.checks import (
+    as_tensors,
+    check_kind,
+    check_same_shape,
+    naming,
+)
+
 
 class InnerStep(NamedTuple):
     """The result of one differentiable step.
@@ -55,6 +62,42 @@ def check_inner_optimizer(name: str, optimizer: Any) -> InnerOptimizer:
             f"Received: {optimizer!r}."
         )
     return optimizer
+
+
+def check_move(
+    params: Any, gradients: Any, learning_rate: Any
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Returns parameters and gradients as tensors, or raises.
+
+    Raises:
+      TypeError: if they are not lists.
+      ValueError: if there is not one gradient for each parameter, an entry is
+        not a tensor, or the rate is not a scalar.
+    """
+    params = as_tensors("params", params)
+    gradients = as_tensors("gradients", gradients)
+    if len(gradients) != len(params):
+        raise ValueError(
+            "`gradients` must hold one tensor for each of `params`, "
+            f"{len(params)}. Received {len(gradients)}."
+        )
+    for position, (param, gradient) in enumerate(
+        zip(params, gradients, strict=True)
+    ):
+        check_same_shape(
+            f"gradients[{position}]", gradient, f"params[{position}]", param
+        )
+    with naming("learning_rate", learning_rate, "a number or a scalar tensor"):
+        if tf.is_tensor(learning_rate):
+            learning_rate.shape.assert_has_rank(0)
+        else:
+            float(learning_rate)
+    return params, gradients
+
+
+def check_slots(slots: Any, kind: type) -> Any:
+    """Returns the slots, or raises if they are of another type."""
+    return check_kind("slots", slots, kind, "what `init` or a step returned")
 
 
 def as_dtype(value: Any, dtype: tf.DType) -> tf.Tensor:

@@ -4,12 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import as_tensors, check_number
 from dice_tf.inner_optimizers.optimizer import (
     InnerOptimizer,
     InnerStep,
     as_dtype,
     check_inner_optimizer,
+    check_move,
+    check_slots,
 )
 
 
@@ -30,6 +32,7 @@ class SGD(InnerOptimizer):
         self.momentum = check_number("momentum", momentum, 0.0, 1.0)
 
     def init(self, params: list[tf.Tensor]) -> list[tf.Tensor]:
+        params = as_tensors("params", params)
         if not self.momentum:
             return []
         return [tf.zeros_like(param) for param in params]
@@ -41,6 +44,8 @@ class SGD(InnerOptimizer):
         slots: list[tf.Tensor],
         learning_rate: Any,
     ) -> InnerStep:
+        params, gradients = check_move(params, gradients, learning_rate)
+        check_slots(slots, (list, tuple))
         if self.momentum:
             slots = [
                 self.momentum * slot + gradient

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
-from dice_tf.learners.learner import Learner, LearnerStep, Situation
+from dice_tf.learners.learner import (
+    Learner,
+    LearnerStep,
+    Situation,
+    check_step,
+)
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed
 
@@ -55,6 +60,7 @@ class AssumedRatesLearner(Learner):
         seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
+        params = check_step(objective, params, player_id)
         state = self.inner_rates.observe(state, params)
         rates = self.inner_rates.values(state, objective.num_players)
         situation = Situation(objective, params, player_id, seed)

@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import check_kind, check_number, check_whole_number
 from dice_tf.learners.derivatives import inner_product
+from dice_tf.learners.learner import as_params, check_state
 from dice_tf.objectives.objective import Params
+
+# There is one rate for each.
+_MOST_PLAYERS = 2**16
 
 
 class InnerRates(abc.ABC):
@@ -83,7 +87,7 @@ class FixedRates(InnerRates):
     reads_gradients = False
 
     def __init__(self, rates: float | Sequence[float]):
-        self._rates = _check_rates(rates)
+        self._rates = _check_rates("rates", rates)
 
     def values(self, state: Any, num_players: int) -> tuple[Any, ...]:
         return _rates_of(self._rates, num_players)
@@ -134,16 +138,18 @@ class FittedRates(InnerRates):
     """
 
     def __init__(self, initial: float | Sequence[float], decay: float = 0.9):
-        self.initial = _check_rates(initial)
+        self.initial = _check_rates("initial", initial)
         self.decay = check_number("decay", decay, 0.0, 1.0)
 
     def init(self, params: Params) -> FittedState:
-        params = tf.nest.map_structure(tf.convert_to_tensor, list(params))
+        params = as_params(params)
         gradients = tf.nest.map_structure(tf.zeros_like, params)
         sums = [tf.zeros([], _dtype_of(tensors)) for tensors in params]
         return FittedState(params, gradients, sums, list(sums))
 
     def observe(self, state: FittedState, params: Params) -> FittedState:
+        check_state(state, FittedState)
+        params = as_params(params, len(state.params))
         products, squares = [], []
         for j, player_params in enumerate(params):
             product, square = state.products[j], state.squares[j]
@@ -162,6 +168,13 @@ class FittedRates(InnerRates):
         return state._replace(products=products, squares=squares)
 
     def values(self, state: FittedState, num_players: int) -> tuple[Any, ...]:
+        check_state(state, FittedState)
+        check_whole_number("num_players", num_players, 1, _MOST_PLAYERS)
+        if num_players != len(state.params):
+            raise ValueError(
+                "`num_players` must be that of the state, "
+                f"{len(state.params)}. Received: num_players={num_players!r}."
+            )
         return tuple(
             tf.where(
                 square > 0.0,
@@ -182,8 +195,11 @@ class FittedRates(InnerRates):
         params: Params,
         gradients: dict[int, list[tf.Tensor]],
     ) -> FittedState:
+        check_state(state, FittedState)
+        params = as_params(params, len(state.params))
+        check_kind("gradients", gradients, dict, "a dictionary by player")
         return state._replace(
-            params=list(map(list, params)),
+            params=params,
             gradients=[
                 gradients.get(j, [tf.zeros_like(x) for x in player_params])
                 for j, player_params in enumerate(params)
@@ -197,32 +213,35 @@ def as_inner_rates(rates: Any) -> InnerRates:
     Raises:
       TypeError, ValueError: if they are neither.
     """
-    return rates if isinstance(rates, InnerRates) else FixedRates(rates)
+    if isinstance(rates, InnerRates):
+        return rates
+    return FixedRates(_check_rates("inner_learning_rate", rates))
 
 
-def _check_rates(rates: Any) -> float | tuple[float, ...]:
+def _check_rates(name: str, rates: Any) -> float | tuple[float, ...]:
     if isinstance(rates, (list, tuple)):
-        return tuple(map(_check_rate, rates))
-    return _check_rate(rates)
+        return tuple(_check_rate(name, rate) for rate in rates)
+    return _check_rate(name, rates)
 
 
-def _check_rate(rate: Any) -> float:
+def _check_rate(name: str, rate: Any) -> float:
     is_schedule = isinstance(
         rate, keras.optimizers.schedules.LearningRateSchedule
     )
     if is_schedule or callable(rate):
         raise TypeError(
-            "`inner_learning_rate` must be one number, one per player, or "
+            f"`{name}` must be one number, one per player, or "
             f"dice_tf.learners.InnerRates. Received: {rate!r}. A learner does "
             "not count steps: write a subclass of InnerRates that counts them "
             "in its state and asks the schedule; its docstring shows one."
         )
-    return check_number("inner_learning_rate", rate)
+    return check_number(name, rate)
 
 
 def _rates_of(
     rates: float | tuple[float, ...], num_players: int
 ) -> tuple[float, ...]:
+    check_whole_number("num_players", num_players, 1, _MOST_PLAYERS)
     if not isinstance(rates, tuple):
         return (rates,) * num_players
     if len(rates) != num_players:

@@ -8,8 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player, check_player_id, described
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.checks import (
+    Kind,
+    as_tensors,
+    check_kind,
+    check_per_player,
+    check_player_id,
+    described,
+)
+from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.seeds import Seed
 
 
@@ -167,8 +174,7 @@ class Learner(abc.ABC):
             not one of them.
           TypeError, ValueError: as of `checked_step`.
         """
-        params = as_params(params, objective.num_players)
-        player_id = check_player_id(player_id, objective.num_players)
+        params = check_step(objective, params, player_id)
         state = self.init(params)
         arguments = objective, params, player_id, seed, state
         return checked_step(self, *arguments).direction
@@ -185,6 +191,7 @@ class StatelessLearner(Learner):
         seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
+        params = check_step(objective, params, player_id)
         if not params[player_id]:
             return LearnerStep([], state)
         situation = Situation(objective, params, player_id, seed)
@@ -306,14 +313,42 @@ def check_learner(learner: Any) -> Learner:
     return learner
 
 
-def as_params(params: Params, num_players: int) -> list[list[tf.Tensor]]:
+def check_step(
+    objective: Objective, params: Params, player_id: int
+) -> list[list[tf.Tensor]]:
+    """Returns `as_params` of a learner's arguments, or raises.
+
+    Raises:
+      TypeError: if the objective is not an `Objective`, `params` not a list of
+        lists, or the player not a whole number.
+      ValueError: if there is not one list per player, or the player is not one
+        of them.
+    """
+    num_players = check_objective(objective).num_players
+    check_player_id(player_id, num_players)
+    return as_params(params, num_players)
+
+
+def check_state(state: Any, kind: type[Kind], name: str = "state") -> Kind:
+    """Returns what a learner remembers, or raises if it is of another type."""
+    return check_kind(name, state, kind, "what `init` or a step returned")
+
+
+def as_params(
+    params: Params, num_players: int | None = None
+) -> list[list[tf.Tensor]]:
     """Returns parameters as lists of tensors, one list per player.
 
     Variables are read once, so that all later reads see one snapshot.
 
+    Args:
+      params: one list of tensors per player.
+      num_players: number of players; `None` for any.
+
     Raises:
       TypeError: if `params` is not a list of lists.
-      ValueError: if there is not one list per player.
+      ValueError: if there is not one list per player, or an entry is not a
+        tensor.
     """
     if not isinstance(params, (list, tuple)) or not all(
         isinstance(player_params, (list, tuple)) for player_params in params
@@ -322,14 +357,14 @@ def as_params(params: Params, num_players: int) -> list[list[tf.Tensor]]:
             "`params` must be one list of tensors per player. Received: "
             f"{params!r}."
         )
-    if len(params) != num_players:
+    if num_players is not None and len(params) != num_players:
         raise ValueError(
             f"`params` must hold one list of tensors for each of "
             f"{num_players} players. Received {len(params)}."
         )
     return [
-        [tf.convert_to_tensor(parameter) for parameter in player_params]
-        for player_params in params
+        as_tensors(f"params[{player_id}]", player_params)
+        for player_id, player_params in enumerate(params)
     ]
 
 

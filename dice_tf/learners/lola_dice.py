@@ -5,12 +5,19 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_flag, check_kind, check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
 from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
-from dice_tf.learners.learner import Learner, LearnerStep, gradient_of
+from dice_tf.learners.learner import (
+    Learner,
+    LearnerStep,
+    as_params,
+    check_state,
+    check_step,
+    gradient_of,
+)
 from dice_tf.learners.unrolling import (
     Unrolled,
     check_num_differentiated,
@@ -107,14 +114,15 @@ class LOLADiCE(Learner):
             "inner_optimizer", inner_optimizer
         )
         self.num_differentiated = check_num_differentiated(num_differentiated)
-        self.carry_slots = carry_slots
-        self._remembers = carry_slots or isinstance(
+        self.carry_slots = check_flag("carry_slots", carry_slots)
+        self._remembers = self.carry_slots or isinstance(
             inner_learning_rate, InnerRates
         )
 
     def init(self, params: Params) -> Any:
         if not self._remembers:
             return ()
+        params = as_params(params)
         slots = ()
         if self.carry_slots:
             slots = list(map(self.inner_optimizer.init, params))
@@ -128,7 +136,10 @@ class LOLADiCE(Learner):
         seed: Seed | None,
         state: Any,
     ) -> LearnerStep:
-        slots, rates_state = state if self._remembers else ((), ())
+        params = check_step(objective, params, player_id)
+        slots, rates_state = (), ()
+        if self._remembers:
+            slots, rates_state = check_state(state, LookAheadState)
         rates_state = self.inner_rates.observe(rates_state, params)
         seeds = evaluation_seeds(seed, self.num_lookaheads + 1)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -164,6 +175,8 @@ class LOLADiCE(Learner):
         Returns:
           One list of tensors per player, differentiable in `params`.
         """
+        params = check_step(objective, params, player_id)
+        check_kind("seeds", seeds, (list, tuple), "a list of seeds")
         rates_state = self.inner_rates.init(params)
         return self._unroll(
             objective, params, player_id, seeds, (), rates_state

@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_player_id, check_whole_number
+from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds
 from dice_tf.learners.inner_rates import InnerRates
-from dice_tf.learners.learner import Situation, as_params, gradient_of
+from dice_tf.learners.learner import Situation, check_step, gradient_of
 from dice_tf.learners.unrolling import (
     Unrolled,
     check_num_differentiated,
@@ -135,8 +135,7 @@ class MAML(AssumedRatesLearner):
         Returns:
           One scalar per player, differentiable in `params`.
         """
-        params = as_params(params, objective.num_players)
-        player_id = check_player_id(player_id, objective.num_players)
+        params = check_step(objective, params, player_id)
 
         def values(
             task: Objective, task_seed: Seed | None
@@ -165,8 +164,7 @@ class MAML(AssumedRatesLearner):
         Returns:
           One list of tensors per player, differentiable in `params`.
         """
-        params = as_params(params, objective.num_players)
-        player_id = check_player_id(player_id, objective.num_players)
+        params = check_step(objective, params, player_id)
         seeds = evaluation_seeds(seed, self.num_steps)[: self.num_steps]
         return self._adapt(objective, params, player_id, seeds)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dice_tf.checks import check_function
 from dice_tf.objectives.objective import Objective
 from dice_tf.objectives.tasks import (
     TaskFamily,
@@ -49,7 +50,10 @@ class FiniteTasks(TaskFamily):
             )
         if not objectives:
             raise ValueError("`objectives` must not be empty.")
-        self.objectives = tuple(check_task(task) for task in objectives)
+        self.objectives = tuple(
+            check_task(task, f"objectives[{number}]")
+            for number, task in enumerate(objectives)
+        )
         self._describe(self.objectives[0])
         for number, task in enumerate(self.objectives):
             if _common(task) != _common(self.objectives[0]):
@@ -60,6 +64,7 @@ class FiniteTasks(TaskFamily):
                 )
 
     def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
+        check_function("function", function, "a function of a task and a seed")
         num_tasks = len(self.objectives)
         seeds = [None] * num_tasks
         if seed is not None:

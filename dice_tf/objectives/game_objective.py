@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number
+from dice_tf.checks import check_kind, check_lists, check_number
 from dice_tf.estimators.returns import return_scale
 from dice_tf.games.game import Game
 from dice_tf.games.game_check import (
@@ -114,7 +114,9 @@ class GameObjective(Objective):
         self, params: Params, state: GameState | None = None
     ) -> list[Weights]:
         """Pairs parameters with the policies' other variables."""
-        state = self._resolve(state)
+        state, expected = self._resolve(state), "what `initial_state` returned"
+        check_kind("state", state, GameState, expected)
+        check_lists("params", params, self.num_players)
         return [
             Weights(list(player_params), list(non_trainable))
             for player_params, non_trainable in zip(

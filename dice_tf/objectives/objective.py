@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player
+from dice_tf.checks import (
+    check_flag,
+    check_function,
+    check_kind,
+    check_lists,
+)
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.tape_places import TapePlace, current_place
@@ -101,7 +106,7 @@ class Objective(abc.ABC):
         Raises:
           TypeError, ValueError: if there is not one list per player.
         """
-        params = check_per_player("params", params, self.num_players)
+        params = check_lists("params", params, self.num_players)
         return self._values(params, seed, self._resolve(state))
 
     def bind(
@@ -124,6 +129,7 @@ class Objective(abc.ABC):
             where it was bound, and not inside a loop, a map or a function that
             was entered since.
         """
+        check_flag("tapes_inside", tapes_inside)
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
         bound._trajectories = {}
@@ -168,6 +174,8 @@ class Objective(abc.ABC):
         Raises:
           ValueError: if the objective has no policies.
         """
+        check_lists("params", params, self.num_players)
+        check_lists("other_params", other_params, self.num_players)
         state = self._resolve(state)
         return self._divergences(params, other_params, seed, state)
 
@@ -176,6 +184,7 @@ class Objective(abc.ABC):
     ) -> tuple[tf.Tensor, ...]:
         """Returns the loss of each player's critic; zeros without critics."""
         del critic_params, state
+        check_kind("play", play, Play, "what `play` returned")
         return tuple(tf.zeros_like(value) for value in play.values)
 
     def average(
@@ -196,6 +205,7 @@ class Objective(abc.ABC):
         Returns:
           The nest of means, differentiable in what the function captures.
         """
+        check_function("function", function, "a function of a task and a seed")
         return function(self, seed)
 
     def with_policies(self, policies: Sequence[keras.Model]) -> "Objective":
@@ -271,11 +281,7 @@ class Objective(abc.ABC):
         return self.initial_state() if state is None else state
 
 
-def check_objective(objective: Any) -> Objective:
+def check_objective(objective: Any, name: str = "objective") -> Objective:
     """Returns the objective, or raises if it is not an `Objective`."""
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            "`objective` must be a dice_tf.objectives.Objective. Received: "
-            f"{objective!r}."
-        )
-    return objective
+    expected = "a dice_tf.objectives.Objective"
+    return check_kind(name, objective, Objective, expected)

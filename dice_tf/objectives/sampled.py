@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_number, check_whole_number
+from dice_tf.checks import check_number
 from dice_tf.estimators.returns import mean_return
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import (
@@ -31,7 +31,7 @@ from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
 from dice_tf.objectives.objective import Params, Play
 from dice_tf.objectives.visits import visit_means, visit_weights
-from dice_tf.play.rollouts import sample_trajectory
+from dice_tf.play.rollouts import check_play_size, sample_trajectory
 from dice_tf.play.trajectories import (
     Trajectory,
     player_entropies,
@@ -76,7 +76,7 @@ class SampledObjective(GameObjective):
         num_groups: int = 1,
     ):
         super().__init__(game, policies, discount)
-        self.batch_size = check_whole_number("batch_size", batch_size, 1)
+        self.batch_size = check_play_size(game, batch_size)
         self.baseline = check_baseline(baseline, game, batch_size, critics)
         self.critics = seat_critics(critics, game)
         check_separate(self._trained_models())

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_function, check_whole_number
 from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.objective import Objective
 from dice_tf.objectives.tasks import (
@@ -73,7 +73,11 @@ class SampledTasks(TaskFamily):
         sample_tasks: Callable[[tf.Tensor, int], Any],
         num_tasks: int,
     ):
-        self.num_tasks = check_whole_number("num_tasks", num_tasks, 1)
+        self.num_tasks = check_whole_number("num_tasks", num_tasks, 1, 2**24)
+        check_function(
+            "build_objective", build_objective, "a function of a task"
+        )
+        check_function("sample_tasks", sample_tasks, "a function of a seed")
         self.build_objective = build_objective
         self.sample_tasks = sample_tasks
         tasks = sample_tasks(tf.constant([0, 0]), num_tasks)
@@ -83,7 +87,8 @@ class SampledTasks(TaskFamily):
                 "`sample_tasks` must return tensors with a leading axis of "
                 f"num_tasks={num_tasks}. Received shapes {shapes}."
             )
-        first = check_task(build_objective(_take(tasks, 0)))
+        first = build_objective(_take(tasks, 0))
+        check_task(first, "build_objective(task)")
         self._describe(first)
         self._draws_by_step = first.game is not None and not isinstance(
             first.game, FiniteGame
@@ -91,6 +96,7 @@ class SampledTasks(TaskFamily):
         self._has_groups = first.num_groups > 1
 
     def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
+        check_function("function", function, "a function of a task and a seed")
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: the tasks are "

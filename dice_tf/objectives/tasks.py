@@ -74,9 +74,9 @@ def mean_of(results: Sequence[Any]) -> Any:
     )
 
 
-def check_task(task: Any) -> Objective:
+def check_task(task: Any, name: str) -> Objective:
     """Returns the objective of a task, or raises if it cannot be one."""
-    if check_objective(task).critics:
+    if check_objective(task, name).critics:
         raise ValueError(
             "A task of a family must have no critics: one critic would be "
             "trained on all tasks without knowing which. Use the baseline "

@@ -14,7 +14,10 @@ from dice_tf.learners.learner import (
     FittedModel,
     Learner,
     LearnerStep,
+    as_params,
     check_learner,
+    check_state,
+    check_step,
 )
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.visits import visit_means, visit_weights
@@ -125,6 +128,7 @@ class OpponentModelling(Learner):
         self.metric_names = (*type(self).metric_names, *learner.metric_names)
 
     def init(self, params: Params) -> OpponentModelState:
+        params = as_params(params)
         check_seats(self.models, len(params))
         # In a seat, the parameters of a model have the dtype of the game.
         dtype = tf.as_dtype(tf.nest.flatten(params)[0].dtype)
@@ -152,9 +156,11 @@ class OpponentModelling(Learner):
         )
 
     def metrics(self, state: OpponentModelState) -> tuple[tf.Tensor, ...]:
+        check_state(state, OpponentModelState)
         return (*state.metrics, *self.learner.metrics(state.learner))
 
     def fitted_models(self, state: OpponentModelState) -> list[FittedModel]:
+        check_state(state, OpponentModelState)
         fitted = [
             FittedModel(f"models[{seat}]", model, model_params)
             for seat, (model, model_params) in enumerate(
@@ -165,6 +171,7 @@ class OpponentModelling(Learner):
         return [*fitted, *self.learner.fitted_models(state.learner)]
 
     def hoisted(self, states: OpponentModelState) -> "OpponentModelling":
+        check_state(states, OpponentModelState, "states")
         hoisted = copy.copy(self)
         hoisted.rules = tuple(
             None if rule is None else rule.at(states.count[0])
@@ -181,6 +188,8 @@ class OpponentModelling(Learner):
         seed: Seed | None,
         state: OpponentModelState,
     ) -> LearnerStep:
+        params = check_step(objective, params, player_id)
+        check_state(state, OpponentModelState)
         check_seats(self.models, objective.num_players, player_id)
         trajectory = _check_play(objective, params, seed)
         believed = with_models(objective, self.models)

@@ -1,14 +1,23 @@
 """A policy in a seat of a game, as pure functions of its parameters."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_float_dtype, check_per_player
+from dice_tf.checks import (
+    as_tensor,
+    as_tensors,
+    check_float_dtype,
+    check_kind,
+    check_last_axes,
+    check_per_player,
+    check_player_id,
+)
 from dice_tf.distributions import Distribution, all_log_probs
 from dice_tf.games.finite import FiniteGame
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
@@ -50,7 +59,15 @@ class Actor:
     """
 
     def __init__(self, game: Game, policy: keras.Model, player_id: int):
-        check_float_dtype("game.dtype", game.dtype)
+        check_float_dtype("game.dtype", check_game_type(game).dtype)
+        player_id = check_player_id(player_id, game.num_players)
+        if not isinstance(policy, keras.Model):
+            raise TypeError(
+                f"`policies[{player_id}]`, the `policy` of that seat, must be "
+                f"a keras.Model. Received: {policy!r} (of type "
+                f"{type(policy).__name__})."
+            )
+        self._observation_shape = tuple(game.observation_shapes[player_id])
         self.model = seat_model(
             f"policies[{player_id}]",
             policy,
@@ -105,6 +122,8 @@ class Actor:
           A tfp distribution over the leading axes, differentiable in the
           parameters.
         """
+        check_weights(weights)
+        observations = self._as_seen(observations)
         return self._read(self.model(weights, observations), observations)
 
     def step(
@@ -120,8 +139,17 @@ class Actor:
         Returns:
           A tfp distribution over B, and the state that follows.
         """
+        check_weights(weights)
+        observations = self._as_seen(observations)
+        state = as_tensors("state", state)
         outputs, state = self.model.step(weights, observations, state)
         return self._read(outputs, observations), state
+
+    def _as_seen(self, observations: Any) -> tf.Tensor:
+        """Returns observations as a tensor, or raises if they do not fit."""
+        observations = as_tensor("observations", observations)
+        check_last_axes("observations", observations, self._observation_shape)
+        return observations
 
     def log_prob_table(self, weights: Weights) -> tf.Tensor:
         """Evaluates the policy once per state of a finite game.
@@ -159,6 +187,12 @@ class Actor:
         return self._states.shape[0]
 
 
+def check_weights(weights: Any) -> Weights:
+    """Returns the weights of a policy, or raises if they are not `Weights`."""
+    expected = "what `actor.model.weights()` returns"
+    return check_kind("weights", weights, Weights, expected)
+
+
 def seat_actors(
     game: Game, policies: Sequence[keras.Model]
 ) -> tuple[Actor, ...]:
@@ -173,10 +207,7 @@ def seat_actors(
       ValueError: if there is not one policy per player, or one does not fit
         its seat, see `Actor`.
     """
-    if not isinstance(game, Game):
-        raise TypeError(
-            f"`game` must be a dice_tf.games.Game. Received: {game!r}."
-        )
+    check_game_type(game)
     policies = check_per_player("policies", policies, game.num_players)
     return tuple(
         Actor(game, policy, player_id)

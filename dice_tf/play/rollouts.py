@@ -6,14 +6,19 @@ the trajectory, see `dice_tf.play.trajectories`.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import (
+    LARGEST_SIZE,
+    check_kind,
+    check_per_player,
+    check_whole_number,
+)
 from dice_tf.distributions import all_log_probs
 from dice_tf.games.finite import FiniteGame, acts_by_state
-from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.game import Game, TimeStep, check_game_type
 from dice_tf.kernels.finite_play import write_row
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
@@ -49,8 +54,11 @@ def sample_trajectory(
       A `Trajectory`.
 
     Raises:
-      TypeError: if `batch_size` is not a whole number.
-      ValueError: if it is below 1, or the replicas cannot share it evenly.
+      TypeError: if an argument is of another type.
+      ValueError: if there is not one actor and one entry of weights per
+        player; if `batch_size` is below 1, or so large that the actions of a
+        play cannot be numbered in int32; or if the replicas cannot share it
+        evenly.
 
     Example:
       >>> actors = [
@@ -64,7 +72,15 @@ def sample_trajectory(
       >>> trajectory.rewards[0].shape == (game.episode_length, 64)
       True
     """
-    check_whole_number("batch_size", batch_size, 1)
+    check_game_type(game)
+    for name, values, kind, expected in (
+        ("actors", actors, _Player, "a dice_tf.play.Actor"),
+        ("weights", weights, Weights, "what `actor.model.weights()` returns"),
+    ):
+        check_per_player(name, values, game.num_players)
+        for player_id, value in enumerate(values):
+            check_kind(f"{name}[{player_id}]", value, kind, expected)
+    check_play_size(game, batch_size)
     share_size(batch_size)
     by_state = acts_by_state(game, (actor.has_memory for actor in actors))
     play = sample_finite if by_state else _sample_general
@@ -75,6 +91,32 @@ def sample_trajectory(
     return tf.nest.map_structure(
         lambda x: None if x is None else tf.stop_gradient(x), trajectory
     )
+
+
+def check_play_size(game: Game, batch_size: Any) -> int:
+    """Returns `batch_size`, or raises if a play has too many steps.
+
+    TensorFlow counts in int32 what is drawn for a play.
+    """
+    batch_size = check_whole_number("batch_size", batch_size, 1)
+    num_draws = game.episode_length * game.num_players * batch_size
+    if num_draws > LARGEST_SIZE:
+        raise ValueError(
+            "`batch_size` must be smaller: with "
+            f"episode_length={game.episode_length} and {game.num_players} "
+            f"players, batch_size={batch_size} are {num_draws} actions, and a "
+            f"play may have {LARGEST_SIZE}."
+        )
+    return batch_size
+
+
+@runtime_checkable
+class _Player(Protocol):
+    """What the play of a game needs of an `Actor`, at least."""
+
+    has_memory: bool
+
+    def log_prob_table(self, weights: Weights) -> tf.Tensor: ...
 
 
 class _Acts(NamedTuple):

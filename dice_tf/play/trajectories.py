@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dice_tf.checks import check_kind, check_player_id
 from dice_tf.distributions import action_log_probs, all_log_probs
 from dice_tf.estimators.dice import magic_box
 from dice_tf.estimators.returns import running_steps
 from dice_tf.kernels.table_lookups import lookup
 from dice_tf.models.seat_models import Weights
-from dice_tf.play.actors import Actor
+from dice_tf.play.actors import Actor, check_weights
 from dice_tf.policies.entropies import divergence, entropy
 
 
@@ -143,6 +144,7 @@ def player_log_probs(
       ...     )
       >>> gradients = tape.gradient(returns, weights[0].params)
     """
+    _check_play(actor, weights, trajectory, player_id)
     if not _has_table(actor, trajectory):
         observations, actions = player_steps(trajectory, player_id)
         distribution = actor.distribution(weights, observations)
@@ -192,6 +194,7 @@ def player_entropies(
       >>> bool(tf.reduce_all(entropies <= np.log(2.0)))
       True
     """
+    _check_play(actor, weights, trajectory, player_id)
     if _has_table(actor, trajectory):
         table = actor.log_prob_table(weights)
         return lookup(entropy(table), trajectory.states)
@@ -256,6 +259,18 @@ def player_divergences(
             for distribution in distributions
         )
     )
+
+
+def _check_play(
+    actor: Any, weights: Any, trajectory: Any, player_id: Any
+) -> None:
+    """Raises if these are not of a player and what was played."""
+    check_kind("actor", actor, Actor, "a dice_tf.play.Actor")
+    check_weights(weights)
+    check_kind(
+        "trajectory", trajectory, Trajectory, "a dice_tf.play.Trajectory"
+    )
+    check_player_id(player_id, len(trajectory.actions))
 
 
 def _has_table(actor: Actor, trajectory: Trajectory) -> bool:

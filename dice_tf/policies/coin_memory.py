@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dice_tf.checks import check_kind, check_model
 from dice_tf.games.coin_game import CoinGame
 from dice_tf.games.coin_table import numbered_states
 from dice_tf.games.torus import seen_from
@@ -103,6 +104,8 @@ def on_the_grid(
       >>> game = dice_tf.games.CoinGame(episode_length=32)
       >>> player = dice_tf.policies.on_the_grid(game, policy, 0)
     """
+    check_kind("game", game, CoinGame, "a dice_tf.games.CoinGame")
+    check_model("policy", policy)
     observation, num_outputs = seat_input(game, player_id)
     num_states = len(numbered_states(game.grid_size)[0])
     is_standard = (

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from dice_tf.checks import check_player_id
-from dice_tf.games.game import Game
+from dice_tf.checks import as_float_array, check_name, check_player_id
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import observation_input
 
@@ -50,7 +50,7 @@ def fixed_policy(
       ValueError: if the probabilities do not fit the seat or do not sum to 1.
     """
     inputs = observation_input(game, player_id)
-    probabilities = np.asarray(probabilities, np.float64)
+    probabilities = as_float_array("probabilities", probabilities)
     expected = (*game.observation_shapes[player_id],)
     expected += (game.num_actions[player_id],)
     if probabilities.shape != expected:
@@ -75,7 +75,7 @@ def fixed_policy(
         dtype=game.dtype.name,
         name="logits",
     )
-    policy = keras.Model(inputs, layer(inputs), name=name)
+    policy = keras.Model(inputs, layer(inputs), name=check_name("name", name))
     layer.set_weights([logits])
     return seated(policy, game, player_id)
 
@@ -157,7 +157,7 @@ def _always(game: Game, player_id: int, action: int, name: str) -> keras.Model:
 
 
 def _table_shape(game: Game, player_id: int) -> tuple[int, int]:
-    player_id = check_player_id(player_id, game.num_players)
+    player_id = check_player_id(player_id, check_game_type(game).num_players)
     shape = game.observation_shapes[player_id]
     num_actions = game.num_actions[player_id]
     if len(shape) != 1 or num_actions is None:
@@ -171,7 +171,7 @@ def _table_shape(game: Game, player_id: int) -> tuple[int, int]:
 
 def _memory_one(game: Game, player_id: int, name: str) -> keras.Model:
     """Builds one of the strategies of `MEMORY_ONE`."""
-    player_id = check_player_id(player_id, game.num_players)
+    player_id = check_player_id(player_id, check_game_type(game).num_players)
     if game.num_actions != (2, 2) or game.observation_shapes[player_id] != (5,):
         raise ValueError(
             f"{name} needs an iterated game of two players with two actions "

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 
 import keras
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import (
+    MOST_UNITS,
+    check_activation,
+    check_name,
+    check_sizes,
+    check_whole_number,
+)
 from dice_tf.games.game import Game
 from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import dense_stack, seat_input
+
+# Of a filter, and columns.
+MOST_ROWS = 255
 
 
 def convolutional(
@@ -60,15 +69,16 @@ def convolutional(
     dtype = inputs.dtype
     # TensorFlow's convolutions on a CPU want the channels last.
     x = keras.layers.Permute((2, 3, 1), dtype=dtype)(inputs)
-    for size in filters:
+    check_activation("activation", activation)
+    for size in check_sizes("filters", filters, MOST_UNITS):
         x = keras.layers.Conv2D(
-            check_whole_number("filters", size, 1),
-            check_whole_number("kernel_size", kernel_size, 1),
+            size,
+            check_whole_number("kernel_size", kernel_size, 1, MOST_ROWS),
             padding="same",
             activation=activation,
             dtype=dtype,
         )(x)
     outputs = dense_stack(x, hidden_units, activation, num_outputs)
-    name = name or f"convolutional_policy_{player_id}"
+    name = check_name("name", name) or f"convolutional_policy_{player_id}"
     policy = keras.Model(inputs, outputs, name=name)
     return seated(policy, game, player_id)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from dice_tf.checks import check_model, naming
+
 
 def initial_params(
     policy: keras.Model, seed: int | Sequence[int]
@@ -25,8 +27,14 @@ def initial_params(
       `policy.trainable_variables`.
 
     Raises:
+      TypeError: if the model is not a `keras.Model`, or there is no seed.
       ValueError: if the model cannot be rebuilt from its configuration.
     """
+    policy = check_model("policy", policy)
+    if seed is None:
+        raise TypeError("`seed` must be a whole number, or several: not None.")
+    with naming("seed", seed, "a whole number, or several"):
+        np.random.SeedSequence(seed)
     entropy = np.random.SeedSequence(seed).generate_state(1)
     generator = random.Random(int(entropy[0]))
     global_state = random.getstate()

@@ -5,8 +5,15 @@ from typing import Any
 
 import keras
 
-from dice_tf.checks import check_player_id, check_whole_number
-from dice_tf.games.game import Game
+from dice_tf.checks import (
+    MOST_UNITS,
+    check_activation,
+    check_name,
+    check_player_id,
+    check_sizes,
+    naming,
+)
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.policies.action_masks import seated
 
 
@@ -39,14 +46,15 @@ def tabular(
     if initializer is None:
         initializer = keras.initializers.RandomUniform(-1.0, 1.0)
     inputs, num_outputs = seat_input(game, player_id)
-    outputs = keras.layers.Dense(
-        num_outputs,
-        use_bias=False,
-        kernel_initializer=initializer,
-        dtype=game.dtype.name,
-        name="logits",
-    )(inputs)
-    name = name or f"tabular_policy_{player_id}"
+    with naming("initializer", initializer, "a Keras initializer"):
+        outputs = keras.layers.Dense(
+            num_outputs,
+            use_bias=False,
+            kernel_initializer=initializer,
+            dtype=game.dtype.name,
+            name="logits",
+        )(inputs)
+    name = check_name("name", name) or f"tabular_policy_{player_id}"
     policy = keras.Model(inputs, outputs, name=name)
     return seated(policy, game, player_id)
 
@@ -78,7 +86,7 @@ def mlp(
     """
     inputs, num_outputs = seat_input(game, player_id)
     outputs = dense_stack(inputs, hidden_units, activation, num_outputs)
-    name = name or f"mlp_policy_{player_id}"
+    name = check_name("name", name) or f"mlp_policy_{player_id}"
     policy = keras.Model(inputs, outputs, name=name)
     return seated(policy, game, player_id)
 
@@ -93,8 +101,8 @@ def dense_stack(
     x = inputs
     if len(inputs.shape) > 2:
         x = keras.layers.Flatten(dtype=inputs.dtype)(x)
-    for units in hidden_units:
-        check_whole_number("hidden_units", units, 1)
+    check_activation("activation", activation)
+    for units in check_sizes("hidden_units", hidden_units, MOST_UNITS):
         x = keras.layers.Dense(
             units, activation=activation, dtype=inputs.dtype
         )(x)
@@ -103,7 +111,7 @@ def dense_stack(
 
 def observation_input(game: Game, player_id: int) -> keras.KerasTensor:
     """Returns a Keras input for the observations of a seat."""
-    player_id = check_player_id(player_id, game.num_players)
+    player_id = check_player_id(player_id, check_game_type(game).num_players)
     return keras.Input(
         game.observation_shapes[player_id],
         dtype=game.dtype.name,

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.checks import as_floats, check_model
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import (
@@ -89,9 +90,10 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
       >>> bool(dice_tf.check_policy(policy) < 1e-3)
       True
     """
+    check_model("policy", policy)
     if observations is None:
         observations = _shown_to(policy)
-    observations = tf.convert_to_tensor(observations)
+    observations = as_floats("observations", observations)
     model = seat_model(
         "policy",
         policy,

@@ -2,7 +2,7 @@
 
 import keras
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import MOST_UNITS, check_name, check_whole_number
 from dice_tf.games.game import Game
 from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import dense_stack, seat_input
@@ -42,9 +42,9 @@ def gru(
     """
     observation, num_outputs = seat_input(game, player_id)
     cell = keras.layers.GRUCell(
-        check_whole_number("units", units, 1), dtype=game.dtype.name
+        check_whole_number("units", units, 1, MOST_UNITS), dtype=game.dtype.name
     )
-    name = name or f"gru_policy_{player_id}"
+    name = check_name("name", name) or f"gru_policy_{player_id}"
     policy = cell_network(observation, cell, num_outputs, name)
     return seated(policy, game, player_id)
 
@@ -76,9 +76,9 @@ def lstm(
     """
     observation, num_outputs = seat_input(game, player_id)
     cell = keras.layers.LSTMCell(
-        check_whole_number("units", units, 1), dtype=game.dtype.name
+        check_whole_number("units", units, 1, MOST_UNITS), dtype=game.dtype.name
     )
-    name = name or f"lstm_policy_{player_id}"
+    name = check_name("name", name) or f"lstm_policy_{player_id}"
     policy = cell_network(observation, cell, num_outputs, name)
     return seated(policy, game, player_id)
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.checks import check_name
 from dice_tf.policies.signatures import PROBABILITIES
 
 _OBSERVATION = "observation"
@@ -249,7 +250,9 @@ def from_saved_model(
         spec.shape[1:], dtype=spec.dtype.name, name=_OBSERVATION
     )
     return keras.Model(
-        observation, layer(observation), name=name or "saved_policy"
+        observation,
+        layer(observation),
+        name=check_name("name", name) or "saved_policy",
     )
 
 

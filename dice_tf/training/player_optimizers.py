@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_per_player, is_finite_in
+from dice_tf.checks import check_per_player, is_finite_in, naming
 from dice_tf.replicas import on_first_replica
 
 # These mix the entries of a variable, and with them the runs.
@@ -252,7 +252,8 @@ def _as_optimizer(
     name: str, optimizer: Any, num_seeds: int
 ) -> keras.optimizers.Optimizer:
     if isinstance(optimizer, str):
-        optimizer = keras.optimizers.get(optimizer)
+        with naming(name, optimizer, "the name of a Keras optimiser"):
+            optimizer = keras.optimizers.get(optimizer)
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(
             f"`{name}` must be a Keras optimiser, its name, or a list with "

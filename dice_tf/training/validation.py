@@ -104,7 +104,8 @@ def check_opponents(
         )
     if not isinstance(opponents, Mapping) or not opponents:
         raise TypeError(
-            "The opponents must be a mapping from names to policies, such as "
+            "`opponents` (of `fit`: `validation_opponents`) must be a mapping "
+            "from names to policies, such as "
             '{"tit_for_tat": dice_tf.policies.tit_for_tat}. Received: '
             f"{opponents!r}."
         )
@@ -117,7 +118,7 @@ def check_opponents(
             seats
         ):
             raise ValueError(
-                f"The opponents {name!r} must be a list with one policy for "
+                f"`opponents[{name!r}]` must be a list with one policy for "
                 f"each of {len(seats)} seats, or a function of game and seat "
                 f"to a policy. Received: {policies!r}."
             )
