@@ -17,6 +17,7 @@ from dice_tf.checks import (
     check_flag,
     check_function,
     check_index,
+    check_kind,
     check_name,
     check_player_id,
     check_steps_per_epoch,
@@ -552,6 +553,7 @@ class Trainer(DatalessModel):
         Raises:
           ValueError: if it is the snapshot of another kind of trainer.
         """
+        check_kind("snapshot", snapshot, Snapshot, "of `take_snapshot`")
         num_made = self.iterations
         variables = self._state_variables()
         check_snapshot(snapshot, variables, self.curves)

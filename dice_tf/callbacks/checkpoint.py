@@ -9,7 +9,11 @@ from typing import Any
 
 import keras
 
-from dice_tf.checks import check_flag, check_number, check_whole_number
+from dice_tf.checks import (
+    check_flag,
+    check_number,
+    check_whole_number,
+)
 from dice_tf.trainer import Trainer
 from dice_tf.training.checkpoints import (
     Progress,

@@ -48,7 +48,8 @@ def portable_signatures(
     if num_actions is None:
         raise ValueError(
             f"A {file_format} file needs a policy with a finite set of "
-            f"actions, which that of {policy.name!r} is not. Use "
+            f"actions, which that of {policy.name!r} is not (`num_actions` is "
+            "None). Use "
             "dice_tf.export.export_policy."
         )
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.models.seat_models import (
@@ -15,7 +14,7 @@ from dice_tf.models.seat_models import (
     observation_spec,
 )
 from dice_tf.policies.action_masks import carried_mask, masked_head
-from dice_tf.policies.action_sets import INFERRED, Policy
+from dice_tf.policies.action_sets import INFERRED, Policy, check_num_actions
 from dice_tf.policies.heads import head_of
 
 
@@ -37,8 +36,7 @@ def read_policy(
     observation_shape: Sequence[int | None] | None,
 ) -> Reading:
     """Binds a policy to its head; arguments and errors as of exports."""
-    if num_actions not in (INFERRED, None):
-        check_whole_number("num_actions", num_actions, 1)
+    num_actions = check_num_actions(num_actions)
     if has_memory(policy):
         raise ValueError(
             f"`policy` ({policy.name!r}) has memory, which only a SavedModel "

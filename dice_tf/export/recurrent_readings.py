@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_whole_number
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import RecurrentSeatModel
 from dice_tf.models.seat_models import check_finite_weights, observation_spec
 from dice_tf.policies.action_masks import carried_mask, masked_head
-from dice_tf.policies.action_sets import INFERRED
+from dice_tf.policies.action_sets import INFERRED, check_num_actions
 from dice_tf.policies.heads import head_of
 from dice_tf.policies.step_signatures import RecurrentPolicy
 
@@ -38,8 +37,7 @@ def read_recurrent_policy(
     observation_shape: Sequence[int | None] | None,
 ) -> RecurrentReading:
     """Binds a policy to its head; arguments and errors as of exports."""
-    if num_actions not in (INFERRED, None):
-        check_whole_number("num_actions", num_actions, 1)
+    num_actions = check_num_actions(num_actions)
     observation = observation_spec(policy, observation_shape)
     check_finite_weights("policy", policy)
     shape = tuple(size or 1 for size in observation.shape[1:])

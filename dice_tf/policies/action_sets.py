@@ -1,10 +1,12 @@
 """Which actions a policy has, as its distribution tells."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.checks import check_whole_number
 from dice_tf.distributions import (
     Bernoulli,
     Categorical,
@@ -16,6 +18,17 @@ from dice_tf.distributions import (
 Policy = Callable[[tf.Tensor], Distribution]
 
 INFERRED = "inferred"
+
+
+# Exports compute the probability of each.
+_MOST_ACTIONS = 2**24
+
+
+def check_num_actions(num_actions: Any) -> int | str | None:
+    """Returns a number of actions, `None` or `"inferred"`, or raises."""
+    if num_actions is None or str(num_actions) == INFERRED:
+        return num_actions
+    return check_whole_number("num_actions", num_actions, 1, _MOST_ACTIONS)
 
 
 def finite_actions(
