@@ -25,7 +25,12 @@ def categorical(outputs: tf.Tensor) -> Categorical:
     Returns:
       A `tfp.distributions.Categorical` over `num_actions` actions.
     """
-    return Categorical(logits=as_floats("outputs", outputs))
+    outputs = as_floats("outputs", outputs)
+    if outputs.shape.rank == 0:
+        raise ValueError(
+            "`outputs` must have shape [..., num_actions]. Received a scalar."
+        )
+    return Categorical(logits=outputs)
 
 
 def bernoulli(outputs: tf.Tensor) -> Bernoulli:

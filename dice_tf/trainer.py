@@ -152,6 +152,8 @@ class Trainer(DatalessModel):
         self.steps_per_program = 1
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
+        kinds = (str, list, tuple, np.ndarray)
+        check_kind("initial_params", initial_params, kinds, "a list of runs")
         rules = player_rules(
             self.learners, entropy_coefficient, max_gradient_norm
         )

@@ -179,6 +179,10 @@ def test_outputs_of_heads_are_named():
             head(None)
     with pytest.raises(ValueError, match=r"`outputs` must have shape \[..., 1"):
         policies.bernoulli(tf.ones([3, 2]))
+    with pytest.raises(ValueError, match=r"`outputs` must have shape \[..., n"):
+        policies.categorical(tf.ones([]))
+    with pytest.raises(ValueError, match=r"`observations` must have shape \[B"):
+        dice_tf.check_policy(policies.tabular(GAME, 0), 1.0)
 
 
 def test_a_policy_in_a_seat_is_named(policies):
@@ -573,7 +577,18 @@ def test_arguments_of_a_trainer_are_named(objective):
         dice_tf.Trainer(objective, learners, num_seeds=10**9)
     with pytest.raises(TypeError, match="`name` must be a string or None"):
         dice_tf.Trainer(objective, learners, name=3)
+    with pytest.raises(TypeError, match="`initial_params` must be a list of r"):
+        dice_tf.Trainer(objective, learners, initial_params=1.0)
     trainer = dice_tf.Trainer(objective, learners)
+    with pytest.raises(TypeError, match="`snapshot` must be of `take_snapshot"):
+        trainer.put_back(None)
+    for name in ("folder", "log_dir"):
+        with pytest.raises(TypeError, match=f"`{name}` must be a string or a"):
+            dice_tf.callbacks.PolicyPictures(**{name: 3})
+    with pytest.raises(TypeError, match="`path` must be a string or a path"):
+        dice_tf.callbacks.Checkpoint(None)
+    with pytest.raises(ValueError, match="`optimizer` must be the name of a K"):
+        trainer.compile("")
     with pytest.raises(TypeError, match="`player_id` must be a whole number"):
         trainer.optimizer_of(None)
     with pytest.raises(TypeError, match="`function` must be a function of th"):

@@ -23,7 +23,7 @@ from dice_tf.checks import (
     check_whole_number,
 )
 from dice_tf.games.game import Game, TimeStep
-from dice_tf.seeds import Seed
+from dice_tf.seeds import Seed, seed_tensor
 
 
 class PythonState(NamedTuple):
@@ -163,7 +163,7 @@ class PythonGame(Game):
             return [np.int32(number), *observations]
 
         types = [tf.int32, *[self.dtype] * self.num_players]
-        session, *observations = self._call(start, [seed], types)
+        session, *observations = self._call(start, [seed_tensor(seed)], types)
         session = tf.fill([batch_size], session)
         zeros = tf.zeros([batch_size], self.dtype)
         state = PythonState(session, tf.zeros_like(session), zeros + 1.0)

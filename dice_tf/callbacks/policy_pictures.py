@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.callbacks.policy_tables import check_tables, run_tables
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_kind, check_whole_number
 from dice_tf.evaluation.policy_figures import policy_figure, require_matplotlib
 from dice_tf.export.files import write_file
 
@@ -52,6 +52,9 @@ class PolicyPictures(keras.callbacks.Callback):
     ):
         super().__init__()
         require_matplotlib()
+        kinds = (str, os.PathLike, type(None))
+        check_kind("folder", folder, kinds, "a string or a path")
+        check_kind("log_dir", log_dir, kinds, "a string or a path")
         if folder is None and log_dir is None:
             raise ValueError("Give a `folder`, a `log_dir`, or both.")
         if (

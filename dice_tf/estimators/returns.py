@@ -96,6 +96,7 @@ def until_end(
       ValueError: if a scalar is outside [0, 1], or the shape is another.
     """
     rewards = as_floats("rewards", rewards)
+    check_rank("rewards", rewards, 2, "[T, B]")
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
     discounts = as_floats("discount", discount, rewards.dtype)
@@ -220,6 +221,7 @@ def returns_to_go(rewards: tf.Tensor, discount: Any) -> tf.Tensor:
       array([3., 4., 4.], dtype=float32)
     """
     rewards = as_floats("rewards", rewards)
+    check_rank("rewards", rewards, 2, "[T, B]")
     if isinstance(discount, (int, float)):
         check_number("discount", discount, 0.0, 1.0)
         return cumulative_sum(rewards, decay=discount, reverse=True)

@@ -94,6 +94,10 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
     if observations is None:
         observations = _shown_to(policy)
     observations = as_floats("observations", observations)
+    if observations.shape.rank == 0:
+        raise ValueError(
+            "`observations` must have shape [B, ...]. Received a scalar."
+        )
     model = seat_model(
         "policy",
         policy,
