@@ -44,7 +44,8 @@ class Size(flags.IntegerParser):
 
     def convert(self, argument: Any) -> int:
         size = super().convert(argument)
-        if size > self._most:
+        # Other ranges than the positive numbers are told in full.
+        if self.upper_bound is None and size > self._most:
             raise ValueError(f"{size} is more than {self._most}, the largest")
         return size
 

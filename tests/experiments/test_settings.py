@@ -124,7 +124,7 @@ def test_payoffs_tell_the_number_of_players() -> None:
         ("--episode_length=4294967297", "is more than 2147483647"),
         ("--num_iterations=100000000000000000000", "is more than 2147483647"),
         ("--num_seeds=2000000000", "is more than 1048576"),
-        ("--num_lookaheads=1000000000", "is more than 1000, the"),
+        ("--num_lookaheads=1000000000", r"in the range \[0, 1000\]"),
         ("--max_gradient_norm=0", "or none"),
     ],
 )
