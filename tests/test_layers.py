@@ -47,6 +47,8 @@ MOST_ROOMS, MOST_FLOORS = 26, 12
 # The draws of a step are a program beside its own.
 COMPILING = {
     "diagnostics",
+    # It traces a game that a user wrote.
+    "dice_tf.games.game_check",
     "dice_tf.kernels.draws",
     "evaluation",
     "export",

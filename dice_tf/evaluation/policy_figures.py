@@ -69,9 +69,9 @@ def policy_figure(
     num_runs, num_states = tables[0].shape[:2]
     rows = _panel_rows(num_actions)
     num_columns = max(map(len, rows))
-    cell = 0.55 if is_binary else 0.42
-    width = 1.6 + num_columns * max(3.0, cell * min(num_states, 30))
-    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0) * len(rows)
+    width, height = _size(
+        rows, num_runs, num_states, 0.55 if is_binary else 0.42
+    )
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(len(rows), num_columns, sharey=True, squeeze=False)
     action_names = action_labels or range(max(num_actions))
@@ -82,16 +82,10 @@ def policy_figure(
             axes.remove()
         for axes, (player_id, action) in zip(all_axes, row, strict=False):
             image = _draw_panel(axes, tables[player_id][:, :, action])
-            labels = (
-                memory_one_labels(num_actions, player_id)
-                if state_labels is None
-                else state_labels[player_id]
-            )
+            labels = _labels_of(state_labels, num_actions, player_id)
             states = tables[player_id].shape[1]
             _label_states(axes, labels, states, state_title)
-            name = f"player {player_id}"
-            if player_labels is not None:
-                name += f"\n{player_labels[player_id]}"
+            name = _panel_name(player_id, player_labels)
             if not is_binary:
                 name += f", action {action_names[action]}"
             axes.set_title(name, fontsize="medium")
@@ -108,6 +102,35 @@ def policy_figure(
     if title is not None:
         figure.suptitle(title)
     return figure
+
+
+def _size(
+    rows: list[list[tuple[int, int]]],
+    num_runs: int,
+    num_states: int,
+    cell: float,
+) -> tuple[float, float]:
+    """Returns width and height in inches, with cells of this width."""
+    num_columns = max(map(len, rows))
+    width = 1.6 + num_columns * max(3.0, cell * min(num_states, 30))
+    return width, max(2.1 + 0.36 * min(num_runs, 60), 3.0) * len(rows)
+
+
+def _labels_of(
+    labels: Sequence[Sequence[str]] | None,
+    num_actions: Sequence[int],
+    player_id: int,
+) -> Sequence[str]:
+    """Returns what a player's observations are called."""
+    if labels is not None:
+        return labels[player_id]
+    return memory_one_labels(num_actions, player_id)
+
+
+def _panel_name(player_id: int, labels: Sequence[str] | None) -> str:
+    """Returns the first words of a panel's title."""
+    name = f"player {player_id}"
+    return name if labels is None else f"{name}\n{labels[player_id]}"
 
 
 def _panel_rows(num_actions: Sequence[int]) -> list[list[tuple[int, int]]]:
