@@ -188,12 +188,14 @@ def test_outputs_of_heads_are_named():
 def test_a_policy_in_a_seat_is_named(policies):
     for value in (None, "x", dict):
         with pytest.raises(
-            TypeError, match=r"`policies\[0\]`, the `policy` of"
+            TypeError, match=r"`policies\[0\]` must be .* `policy` of"
         ):
             dice_tf.play.Actor(GAME, value, 0)
         with pytest.raises(TypeError, match="`policy` must be a keras.Model"):
             dice_tf.check_policy(value)
-        with pytest.raises(TypeError, match="`policy` must be a keras.Model"):
+        with pytest.raises(
+            TypeError, match="a keras.Model, as the `policy` of"
+        ):
             dice_tf.evaluation.action_probabilities(GAME, value, 0)
     with pytest.raises(TypeError, match=r"`policies\[1\]` must be a keras.Mod"):
         dice_tf.evaluation.best_response(GAME, [policies[0], None], 0)

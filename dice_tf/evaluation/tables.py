@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_kind, check_model, check_player_id
+from dice_tf.checks import check_kind, check_player_id
 from dice_tf.games.finite import FiniteGame
 from dice_tf.play.actors import Actor, seat_actors
 
@@ -42,7 +42,6 @@ def action_probabilities(
     """
     check_finite_game(game)
     player_id = check_player_id(player_id, game.num_players)
-    check_model("policy", policy)
     actor = Actor(game, policy, player_id)
     by_state = np.exp(log_prob_table(actor).numpy())
     by_observation = np.empty_like(by_state)

@@ -63,8 +63,8 @@ class Actor:
         player_id = check_player_id(player_id, game.num_players)
         if not isinstance(policy, keras.Model):
             raise TypeError(
-                f"`policies[{player_id}]`, the `policy` of that seat, must be "
-                f"a keras.Model. Received: {policy!r} (of type "
+                f"`policies[{player_id}]` must be a keras.Model, as the "
+                f"`policy` of a seat is. Received: {policy!r} (of type "
                 f"{type(policy).__name__})."
             )
         self._observation_shape = tuple(game.observation_shapes[player_id])

@@ -102,7 +102,11 @@ def test_group_means_are_means_over_pairs_of_runs():
         ({"rows": RUNS[0]}, TypeError, "`rows` must be a mapping from names"),
         ({"columns": {"a": 1}}, TypeError, "`columns` must be a mapping fro"),
         ({"rows": {"a": []}}, ValueError, "`rows` must hold a policy. Recei"),
-        ({"columns": {"a": [3]}}, TypeError, r"`policies\[1\]` must be a ke"),
+        (
+            {"columns": {"a": [3]}},
+            TypeError,
+            r"`columns\['a'\]\[0\]` must be a",
+        ),
         ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1. R"),
         (
             {"batch_size": 4, "episode_length": None},

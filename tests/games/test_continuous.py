@@ -233,4 +233,6 @@ def test_actions_that_are_not_scalars_are_refused():
 def test_the_closed_form_needs_the_policies_of_all():
     game = cournot()
     with pytest.raises(ValueError, match="`gains` must have one entry for"):
-        game.linear_gaussian_values([tf.zeros(2)], [0.0], [0.1], discount=0.9)
+        game.linear_gaussian_values(
+            [tf.zeros(2)], [0.0] * 2, [0.1] * 2, discount=0.9
+        )

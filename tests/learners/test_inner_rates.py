@@ -221,7 +221,7 @@ def test_fixed_rates_remember_nothing():
 def test_arguments_out_of_their_range_are_refused():
     with pytest.raises(ValueError, match="`decay` must be finite and in"):
         FittedRates(1.0, decay=1.5)
-    with pytest.raises(ValueError, match="`inner_learning_rate` must be finit"):
+    with pytest.raises(ValueError, match="`initial` must be finite and at lea"):
         FittedRates(-1.0)
     with pytest.raises(ValueError, match="or one for each of 2 players"):
         FixedRates((0.1, 0.2, 0.3)).values((), 2)
