@@ -118,7 +118,7 @@ def check_opponents(
             seats
         ):
             raise ValueError(
-                f"`opponents[{name!r}]` must be a list with one policy for "
+                f"`opponents`: {name!r} must be a list with one policy for "
                 f"each of {len(seats)} seats, or a function of game and seat "
                 f"to a policy. Received: {policies!r}."
             )
