@@ -587,7 +587,7 @@ def test_arguments_of_a_trainer_are_named(objective):
     for name in ("folder", "log_dir"):
         with pytest.raises(TypeError, match=f"`{name}` must be a string or a"):
             dice_tf.callbacks.PolicyPictures(**{name: 3})
-    with pytest.raises(TypeError, match="`path` must be a string or a path"):
+    with pytest.raises(TypeError, match="`path` must be a string or path"):
         dice_tf.callbacks.Checkpoint(None)
     with pytest.raises(ValueError, match="`optimizer` must be the name of a K"):
         trainer.compile("")

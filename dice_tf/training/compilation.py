@@ -1,6 +1,6 @@
 """What XLA compiles of a training: one step, several at once, or nothing."""
 
-from dice_tf.checks import check_choice, check_flag
+from dice_tf.checks import check_choice
 from dice_tf.objectives.objective import Objective
 
 AUTO = "auto"
@@ -16,14 +16,10 @@ def should_compile_step(objective: Objective, jit_compile: bool | str) -> bool:
       jit_compile: True, False or "auto", as of `Trainer.compile`.
 
     Raises:
-      TypeError: if `jit_compile` is a number.
-      ValueError: if it is another value, or True although Python code plays
-        the game or a policy or critic has memory.
+      ValueError: if `jit_compile` is another value, or True although Python
+        code plays the game or a policy or critic has memory.
     """
     check_choice("jit_compile", jit_compile, (True, False, AUTO))
-    if jit_compile != AUTO:
-        # In Python, 1 and 1.0 equal True, so the check above accepts them.
-        jit_compile = check_flag("jit_compile", jit_compile)
     if objective.has_memory:
         if jit_compile is True:
             raise ValueError(

@@ -209,9 +209,13 @@ def test_arguments_out_of_their_range_are_refused(changes, error, message):
         {"capacity": 10_000},
         {"max_harvest": 10_000},
         {"num_players": 9, "capacity": 20},
-        {"num_players": 10**9, "capacity": 10**400},
     ],
 )
 def test_too_large_pools_are_refused_with_the_size(sizes):
     with pytest.raises(ValueError, match="pool of .* at least .* GiB .*bytes"):
         CommonPool(**sizes)
+
+
+def test_pools_of_numbers_that_no_tensor_holds_are_refused():
+    with pytest.raises(ValueError, match="`capacity` must be at most 2147"):
+        CommonPool(num_players=10**9, capacity=10**400)

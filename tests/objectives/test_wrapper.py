@@ -101,7 +101,7 @@ METHODS = {
 def recording(calls):
     """An objective that notes its calls, with an object as each attribute."""
 
-    members = {name: object() for name in DECLARED}
+    members = {name: object() for name in DECLARED} | {"num_players": 2}
     for name in METHODS:
 
         def answer(self, *args, name=name, **kwargs):
@@ -126,7 +126,10 @@ def test_a_wrapper_forwards_what_an_objective_declares(name):
         assert getattr(wrapper, name) is getattr(wrapped, name)
         return
     _, *parameters = inspect.signature(METHODS[name]).parameters
-    arguments = {parameter: object() for parameter in parameters}
+    arguments = {
+        parameter: [[], []] if parameter.endswith("params") else object()
+        for parameter in parameters
+    }
     result = getattr(wrapper, name)(**arguments)
     ((called, received),) = calls
     assert called == name
