@@ -47,13 +47,10 @@ class SampledTasks(TaskFamily):
         there. Train one run.
 
     Example:
-      >>> def head(outputs):
-      ...     return tfp.distributions.MultivariateNormalDiag(
-      ...         outputs, [0.1, 0.1]
-      ...     )
+      >>> network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
       >>> policy = dice_tf.policies.with_head(
-      ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]),
-      ...     head,
+      ...     network,
+      ...     lambda x: tfp.distributions.MultivariateNormalDiag(x, [0.1, 0.1]),
       ... )
       >>> def build_objective(goal):
       ...     game = dice_tf.games.PointNavigation(goal)

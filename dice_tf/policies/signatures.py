@@ -46,16 +46,8 @@ def policy_signatures(
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy by name.
 
-    Args:
-      policy: from observations to a tfp distribution over actions.
-      observation: `[None, ...]`, named.
-      num_actions: a whole number; `None` where actions are not a finite set;
-        or `"inferred"`, what the distribution tells.
-
-    Raises:
-      TypeError: if the policy does not return a tfp distribution.
-      ValueError: if it does not fit `num_actions`, does not tell it, or lacks
-        what a signature needs.
+    Arguments and errors are those of `finite_actions`. A `ValueError` also
+    says if the distribution lacks what a signature needs.
     """
     return signature_builder(policy, observation, num_actions)(policy)
 
