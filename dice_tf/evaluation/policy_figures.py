@@ -69,9 +69,9 @@ def policy_figure(
     num_runs, num_states = tables[0].shape[:2]
     rows = _panel_rows(num_actions)
     num_columns = max(map(len, rows))
-    width, height = _size(
-        rows, num_runs, num_states, 0.55 if is_binary else 0.42
-    )
+    cell = 0.55 if is_binary else 0.42
+    width = 1.6 + num_columns * max(3.0, cell * min(num_states, 30))
+    height = max(2.1 + 0.36 * min(num_runs, 60), 3.0) * len(rows)
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(len(rows), num_columns, sharey=True, squeeze=False)
     action_names = action_labels or range(max(num_actions))
@@ -81,39 +81,22 @@ def policy_figure(
         for axes in all_axes[len(row) :]:
             axes.remove()
         for axes, (player_id, action) in zip(all_axes, row, strict=False):
-            image = _draw_panel(axes, tables[player_id][:, :, action])
+            table = tables[player_id]
+            image = _draw_panel(axes, table[:, :, action])
             labels = _labels_of(state_labels, num_actions, player_id)
-            states = tables[player_id].shape[1]
-            _label_states(axes, labels, states, state_title)
-            name = _panel_name(player_id, player_labels)
-            if not is_binary:
-                name += f", action {action_names[action]}"
+            _label_states(axes, labels, table.shape[1], state_title)
+            shown_action = None if is_binary else action_names[action]
+            name = _panel_name(player_id, player_labels, shown_action)
             axes.set_title(name, fontsize="medium")
         all_axes[0].set_yticks(np.arange(num_runs), run_labels)
         all_axes[0].set_ylabel(run_title)
     if shown is None:
         shown = "action 0" if is_binary else "the action that a panel names"
-    figure.colorbar(
-        image,
-        ax=figure.axes,
-        label=f"probability of {shown}",
-        aspect=10 * height,
-    )
+    bar = f"probability of {shown}"
+    figure.colorbar(image, ax=figure.axes, label=bar, aspect=10 * height)
     if title is not None:
         figure.suptitle(title)
     return figure
-
-
-def _size(
-    rows: list[list[tuple[int, int]]],
-    num_runs: int,
-    num_states: int,
-    cell: float,
-) -> tuple[float, float]:
-    """Returns width and height in inches, with cells of this width."""
-    num_columns = max(map(len, rows))
-    width = 1.6 + num_columns * max(3.0, cell * min(num_states, 30))
-    return width, max(2.1 + 0.36 * min(num_runs, 60), 3.0) * len(rows)
 
 
 def _labels_of(
@@ -127,10 +110,14 @@ def _labels_of(
     return memory_one_labels(num_actions, player_id)
 
 
-def _panel_name(player_id: int, labels: Sequence[str] | None) -> str:
-    """Returns the first words of a panel's title."""
+def _panel_name(
+    player_id: int, labels: Sequence[str] | None, action: Any
+) -> str:
+    """Returns the title of a panel; `None` is an action that is not named."""
     name = f"player {player_id}"
-    return name if labels is None else f"{name}\n{labels[player_id]}"
+    if labels is not None:
+        name += f"\n{labels[player_id]}"
+    return name if action is None else f"{name}, action {action}"
 
 
 def _panel_rows(num_actions: Sequence[int]) -> list[list[tuple[int, int]]]:

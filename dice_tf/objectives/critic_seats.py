@@ -120,7 +120,7 @@ def bootstrapped_rewards(
     else `r_t`. As the last reward of the episode it counts in its value, in
     the targets of critics and in advantages, for every estimator alike. The
     length T of the game does not cut an episode off: to the game, the episode
-    ends there, and there is no `v_T`.
+    ends there, without a value of the step after.
 
     Args:
       trajectory: what was played.

@@ -178,9 +178,7 @@ def _sample_general(
         rewards = [nan_where(acts.are_nan, reward) for reward in after.rewards]
         after = after._replace(rewards=tuple(rewards))
         row = _row(observations, acts.actions, after, before)
-        rows = tf.nest.map_structure(
-            lambda rows, row: write_row(rows, step, row), rows, row
-        )
+        rows = _write(rows, step, row)
         return step + 1, state, after.observations, acts.memories, rows
 
     state, first = own_share(game.reset(seed_tensor(reset_seed), batch_size))
@@ -225,6 +223,13 @@ def _act(
 def _step_keys(seed: Any, length: int) -> tf.Tensor:
     """Returns a seed for each step, int32 `[T, 2]`."""
     return tf.stack([seed_tensor(child) for child in split_seed(seed, length)])
+
+
+def _write(rows: Any, step: tf.Tensor, row: Any) -> Any:
+    """Returns nests of rows with those of a step written."""
+    return tf.nest.map_structure(
+        lambda buffer, one: write_row(buffer, step, one), rows, row
+    )
 
 
 def _row(
