@@ -1,16 +1,23 @@
 """Stateless randomness that is the same eagerly, in graphs and under XLA.
 
-A `Seed` is two whole numbers. An integer hash splits seeds, and uniforms are
-made from raw Philox bits. Both are equal eagerly, in graphs and under XLA, and
-can be computed for many runs at once. TensorFlow's stateless float samplers
-differ between XLA and graph mode.
+A `Seed` is two words of 31 bits. `make_seed` makes one of whole numbers of any
+size. An integer hash splits seeds, and uniforms are made from raw Philox bits.
+Both are equal eagerly, in graphs and under XLA, and can be computed for many
+runs at once. TensorFlow's stateless float samplers differ between XLA and graph
+mode.
 
 The random bits of a `HoistedSeed` are drawn outside the XLA computation that
 consumes them. Inside, XLA on CPU recomputes the generator for every consumer,
 which costs up to a hundred times more.
+
+Source: G. Steele, D. Lea and C. Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014 (how seeds are split: steps of the golden ratio, then a
+mix of the bits). The constants of the mix are those of David Stafford's
+variant 13.
 """
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,47 +28,100 @@ import tensorflow as tf
 from dice_tf.checks import check_float_dtype, check_whole_number, naming
 from dice_tf.kernels.philox import Draw, draw_many
 
-__all__ = ["Seed", "private_seed", "split_seed", "uniform"]
+__all__ = ["Seed", "make_seed", "private_seed", "split_seed", "uniform"]
 
 _BITS = tf.uint32
 # Each is a tensor of its own.
 _MOST_SEEDS = 2**24
 # The number of a child that no split returns.
 _PRIVATE = [-1]
-
-
-def _mix(x: tf.Tensor) -> tf.Tensor:
-    """The 32-bit finaliser of MurmurHash3: a bijection that spreads bits."""
-    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _u32(16)))
-    x = x * _u32(0x85EBCA6B)
-    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _u32(13)))
-    x = x * _u32(0xC2B2AE35)
-    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, _u32(16)))
+# The words of a seed are not negative: from negative ones XLA draws other bits
+# than graph mode does.
+_WORD_BITS = 31
+_WORD = 2**_WORD_BITS - 1
+_BOTH_WORDS = 2 ** (2 * _WORD_BITS) - 1
+# 2**64 divided by the golden ratio: up to a million children of one seed are
+# steps of it that stay 2**40 apart from each other.
+_STEP = 0x9E3779B97F4A7C15
+# By round of the mix, the shift and the factor. All factors are odd.
+_ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+_LAST_SHIFT = 31
+_SUCH_AS = "such as dice_tf.seeds.make_seed(7), of a whole number of any size"
 
 
 def _u32(value: int) -> tf.Tensor:
     return tf.constant(value, _BITS)
 
 
-def _split_keys(keys: tf.Tensor, num: int) -> tf.Tensor:
+def _u64(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.uint64)
+
+
+def split_keys(keys: tf.Tensor, num: int) -> tf.Tensor:
     """Splits int32 `[..., 2]` into `[num, ..., 2]`, all not negative."""
-    return _child_keys(keys, tf.range(1, num + 1, dtype=tf.int32))
+    return child_keys(keys, np.arange(1, num + 1))
 
 
-def _child_keys(keys: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """Returns the children with these numbers, `[num, ..., 2]`."""
+def child_keys(
+    keys: tf.Tensor, numbers: Sequence[int] | np.ndarray | tf.Tensor
+) -> tf.Tensor:
+    """Returns the children of many seeds that have these numbers.
+
+    For each number, the map from seeds to children is a bijection of 62 bits:
+    different seeds have different children. For each seed, different numbers
+    have different children.
+
+    Args:
+      keys: int32 `[..., 2]`.
+      numbers: `[num]`, whole numbers; as a tensor int32, and not negative.
+
+    Returns:
+      int32 `[num, ..., 2]`, not negative.
+    """
     # `tf.random.split(alg="philox")` and `tf.random.fold_in` do not serve. They
-    # agree eagerly, in graphs and under XLA, but return negative seeds, from
-    # which XLA draws other bits than graph mode does, and
-    # `tf.vectorized_map` runs them in a loop.
-    keys = tf.bitcast(keys, _BITS)
-    first, second = keys[..., 0], keys[..., 1]
-    index = tf.reshape(tf.bitcast(index, _BITS), [-1] + [1] * first.shape.rank)
-    child_second = _mix(second + index * _u32(0x9E3779B9))
-    child_first = _mix(tf.bitwise.bitwise_xor(first, child_second) + index)
-    children = tf.stack([child_first, child_second], axis=-1)
-    children = tf.bitwise.bitwise_and(children, _u32(0x7FFFFFFF))
-    return tf.bitcast(children, tf.int32)
+    # agree eagerly, in graphs and under XLA, but return negative seeds.
+    # `tf.vectorized_map` runs them in a loop, as it does `tf.bitcast`.
+    states = _joined_words(keys)
+    if tf.is_tensor(numbers):
+        steps = tf.cast(numbers, tf.uint64) * _u64(_STEP)
+    else:
+        steps = np.asarray(numbers).astype(np.uint64) * np.uint64(_STEP)
+    steps = tf.reshape(steps, [-1] + [1] * states.shape.rank)
+    return _separate_words(_mix(states + steps))
+
+
+def _joined_words(keys: tf.Tensor) -> tf.Tensor:
+    """Returns numbers of 62 bits, uint64 `[...]`, from int32 `[..., 2]`."""
+    words = tf.bitwise.bitwise_and(tf.cast(keys, tf.uint64), _u64(_WORD))
+    first, second = tf.unstack(words, axis=-1)
+    second = tf.bitwise.left_shift(second, _u64(_WORD_BITS))
+    return tf.bitwise.bitwise_or(first, second)
+
+
+def _separate_words(states: tf.Tensor) -> tf.Tensor:
+    """Returns int32 `[..., 2]` from numbers of 62 bits."""
+    first = tf.bitwise.bitwise_and(states, _u64(_WORD))
+    second = tf.bitwise.right_shift(states, _u64(_WORD_BITS))
+    return tf.cast(tf.stack([first, second], axis=-1), tf.int32)
+
+
+def _mix(states: tf.Tensor) -> tf.Tensor:
+    """Spreads the bits of numbers, modulo 2**62: a bijection.
+
+    An odd factor modulo 2**62 has an inverse. So has the exclusive or of a
+    number with what it is when shifted.
+    """
+    both = _u64(_BOTH_WORDS)
+    states = tf.bitwise.bitwise_and(states, both)
+    for shift, factor in _ROUNDS:
+        states = _fold(states, shift) * _u64(factor)
+        states = tf.bitwise.bitwise_and(states, both)
+    return _fold(states, _LAST_SHIFT)
+
+
+def _fold(states: tf.Tensor, shift: int) -> tf.Tensor:
+    shifted = tf.bitwise.right_shift(states, _u64(shift))
+    return tf.bitwise.bitwise_xor(states, shifted)
 
 
 def _draw_bits(key: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -108,13 +168,13 @@ class HoistedSeed:
     def split(self, num: int) -> list["HoistedSeed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
         with graph_of(self.keys):
-            children = tf.unstack(_split_keys(self.keys, num))
+            children = tf.unstack(split_keys(self.keys, num))
         return [self._with_keys(keys) for keys in children]
 
     def private(self) -> "HoistedSeed":
         """Returns the seed that `private_seed` gives of a plain seed."""
         with graph_of(self.keys):
-            keys = _child_keys(self.keys, _PRIVATE)[0]
+            keys = child_keys(self.keys, _PRIVATE)[0]
         return self._with_keys(keys)
 
     def _with_keys(self, keys: tf.Tensor) -> "HoistedSeed":
@@ -132,7 +192,8 @@ class HoistedSeed:
 
 
 # What functions that draw take as their `seed`: int32 `[2]`, as a tensor, an
-# array or two whole numbers; or a seed whose bits are drawn elsewhere.
+# array or two whole numbers; or a seed whose bits are drawn elsewhere. A single
+# whole number is not one: `make_seed` makes a seed of it.
 Seed = tf.Tensor | np.ndarray | Sequence[int] | HoistedSeed
 
 
@@ -141,6 +202,38 @@ def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
     if tf.executing_eagerly():
         return contextlib.nullcontext()
     return keys.graph.as_default()
+
+
+def hash_numbers(numbers: Sequence[int]) -> int:
+    """Hashes whole numbers, not negative and of any size, into 256 bits."""
+    text = ",".join(f"{number:x}" for number in numbers)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+
+
+def make_seed(*numbers: int) -> np.ndarray:
+    """Makes a seed of a whole number of any size, or of several.
+
+    The number is hashed: neighbours have seeds that have nothing in common. By
+    it, whatever takes a whole number as its seed, such as
+    `dice_tf.Trainer(seed=)`, becomes a `Seed`, which all others take.
+
+    Args:
+      *numbers: whole numbers, not negative; others give another seed, as does
+        another order.
+
+    Returns:
+      int32 `[2]`, not negative, as an array.
+
+    Example:
+      >>> seed = dice_tf.seeds.make_seed(1_790_000_000_000_000_000)
+      >>> returns = dice_tf.evaluation.play_match(
+      ...     game, policies, batch_size=64, seed=seed, discount=0.96
+      ... )
+    """
+    numbers = [check_whole_number("numbers", x, 0, None) for x in numbers]
+    hashed = hash_numbers(numbers)
+    words = (hashed & _WORD, hashed >> _WORD_BITS & _WORD)
+    return np.array(words, np.int32)
 
 
 def split_seed(seed: Seed, num: int) -> list[Seed]:
@@ -162,7 +255,7 @@ def split_seed(seed: Seed, num: int) -> list[Seed]:
     num = check_whole_number("num", num, 0, _MOST_SEEDS)
     if isinstance(seed, HoistedSeed):
         return seed.split(num)
-    return tf.unstack(_split_keys(as_seed(seed), num))
+    return tf.unstack(split_keys(as_seed(seed), num))
 
 
 def child_seeds(seed: Seed, num: int) -> Callable[[int | tf.Tensor], Seed]:
@@ -185,7 +278,7 @@ def child_seeds(seed: Seed, num: int) -> Callable[[int | tf.Tensor], Seed]:
             return split_seed(seed, num).__getitem__
         seed = HoistedSeed(as_seed(seed)[tf.newaxis], 0)
     with graph_of(seed.keys):
-        children = tf.transpose(_split_keys(seed.keys, num), [1, 0, 2])
+        children = tf.transpose(split_keys(seed.keys, num), [1, 0, 2])
         keys = tf.reshape(children, [-1, 2])
     return lambda child: HoistedSeed(
         keys, seed.run * num + child, draw=seed.draw
@@ -211,7 +304,7 @@ def private_seed(seed: Seed) -> Seed:
     """
     if isinstance(seed, HoistedSeed):
         return seed.private()
-    return _child_keys(as_seed(seed), _PRIVATE)[0]
+    return child_keys(as_seed(seed), _PRIVATE)[0]
 
 
 def as_seed(seed: Seed) -> tf.Tensor | HoistedSeed:
@@ -222,12 +315,12 @@ def as_seed(seed: Seed) -> tf.Tensor | HoistedSeed:
     """
     if isinstance(seed, HoistedSeed):
         return seed
-    with naming("seed", seed, "an int32 tensor of shape [2]"):
+    with naming("seed", seed, f"an int32 tensor of shape [2], {_SUCH_AS}"):
         seed = tf.convert_to_tensor(seed, dtype=tf.int32)
     if seed.shape != [2]:
         raise ValueError(
-            "`seed` must be an int32 tensor of shape [2], such as "
-            f"tf.constant([0, 1]). Received shape {tuple(seed.shape)}."
+            f"`seed` must be an int32 tensor of shape [2], {_SUCH_AS}. "
+            f"Received shape {tuple(seed.shape)}."
         )
     return seed
 

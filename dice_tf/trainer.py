@@ -85,7 +85,7 @@ class Trainer(DatalessModel):
       learners: one `dice_tf.learners.Learner` per player; `None` freezes the
         player at its policy's current parameters.
       num_seeds: number of independent runs.
-      seed: whole number, the seed of the first run.
+      seed: whole number of any size, not negative, the seed of the first run.
       initial_params: `"current"`, the parameters that policies and critics
         have now; `"random"`, parameters that the models' initializers draw
         from each run's seed (frozen players keep theirs); or for each run one
@@ -148,7 +148,7 @@ class Trainer(DatalessModel):
         self.objective = objective
         self.learners = check_learners(learners, objective.num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1, 2**16)
-        self.seed = check_whole_number("seed", seed, 0)
+        self.seed = check_whole_number("seed", seed, 0, None)
         self.steps_per_program = 1
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM

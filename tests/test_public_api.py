@@ -200,6 +200,7 @@ PUBLIC_NAMES = {
     },
     "dice_tf.seeds": {
         "Seed",
+        "make_seed",
         "private_seed",
         "split_seed",
         "uniform",

@@ -11,6 +11,7 @@ from dice_tf.seeds import (
     HoistedSeed,
     as_seed,
     child_seeds,
+    make_seed,
     num_runs_of,
     private_seed,
     seed_tensor,
@@ -56,6 +57,39 @@ def test_descendants_of_seeds_are_distinct_and_not_negative():
             )
     assert len(set(found)) == len(found)
     assert np.min(found) >= 0
+
+
+def test_the_seed_of_a_number_stays_what_it_is():
+    """Results of a seed can be had again with later versions."""
+    assert make_seed(0).dtype == np.int32
+    np.testing.assert_array_equal(make_seed(0), [670783465, 1314106996])
+    np.testing.assert_array_equal(make_seed(1), [931617611, 3974587])
+    numbers = (2**200, 5)
+    np.testing.assert_array_equal(make_seed(*numbers), [2337891, 364172541])
+
+
+def test_numbers_of_any_size_have_seeds_of_their_own():
+    sizes = (0, 1, 31, 32, 63, 64, 128, 1000)
+    numbers = [(2**size + i,) for size in sizes for i in range(-1, 2)]
+    # Leading words of zeros, and where a number ends, count too.
+    numbers += [(1, 0), (0, 1), (2, 0), (0, 2), (0, 0), (2**32, 1), (1, 2**32)]
+    numbers += [(16, 1), (1, 16), (1, 1, 6), ()]
+    found = {tuple(make_seed(*each).tolist()) for each in numbers}
+    assert len(found) == len(set(numbers))
+    assert np.min(list(found)) >= 0 and np.max(list(found)) < 2**31
+
+
+def test_whole_numbers_of_numpy_are_those_of_python():
+    for kind in (np.int8, np.int64, np.uint64):
+        np.testing.assert_array_equal(make_seed(kind(7)), make_seed(7))
+
+
+@pytest.mark.parametrize("number", [1.0, "1", None, True, [1, 2]])
+def test_what_is_not_a_whole_number_has_no_seed(number):
+    with pytest.raises(TypeError, match="`numbers` must be a whole number"):
+        make_seed(3, number)
+    with pytest.raises(ValueError, match="`numbers` must be at least 0"):
+        make_seed(3, -1)
 
 
 def test_more_children_begin_with_the_same_ones():
@@ -160,6 +194,13 @@ def test_a_seed_of_another_shape_is_refused(seed):
             function(seed)
     with pytest.raises(ValueError, match=r"of shape \[2\].*Received shape"):
         uniform(seed, [3])
+
+
+@pytest.mark.parametrize("seed", [3, 2**31, 2**128])
+def test_the_error_tells_how_to_make_a_seed_of_a_number(seed):
+    with pytest.raises(ValueError, match=r"dice_tf.seeds.make_seed\(7\), of a"):
+        uniform(seed, [3])
+    assert uniform(make_seed(seed), [3]).shape == [3]
 
 
 def test_child_seeds_of_a_map_are_those_of_a_split():

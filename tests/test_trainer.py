@@ -409,6 +409,41 @@ def test_the_same_seed_gives_the_same_curves_twice():
     np.testing.assert_array_equal(first.curves, second.curves)
 
 
+def runs_in_turns(num_seeds, seed):
+    trainer = Trainer(
+        sampled_objective(),
+        [Naive(), Naive()],
+        num_seeds=num_seeds,
+        seed=seed,
+        initial_params="random",
+        updates="alternating",
+    )
+    trainer.compile([sgd(), sgd()], jit_compile=False)
+    fit(trainer, 3)
+    return trainer
+
+
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**127 + 5])
+def test_seeds_are_whole_numbers_of_any_size(seed):
+    """Run 1 of a seed is the run of the next number, in all that is drawn."""
+    pair = runs_in_turns(2, seed)
+    alone = [runs_in_turns(1, seed), runs_in_turns(1, seed + 1)]
+    for run, trainer in enumerate(alone):
+        np.testing.assert_allclose(
+            pair.curves[:, run], trainer.curves[:, 0], atol=1e-5
+        )
+    opponents = {"random": dice_tf.policies.random}
+    found = pair.evaluate(opponents, batch_size=64)
+    matches = [x.evaluate(opponents, batch_size=64) for x in alone]
+    for name, value in found.items():
+        assert matches[0][name] != matches[1][name]
+        expected = np.mean([returns[name] for returns in matches])
+        np.testing.assert_allclose(value, expected, atol=1e-5)
+    lines = []
+    pair.summary(print_fn=lines.append)
+    assert f"2 runs (seeds {seed} to {seed + 1})" in lines[0]
+
+
 def test_runs_start_from_parameters_drawn_from_their_seed():
     objective = sampled_objective()
     frozen = objective.policies[1].get_weights()

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
-from dice_tf.seeds import uniform
+from dice_tf.seeds import child_keys, make_seed, uniform
 
 # Neither symmetric nor zero-sum, so that swapping players or signs shows.
 ASYMMETRIC = np.array([[[1.0, -2.0], [2.5, 0.3]], [[-1.5, 0.7], [0.2, 2.0]]])
@@ -31,6 +31,11 @@ def random_params(policies, seed, scale=1.0):
         ]
         for policy in policies
     ]
+
+
+def iteration_seed(run_seed, iteration):
+    """The seed of a run of a trainer in an iteration."""
+    return child_keys(make_seed(run_seed), [iteration])[0]
 
 
 def exact_objective(payoffs, discount, episode_length):

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from dice_tf.checks import check_model, naming
+from dice_tf.checks import check_model, check_whole_number
+from dice_tf.seeds import hash_numbers
 
 
 def initial_params(
@@ -20,7 +21,7 @@ def initial_params(
 
     Args:
       policy: a built `keras.Model`.
-      seed: a whole number, or several.
+      seed: a whole number of any size, or several, not negative.
 
     Returns:
       One array per trainable variable, in the order of
@@ -31,12 +32,10 @@ def initial_params(
       ValueError: if the model cannot be rebuilt from its configuration.
     """
     policy = check_model("policy", policy)
-    if seed is None:
-        raise TypeError("`seed` must be a whole number, or several: not None.")
-    with naming("seed", seed, "a whole number, or several"):
-        np.random.SeedSequence(seed)
-    entropy = np.random.SeedSequence(seed).generate_state(1)
-    generator = random.Random(int(entropy[0]))
+    # As objects, numbers of any size stay what they are.
+    numbers = np.atleast_1d(np.asarray(seed, object))
+    numbers = [check_whole_number("seed", x, 0, None) for x in numbers]
+    generator = random.Random(hash_numbers(numbers))
     global_state = random.getstate()
     # Initializers without a seed draw one from Python's generator.
     random.setstate(generator.getstate())

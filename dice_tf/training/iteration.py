@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number_per_player
@@ -23,7 +24,7 @@ from dice_tf.learners.learner import (
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import Objective, Play
 from dice_tf.replicas import num_replicas
-from dice_tf.seeds import HoistedSeed, graph_of
+from dice_tf.seeds import HoistedSeed, child_keys, graph_of, make_seed
 
 
 class PlayerRule(NamedTuple):
@@ -123,13 +124,13 @@ class IterationSeeds(NamedTuple):
             return self.keys[row]
         return HoistedSeed(self.keys, row, self.num_runs, self.draw)
 
-    def of_turn(self, player_id: int, num_players: int) -> "IterationSeeds":
+    def of_turn(self, player_id: int) -> "IterationSeeds":
         """Returns the seeds of a player's turn, another set for each turn."""
         # Create this operation in the graph of the keys. Inside the compiled
         # function, XLA would draw all bits that follow from it again for
         # every consumer.
         with graph_of(self.keys):
-            keys = self.keys * [1, num_players] + [0, player_id]
+            keys = child_keys(self.keys, [player_id])[0]
         return self._replace(keys=keys)
 
 
@@ -138,23 +139,18 @@ def iteration_seeds(
 ) -> IterationSeeds:
     """Returns the seeds of all runs in successive iterations.
 
-    That of a run in an iteration is `[seed of the run, iteration]`: it does
-    not depend on how many runs or iterations are computed together.
+    That of a run in an iteration is the child with the number of the iteration
+    of the run's seed: it does not depend on how many runs or iterations are
+    computed together.
 
     Args:
-      run_seeds: the seed of each run.
+      run_seeds: the seed of each run, whole numbers of any size.
       iterations: int32 `[num_iterations]`, their numbers.
       draw: how graphs draw random bits, see `HoistedSeed`.
     """
-    num_runs = len(run_seeds)
-    keys = tf.stack(
-        [
-            tf.tile(run_seeds, [iterations.shape[0]]),
-            tf.repeat(iterations, num_runs),
-        ],
-        axis=-1,
-    )
-    return IterationSeeds(keys, num_runs, draw=draw)
+    runs = tf.constant(np.stack([make_seed(seed) for seed in run_seeds]))
+    keys = tf.reshape(child_keys(runs, iterations), [-1, 2])
+    return IterationSeeds(keys, len(run_seeds), draw=draw)
 
 
 def player_rules(

@@ -151,7 +151,7 @@ class PlayerUpdates:
                 self._objective,
                 rules,
                 [player.state() for player in self._players],
-                seeds.of_turn(player_id, num_players),
+                seeds.of_turn(player_id),
             )
             self.optimizers.ascend(
                 [result.direction for result in turn.results], player_id

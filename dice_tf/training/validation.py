@@ -12,14 +12,13 @@ from dice_tf.evaluation.matches import play_match
 from dice_tf.games.finite import acts_by_state
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.objectives.objective import Objective
+from dice_tf.seeds import Seed, make_seed
 
 # By name, one policy per seat, or a function that makes the policy of a seat.
 Opponents = Mapping[str, Sequence[keras.Model | None] | Callable]
 
 # Number of episodes of a match without exact values, if the user names none.
 _BATCH_SIZE = 1024
-# Iterations count up from 0, so that no training uses these numbers.
-_FIRST_MATCH = 2**30
 
 
 def match_returns(
@@ -46,9 +45,8 @@ def match_returns(
         for number, (name, seats) in enumerate(opponents.items()):
             policies = list(seats)
             policies[player_id] = objective.policies[player_id]
-            found = _play(
-                objective, policies, batch_size, (seed, _FIRST_MATCH + number)
-            )
+            match_seed = make_seed(seed, number)
+            found = _play(objective, policies, batch_size, match_seed)
             returns[f"player_{player_id}/return_against_{name}"] = found[
                 player_id
             ]
@@ -67,7 +65,7 @@ def _play(
     objective: Objective,
     policies: list[keras.Model],
     batch_size: int | None,
-    seed: tuple[int, int],
+    seed: Seed,
 ) -> np.ndarray:
     """Returns each seat's reported return in one match, `[num_players]`."""
     game, discount = objective.game, objective.discount

@@ -304,6 +304,20 @@ def test_the_file_of_another_trainer_is_refused(interrupted, changes, message):
     assert_same(trainer, before)
 
 
+def test_seeds_of_any_size_are_told_apart(tmp_path):
+    """As 64 bits, or as a number of JavaScript, these would be the same."""
+    seed = 2**128 + 3
+    trainer = build_trainer(seed=seed)
+    fit(trainer, epochs=1)
+    Checkpoint(tmp_path / "run").save(trainer, 1)
+    again = build_trainer(seed=seed)
+    assert Checkpoint(tmp_path / "run").restore(again) == 1
+    assert_same(again, trainer)
+    for another in (3, seed + 1, seed + 2**64):
+        with pytest.raises(ValueError, match=f"{seed} there and {another} h"):
+            Checkpoint(tmp_path / "run").restore(build_trainer(seed=another))
+
+
 def test_the_file_of_another_configuration_is_refused(interrupted, other):
     checkpoint = Checkpoint(
         interrupted[0], configuration={"game": "hunt", "rates": (1, 2)}

@@ -132,6 +132,24 @@ def test_a_model_that_cannot_be_rebuilt_is_refused():
         initial_params(policy, 5)
 
 
+def test_seeds_are_whole_numbers_of_any_size():
+    """In words of 32 bits, the first and the last three would be the same."""
+    policy = tabular(GAME, 0)
+    seeds = [2**128, 0, [0, 0], [2**32 + 5, 0], [5, 1], [5, 1, 0]]
+    drawn = [flat(initial_params(policy, seed)).tolist() for seed in seeds]
+    assert len({tuple(values) for values in drawn}) == len(seeds)
+    again = flat(initial_params(policy, np.array([5, 1])))
+    np.testing.assert_array_equal(again, drawn[4])
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "1", [1, None], [[1]]])
+def test_what_is_not_a_whole_number_is_refused(seed):
+    with pytest.raises(TypeError, match="`seed` must be a whole number"):
+        initial_params(tabular(GAME, 0), seed)
+    with pytest.raises(ValueError, match="`seed` must be at least 0"):
+        initial_params(tabular(GAME, 0), [3, -1])
+
+
 def test_a_model_that_is_rebuilt_otherwise_is_refused():
     @keras.saving.register_keras_serializable("tests")
     class Forgetful(Subclassed):

@@ -7,7 +7,13 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.learners.learner import gradient_of
-from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
+from tests.toys import (
+    ASYMMETRIC,
+    Plain,
+    iteration_seed,
+    random_params,
+    tabular_policies,
+)
 
 RATE = 0.25  # Exact in the float32 of Keras optimisers.
 
@@ -47,7 +53,7 @@ def critics_of(trainer, run=0):
 def passes_by_hand(trainer, run, passes):
     """One iteration of a run, eagerly, on one play."""
     objective = trainer.objective
-    play = objective.play(objective.initial_params(), [run, 0])
+    play = objective.play(objective.initial_params(), iteration_seed(run, 0))
     at = [
         [tf.constant(weights[0].numpy())]
         for weights in (critic.network.weights for critic in objective.critics)
