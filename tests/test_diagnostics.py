@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.diagnostics import derivative_statistics, shaping_share
+from dice_tf.seeds import split_seed
 from tests import oracles
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
@@ -77,7 +78,7 @@ def test_exact_derivatives_are_those_of_the_value():
 
 
 def test_statistics_are_those_of_the_estimates():
-    """Repetition r plays from seed + r."""
+    """Repetition r plays from child r of the seed."""
     sampled = make()
     (found,) = derivative_statistics(
         sampled,
@@ -88,11 +89,11 @@ def test_statistics_are_those_of_the_estimates():
         repetitions_at_once=3,
     )
     estimates = []
-    for r in range(5):
+    for seed in split_seed([4, 7], 5):
         params = sampled.initial_params()
         with tf.GradientTape() as tape:
             tape.watch(params)
-            value = sampled(params, [4, 7 + r])[1]
+            value = sampled(params, seed)[1]
         estimates.append(np.concatenate(tape.gradient(value, params))[:, :, 0])
     estimates = np.reshape(estimates, [5, 10])
     np.testing.assert_allclose(found.mean, estimates.mean(0), rtol=1e-10)

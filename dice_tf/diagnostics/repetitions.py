@@ -9,7 +9,7 @@ import tensorflow as tf
 from dice_tf.checks import check_flag, check_whole_number
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.seeds import HoistedSeed, Seed, as_seed
+from dice_tf.seeds import HoistedSeed, Seed, as_seed, split_keys
 
 # More would take days.
 MOST_REPETITIONS = 2**24
@@ -28,7 +28,8 @@ def repeat(
     Args:
       sample: function from a seed to a nest of tensors.
       num_repetitions: R.
-      seed: int32 `[2]`; repetition r draws from `[seed[0], seed[1] + r]`.
+      seed: int32 `[2]`; repetition r draws from its child r, see
+        `dice_tf.seeds.split_seed`.
       at_once: how many are drawn in one call. With 1 nothing is vectorised.
       jit_compile: whether to compile with XLA.
 
@@ -54,14 +55,10 @@ def repeat(
 
     # All calls draw equally many, so that one trace serves them all. The
     # repetitions beyond R are dropped.
-    first, second = as_seed(seed).numpy()
     num_calls = -(-num_repetitions // at_once)
-    numbers = np.arange(num_calls * at_once, dtype=np.int32)
-    with np.errstate(over="ignore"):
-        keys = np.stack([np.full_like(numbers, first), second + numbers], 1)
-    drawn = [
-        draw(tf.constant(part)) for part in keys.reshape(num_calls, at_once, 2)
-    ]
+    keys = split_keys(as_seed(seed), num_calls * at_once)
+    parts = tf.unstack(tf.reshape(keys, [num_calls, at_once, 2]))
+    drawn = list(map(draw, parts))
     return tf.nest.map_structure(
         lambda *parts: np.concatenate(parts)[:num_repetitions].astype(
             np.float64

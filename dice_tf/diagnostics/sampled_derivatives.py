@@ -83,7 +83,8 @@ def derivative_statistics(
       orders: which derivatives. The full tensor of order k has `n^k` entries
         for n parameters.
       num_repetitions: R, the number of estimates, at least 2.
-      seed: int32 `[2]`; repetition r uses `[seed[0], seed[1] + r]`.
+      seed: int32 `[2]`; repetition r uses its child r, see
+        `dice_tf.seeds.split_seed`.
       direction: one list of arrays per player, like `params`. With it
         derivatives of order k are taken k - 1 times along it, such as
         Hessian-vector products: for policies too large for full tensors.

@@ -88,7 +88,8 @@ def shaping_share(
         the objective's policies.
       num_repetitions: R, over which directions are averaged; 1 is enough for
         an objective that is not sampled.
-      seed: int32 `[2]`; repetition r uses `[seed[0], seed[1] + r]`.
+      seed: int32 `[2]`; repetition r uses its child r, see
+        `dice_tf.seeds.split_seed`.
       repetitions_at_once: how many directions are computed by one vectorised
         program. More than 1 pays off with XLA and many repetitions.
       jit_compile: whether to compile with XLA, which takes seconds, and pays
