@@ -23,7 +23,7 @@ from experiments.results.outputs import SUMMARY, OutputFolder, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 65_536, "Episodes of each play.")
-flags.DEFINE_integer("seed", 0, "Of the logits and of the play.")
+flags.DEFINE_integer("seed", 0, "Of the logits and of the play.", lower_bound=0)
 flags.DEFINE_float("required", 0.998, "The smallest cosine that passes.")
 flags.DEFINE_string("output_dir", None, "Folder of summary.json, if any.")
 flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
@@ -92,7 +92,7 @@ def _both_players(learner: Any, objective: Any, params: Any) -> np.ndarray:
             for player_id in range(2)
         ]
 
-    seed = tf.constant([FLAGS.seed, 1])
+    seed = dice_tf.seeds.make_seed(FLAGS.seed, 1)
     return np.array([np.ravel(direction) for direction in compute(seed)])
 
 

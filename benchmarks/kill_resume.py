@@ -49,7 +49,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
 flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
 flags.DEFINE_integer("num_kills", 20, "How often to kill.", lower_bound=3)
-flags.DEFINE_integer("seed", 0, "Of the moments.")
+flags.DEFINE_integer("seed", 0, "Of the moments.", lower_bound=0)
 flags.DEFINE_list(
     "flags",
     [

@@ -20,14 +20,11 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import define_size
+from experiments.command_line.flag_parsers import define_seed, define_size
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.match_settings import AxelrodSettings, resolve_axelrod
 from experiments.results.outputs import OutputFolder
-from experiments.settings.training_flags import (
-    LARGEST_SEED,
-    define_output_flags,
-)
+from experiments.settings.training_flags import define_output_flags
 
 _MOST_PROCESSES = 1024
 
@@ -46,7 +43,7 @@ def define_flags() -> None:
     )
     define_size("num_turns", 200, "Turns of a match.")
     define_size("num_repetitions", 5, "Matches of each pair.")
-    define_size("seed", 0, "Seed of the matches.", 0, LARGEST_SEED)
+    define_seed("Seed of the matches.")
     define_size(
         "num_processes",
         os.cpu_count() or 1,

@@ -40,11 +40,11 @@ from experiments.command_line.flag_parsers import (
     MOST_UNROLLED,
     Number,
     define,
+    define_seed,
     define_size,
 )
 from experiments.results.outputs import OutputFolder, optional
 from experiments.settings.training_flags import (
-    LARGEST_FIRST_SEED,
     MOST_SEEDS,
     define_output_flags,
     define_resume_flags,
@@ -53,7 +53,6 @@ from experiments.settings.training_flags import (
 # Steps of the episode that is drawn.
 _NUM_DRAWN = 24
 _MOST = {
-    "seed": LARGEST_FIRST_SEED,
     "num_seeds": MOST_SEEDS,
     "num_lookaheads": MOST_UNROLLED,
     "num_outer_steps": MOST_UNROLLED,
@@ -70,7 +69,6 @@ def define_flags() -> None:
     flags.DEFINE_enum("learner", "naive", LEARNERS, "How both players learn.")
     for name, default, least, text in (
         ("num_seeds", 1, 1, "Number of independent runs."),
-        ("seed", 0, 0, "Seed of the first run."),
         ("batch_size", 64, 2, "Episodes of each play."),
         ("episode_length", 32, 1, "Steps of an episode."),
         ("hidden_units", 32, 1, "mlp: width of both layers."),
@@ -80,6 +78,7 @@ def define_flags() -> None:
     ):
         most = _MOST.get(name, LARGEST_SIZE)
         define_size(name, default, text + _default(name), least, most)
+    define_seed("Seed of the first run.")
     for name, text in (
         (
             "learning_rate",

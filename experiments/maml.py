@@ -25,6 +25,7 @@ from experiments.command_line.flag_parsers import (
     MOST_UNROLLED,
     Number,
     define,
+    define_seed,
     define_size,
 )
 from experiments.meta_learning.maml_settings import (
@@ -57,7 +58,6 @@ def define_flags() -> None:
         "Objective with which the meta-gradient is sampled.",
     )
     for name, default, least, text in (
-        ("seed", 0, 0, "Seed of the first run."),
         (
             "num_seeds",
             10,
@@ -75,8 +75,9 @@ def define_flags() -> None:
         ),
         ("episode_length", None, 1, f"Steps of an episode. {_BY_TASK}"),
     ):
-        most = {"seed": 2**29, "num_steps": MOST_UNROLLED}
-        define_size(name, default, text, least, most.get(name, LARGEST_SIZE))
+        most = MOST_UNROLLED if name == "num_steps" else LARGEST_SIZE
+        define_size(name, default, text, least, most)
+    define_seed("Seed of the first run.")
     for name, text in (
         ("inner_learning_rate", "Rate of a step of adaptation."),
         ("meta_learning_rate", "Rate of Adam on meta-gradients."),

@@ -14,13 +14,16 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import LARGEST_SIZE, define_size
+from experiments.command_line.flag_parsers import (
+    LARGEST_SIZE,
+    define_seed,
+    define_size,
+)
 from experiments.matches.match_settings import MatchSettings, resolve_match
 from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import OPPONENTS
 from experiments.settings.matrix_games import TWO_PLAYER_GAMES
 from experiments.settings.training_flags import (
-    LARGEST_SEED,
     define_game_flags,
     define_output_flags,
 )
@@ -41,7 +44,6 @@ def define_flags() -> None:
             "Seat of --policy; --opponent takes the other one.",
         ),
         ("batch_size", 256, 1, LARGEST_SIZE, "Number of episodes."),
-        ("seed", 0, 0, LARGEST_SEED, "Seed of the episodes."),
         (
             "num_moves",
             40,
@@ -51,6 +53,7 @@ def define_flags() -> None:
         ),
     ):
         define_size(name, default, text, least, most)
+    define_seed("Seed of the episodes.")
     define_output_flags(required=False)
 
 

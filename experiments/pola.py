@@ -21,11 +21,10 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import define_size
+from experiments.command_line.flag_parsers import define_seed, define_size
 from experiments.results.check_list import Check, at_most, summary
 from experiments.results.outputs import OutputFolder
 from experiments.settings.training_flags import (
-    LARGEST_FIRST_SEED,
     MOST_SEEDS,
     define_output_flags,
 )
@@ -37,7 +36,7 @@ def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
     define_size("num_seeds", 20, "Number of independent runs.", most=MOST_SEEDS)
-    define_size("seed", 0, "Seed of the first run.", 0, LARGEST_FIRST_SEED)
+    define_seed("Seed of the first run.")
 
 
 def resolve(values: flags.FlagValues) -> dict[str, int]:

@@ -21,7 +21,7 @@ from experiments.command_line.flag_parsers import (
     OrNone,
     Size,
     define,
-    define_size,
+    define_seed,
 )
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.match_settings import (
@@ -32,7 +32,6 @@ from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import OPPONENTS
 from experiments.settings.matrix_games import TWO_PLAYER_GAMES
 from experiments.settings.training_flags import (
-    LARGEST_SEED,
     define_game_flags,
     define_output_flags,
 )
@@ -51,7 +50,7 @@ def define_flags() -> None:
         OrNone(Size()),
         "Number of episodes of each seating; with none returns are exact.",
     )
-    define_size("seed", 0, "Seed of the episodes.", 0, LARGEST_SEED)
+    define_seed("Seed of the episodes.")
     flags.DEFINE_boolean(
         "with_itself", True, "Whether an entrant also meets itself."
     )

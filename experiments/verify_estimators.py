@@ -18,14 +18,11 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import define_size
+from experiments.command_line.flag_parsers import define_seed
 from experiments.estimators.verification_sizes import FULL, QUICK
 from experiments.results.check_list import Check, summary
 from experiments.results.outputs import OutputFolder, optional
-from experiments.settings.training_flags import (
-    LARGEST_FIRST_SEED,
-    define_output_flags,
-)
+from experiments.settings.training_flags import define_output_flags
 
 
 class VerificationSettings(NamedTuple):
@@ -39,7 +36,7 @@ class VerificationSettings(NamedTuple):
 def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
-    define_size("seed", 0, "Seed of all that is drawn.", 0, LARGEST_FIRST_SEED)
+    define_seed("Seed of all that is drawn.")
     flags.DEFINE_boolean(
         "quick",
         False,

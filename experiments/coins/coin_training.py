@@ -144,7 +144,7 @@ def train(
         measured = []
         for run in range(settings.num_seeds)[::-1]:
             trainer.load_run(run)
-            seed = tf.constant([settings.seed + run, done])
+            seed = dice_tf.seeds.make_seed(settings.seed + run, done)
             params = measured_objective.initial_params()
             measured.append(play_and_count(params, seed))
         share, reward, episode = zip(*measured[::-1], strict=True)

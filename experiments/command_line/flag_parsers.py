@@ -158,6 +158,11 @@ def define_size(
     define(name, default, Size(least, most), text)
 
 
+def define_seed(text: str) -> None:
+    """Defines --seed: a whole number of any size, not negative."""
+    define("seed", 0, flags.IntegerParser(lower_bound=0), text)
+
+
 def check_product(**sizes: int) -> None:
     """Refuses sizes that make one tensor too large.
 

@@ -100,7 +100,7 @@ class TabularProblem:
         return self._players[batch_size](
             tf.constant(theta, tf.float32),
             tf.constant(self._state_values(theta), tf.float32),
-            tf.constant([seed, 0]),
+            dice_tf.seeds.make_seed(seed),
             batch_size,
         )
 

@@ -67,7 +67,7 @@ def play(settings: MatchSettings) -> PlayedMatch:
             game,
             policies,
             batch_size=settings.batch_size,
-            seed=(0, settings.seed),
+            seed=dice_tf.seeds.make_seed(settings.seed),
             discount=discount,
         ),
         evaluation.exact_match(game, policies, discount=discount),

@@ -82,7 +82,7 @@ def play(settings: TournamentSettings) -> Outcome:
         discount=settings.discount,
         episode_length=settings.episode_length,
         batch_size=settings.batch_size,
-        seed=(0, settings.seed),
+        seed=dice_tf.seeds.make_seed(settings.seed),
         with_itself=settings.with_itself,
     )
     portraits = []

@@ -158,7 +158,7 @@ def meta_gradient_cosines(
         theta = np.random.default_rng([seed, 8]).normal(
             size=(_NUM_STATES, _NUM_ACTIONS)
         )
-        key = tf.constant([seed, 9])
+        key = dice_tf.seeds.make_seed(seed, 9)
         expected = exact_gradient(tf.constant(theta), key).numpy()
         found = central_differences(
             lambda x: float(value(tf.constant(x))), theta

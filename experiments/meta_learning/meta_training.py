@@ -93,7 +93,7 @@ def meta_train(
         done = {"curves": np.array(curves), "adapted": np.array(adapted)}
         with deferred_interrupts():
             for iteration in range(len(run.curve), settings.num_iterations):
-                key = tf.constant([seed, iteration])
+                key = dice_tf.seeds.make_seed(seed, iteration)
                 params, slots, returns = update(run.params, run.slots, key)
                 run = _Run([*run.curve, returns.numpy()], params, slots)
                 if kept.is_due or stop_requested():
@@ -101,7 +101,9 @@ def meta_train(
                 if stop_requested():
                     raise KeyboardInterrupt
         tests = [
-            test(run.params, tf.constant([seed, _TEST + number])).numpy()
+            test(
+                run.params, dice_tf.seeds.make_seed(seed, _TEST + number)
+            ).numpy()
             for number in range(_NUM_TESTS)
         ]
         curves.append(np.array(run.curve))

@@ -12,6 +12,7 @@ from experiments.command_line.flag_parsers import (
     Widths,
     define,
     define_per_seat,
+    define_seed,
     define_size,
 )
 from experiments.settings.defaults import defaults_for, describe
@@ -34,10 +35,7 @@ TABULAR = "tabular"
 MLP = "mlp"
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
 
-# Seeds are int32, and run r takes the seed that many further on.
-LARGEST_SEED = 2**31 - 1
 MOST_SEEDS = 2**20
-LARGEST_FIRST_SEED = 2**31 - MOST_SEEDS
 
 # Flags defined here belong to the module that asks for them.
 flags.disclaim_key_flags()
@@ -127,13 +125,9 @@ def define_training_flags() -> None:
         "Number of independent runs, trained side by side as one program.",
         most=MOST_SEEDS,
     )
-    define_size(
-        "seed",
-        0,
-        "Seed of the first run; run r is the run that --seed=SEED+r-1 "
-        "--num_seeds=1 gives.",
-        0,
-        LARGEST_FIRST_SEED,
+    define_seed(
+        "Seed of the first run, of any size; run r is the run that "
+        "--seed=SEED+r-1 --num_seeds=1 gives."
     )
     define_size(
         "num_iterations",

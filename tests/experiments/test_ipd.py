@@ -106,6 +106,21 @@ def test_alone_and_compiled_a_run_is_the_same(finished, tmp_path) -> None:
     )
 
 
+def test_a_seed_of_any_size_is_written_down_as_it_is(tmp_path) -> None:
+    """Run 2 is the run that the next number gives."""
+    seed = 2**128 - 1
+    pair = _run(tmp_path / "pair", f"--seed={seed}")
+    alone = _run(tmp_path / "alone", f"--seed={seed + 1}", "--num_seeds=1")
+    for folder, expected in ((pair, seed), (alone, seed + 1)):
+        config = json.loads((folder / "config.json").read_text())
+        assert config["flags"]["seed"] == expected
+    np.testing.assert_allclose(
+        read_curves(alone / "curves.csv")[METHOD][:, 0],
+        read_curves(pair / "curves.csv")[METHOD][:, 1],
+        atol=1e-5,
+    )
+
+
 def test_the_same_seed_gives_the_same_bytes(finished, tmp_path) -> None:
     again = _run(tmp_path)
     expected = (finished / "curves.csv").read_bytes()

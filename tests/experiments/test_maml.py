@@ -129,7 +129,8 @@ def test_navigation_runs_with_the_surrogate(tmp_path) -> None:
     assert len(checks) == 1
 
 
-def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
+@pytest.mark.parametrize("seed", [3, 2**128 - 1])
+def test_a_run_depends_on_its_own_seed_alone(tmp_path, seed) -> None:
     problem = tabular_problem(dice_tf.objectives.DiCEObjective, 1, 4, 2)
 
     def train(seed: int, num_seeds: int) -> MetaTraining:
@@ -137,7 +138,7 @@ def test_a_run_depends_on_its_own_seed_alone(tmp_path) -> None:
         runs = settings("tabular_mdp", seed=seed, num_seeds=num_seeds)
         return meta_train(problem, dice_tf.learners.MAML(1, 0.5), runs, kept)
 
-    both, second = train(3, 2), train(4, 1)
+    both, second = train(seed, 2), train(seed + 1, 1)
     assert not np.array_equal(both.adapted[0], both.adapted[1])
     np.testing.assert_allclose(second.curves[:, 0], both.curves[:, 1])
     np.testing.assert_allclose(second.adapted[0], both.adapted[1])

@@ -109,7 +109,7 @@ def test_payoffs_tell_the_number_of_players() -> None:
         ("--discount=1.01", r"1.01 is not .* in the range \[0.0, 1.0\]"),
         ("--discount=nan", r"nan is not .* in the range \[0.0, 1.0\]"),
         ("--num_lookaheads=1.5", "invalid literal for int"),
-        ("--seed=-1", r"-1 is not an integer in the range \[0,"),
+        ("--seed=-1", "-1 is not a non-negative integer"),
         ("--game=go", "one of <prisoners_dilemma.matching_pennies"),
         ("--policy=tabular,lstm", "one of tabular, mlp"),
         ("--policy=not_there.keras", "path of a .keras file"),
