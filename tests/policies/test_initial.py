@@ -142,7 +142,7 @@ def test_seeds_are_whole_numbers_of_any_size():
     np.testing.assert_array_equal(again, drawn[4])
 
 
-@pytest.mark.parametrize("seed", [None, 1.5, "1", [1, None], [[1]]])
+@pytest.mark.parametrize("seed", [True, [1, None], [[1]]])
 def test_what_is_not_a_whole_number_is_refused(seed):
     with pytest.raises(TypeError, match="`seed` must be a whole number"):
         initial_params(tabular(GAME, 0), seed)
