@@ -24,6 +24,7 @@ from experiments.command_line.flag_parsers import define_seed, define_size
 from experiments.matches.entrants import SYNTAX
 from experiments.matches.match_settings import AxelrodSettings, resolve_axelrod
 from experiments.results.outputs import OutputFolder
+from experiments.settings.line_up import PROGRAMS
 from experiments.settings.training_flags import define_output_flags
 
 _MOST_PROCESSES = 1024
@@ -33,7 +34,9 @@ def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
     flags.DEFINE_list(
-        "entrants", "tit_for_tat", f"Whose policies take part: {SYNTAX}."
+        "entrants",
+        "tit_for_tat",
+        f"Whose policies take part: {SYNTAX}. {PROGRAMS}",
     )
     flags.DEFINE_list(
         "strategies",

@@ -29,7 +29,7 @@ from experiments.command_line.flag_parsers import (
     define_per_seat,
 )
 from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import LEARNERS, OPPONENTS, LineUp
+from experiments.settings.line_up import LEARNERS, OPPONENTS, PROGRAMS, LineUp
 from experiments.settings.training_flags import define_training_flags
 from experiments.settings.training_settings import (
     TrainingSettings,
@@ -46,7 +46,7 @@ def define_flags() -> None:
         "Who sits in each seat, such as lola_dice,naive. Learners: "
         f"{', '.join(LEARNERS)}. Opponents that do not learn: "
         f"{', '.join(OPPONENTS)}, or the path of a SavedModel that an earlier "
-        "run exported.",
+        f"run exported. {PROGRAMS}",
     )
     define_per_seat(
         "num_lookaheads",

@@ -21,7 +21,7 @@ from experiments.command_line.flag_parsers import (
 )
 from experiments.matches.match_settings import MatchSettings, resolve_match
 from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import OPPONENTS
+from experiments.settings.line_up import OPPONENTS, PROGRAMS
 from experiments.settings.matrix_games import TWO_PLAYER_GAMES
 from experiments.settings.training_flags import (
     define_game_flags,
@@ -31,9 +31,9 @@ from experiments.settings.training_flags import (
 
 def define_flags() -> None:
     """Defines the flags."""
-    known = f"{', '.join(OPPONENTS)}, or the path of a SavedModel"
-    flags.DEFINE_string("policy", None, f"Who plays: {known}.", required=True)
-    flags.DEFINE_string("opponent", "tit_for_tat", f"Against whom: {known}.")
+    known = f"{', '.join(OPPONENTS)}, or the path of a SavedModel. {PROGRAMS}"
+    flags.DEFINE_string("policy", None, f"Who plays: {known}", required=True)
+    flags.DEFINE_string("opponent", "tit_for_tat", f"Against whom: {known}")
     define_game_flags(TWO_PLAYER_GAMES)
     for name, default, least, most, text in (
         (

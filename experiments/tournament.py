@@ -29,7 +29,7 @@ from experiments.matches.match_settings import (
     resolve_tournament,
 )
 from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import OPPONENTS
+from experiments.settings.line_up import OPPONENTS, PROGRAMS
 from experiments.settings.matrix_games import TWO_PLAYER_GAMES
 from experiments.settings.training_flags import (
     define_game_flags,
@@ -41,7 +41,9 @@ def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
     flags.DEFINE_list(
-        "entrants", ",".join(OPPONENTS), f"Who takes part: {SYNTAX}."
+        "entrants",
+        ",".join(OPPONENTS),
+        f"Who takes part: {SYNTAX}. {PROGRAMS}",
     )
     define_game_flags(TWO_PLAYER_GAMES, can_be_endless=True)
     define(

@@ -120,10 +120,34 @@ def build_policy(
             game, player_id, hidden_units=settings.hidden_units[player_id]
         )
     if policy != TABULAR:
-        return keras.models.load_model(policy)
+        return _load_policy(policy, settings.trust_policy_files)
     return dice_tf.policies.tabular(
         game, player_id, initializer=_initializer(settings.initial_logits)
     )
+
+
+def _load_policy(path: str, is_trusted: bool) -> keras.Model:
+    """Loads a Keras model of the user's own.
+
+    Raises:
+      ValueError: if it cannot be loaded; in Keras' safe mode, which is on for
+        files that are not trusted, also if the file holds or names a program.
+    """
+    if is_trusted:
+        # Not an argument of `load_model` alone: parameters are drawn anew from
+        # the model's configuration, which holds the same code.
+        keras.config.enable_unsafe_deserialization()
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        message = f"--policy={path} cannot be loaded: {error}"
+        # Keras has no class for what its safe mode refuses.
+        if "safe_mode" in str(error):
+            message += (
+                " If you trust whoever wrote the file and the SavedModels that "
+                "it names, give --trust_policy_files."
+            )
+        raise ValueError(message) from error
 
 
 def _initializer(name: str) -> keras.initializers.Initializer:

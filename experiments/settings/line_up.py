@@ -44,6 +44,12 @@ OPPONENTS = (
     "random",
 )
 
+# What the help of flags says that take SavedModels.
+PROGRAMS = (
+    "A SavedModel is a program, which runs with your rights: give only those "
+    "of people whom you trust."
+)
+
 # That of the published curves. Other batch sizes are part of a method's name.
 _USUAL_BATCH_SIZE = 64
 

@@ -160,7 +160,15 @@ def _define_policy_flags() -> None:
         ChoiceOrFile((TABULAR, MLP), ".keras"),
         "Policy: a table with one logit per state, a multi-layer perceptron, "
         "or a Keras model of your own from observations to logits (or to the "
-        "log-odds of action 0, of two), whose parameters are drawn anew.",
+        "log-odds of action 0, of two), whose parameters are drawn anew. See "
+        "also --trust_policy_files.",
+    )
+    flags.DEFINE_boolean(
+        "trust_policy_files",
+        False,
+        "Load the .keras files of --policy outside of Keras' safe mode. Such a "
+        "file may hold Python code, or name a SavedModel: either is a program, "
+        "which runs with your rights. Trust whoever wrote it.",
     )
     define_per_seat(
         "hidden_units",

@@ -58,6 +58,7 @@ _SHARED = (
     "num_iterations",
     "jit_compile",
     "initial_logits",
+    "trust_policy_files",
 )
 # Flags that may differ by player.
 _PER_SEAT = (
@@ -136,6 +137,7 @@ class TrainingSettings(NamedTuple):
     momentum: tuple[float | None, ...]
     max_gradient_norm: tuple[float | None, ...]
     entropy_coefficient: tuple[float | None, ...]
+    trust_policy_files: bool = False
     strategy: str = NONE
 
     @property

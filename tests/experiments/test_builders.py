@@ -8,6 +8,7 @@ import dice_tf
 from experiments.building import builders
 from experiments.settings import line_up, matrix_games
 from tests.experiments.parsed_flags import settings_of
+from tests.hostile_files import hostile_policy
 
 
 @pytest.mark.parametrize("name", matrix_games.NAMED_GAMES)
@@ -145,6 +146,54 @@ def test_a_keras_model_of_the_users_own_is_a_policy(tmp_path) -> None:
         assert shapes == [(5, 3), (3,), (3, 2), (2,)]
     first, second = trainer.objective.policies
     assert np.any(first.get_weights()[0] != second.get_weights()[0])
+
+
+@pytest.fixture
+def safe_again():
+    """Ends what --trust_policy_files allows in this process."""
+    yield
+    keras.utils.clear_session()
+
+
+def _table_on(first: keras.Model, path) -> str:
+    """Writes a policy that learns a table on another policy's outputs."""
+    outputs = keras.layers.Dense(1)(first.outputs[0])
+    keras.Model(first.inputs, outputs).save(path)
+    return f"--policy={path}"
+
+
+def test_a_file_that_names_a_program_needs_to_be_trusted(
+    tmp_path, safe_again
+) -> None:
+    policy, mark = hostile_policy(tmp_path)
+    flag = _table_on(policy, tmp_path / "policy.keras")
+    message = r"--policy=.*hostile', which is a program.*--trust_policy_files"
+    with pytest.raises(ValueError, match=message):
+        builders.build_trainer(settings_of(flag))
+    assert not mark.exists()
+    builders.build_trainer(settings_of(flag, "--trust_policy_files"))
+    assert mark.exists()
+
+
+def test_a_file_that_holds_code_needs_to_be_trusted(
+    tmp_path, safe_again
+) -> None:
+    inputs = keras.Input([5])
+    outputs = keras.layers.Lambda(lambda x: -x, output_shape=(5,))(inputs)
+    flag = _table_on(keras.Model(inputs, outputs), tmp_path / "policy.keras")
+    with pytest.raises(ValueError, match="--trust_policy_files"):
+        builders.build_trainer(settings_of(flag))
+    builders.build_trainer(settings_of(flag, "--trust_policy_files"))
+
+
+def test_a_damaged_file_is_not_a_matter_of_trust(tmp_path) -> None:
+    path = tmp_path / "policy.keras"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(
+        ValueError, match="--policy=.* cannot be loaded"
+    ) as info:
+        builders.build_trainer(settings_of(f"--policy={path}"))
+    assert "trust" not in str(info.value)
 
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out", "critic"])

@@ -1,5 +1,6 @@
 """The runner that all commands share."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -16,7 +17,25 @@ from experiments.settings.training_flags import (
     define_output_flags,
     define_resume_flags,
 )
+from tests.experiments.commands import ROOT
 from tests.experiments.parsed_flags import parsed_flags, run_command
+
+COMMANDS = sorted(
+    path.stem
+    for path in (ROOT / "experiments").glob("*.py")
+    if path.stem not in ("__init__", "experiments")
+)
+# The flags of commands that take policies from files.
+_TRAINING = ("policy", "trust_policy_files")
+TAKE_PROGRAMS = {
+    "axelrod_tournament": ("entrants",),
+    "compare_learners": _TRAINING,
+    "ipd": ("learner", *_TRAINING),
+    "learner_facts": _TRAINING,
+    "lola_dice_figure": _TRAINING,
+    "play": ("policy", "opponent"),
+    "tournament": ("entrants",),
+}
 
 
 def _define_flags() -> None:
@@ -50,6 +69,23 @@ def test_a_missing_library_is_named_with_its_extra(
     with pytest.raises(SystemExit, match=message):
         run_command(command, f"--output_dir={tmp_path / 'out'}")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flags_say_that_saved_models_are_programs(name) -> None:
+    command = importlib.import_module(f"experiments.{name}").COMMAND
+    given = ["--policy=random"] if name == "play" else []
+    with parsed_flags(*given, command=command) as values:
+        texts = {flag: values[flag].help or "" for flag in values}
+    takes_programs = {
+        flag
+        for flag, text in texts.items()
+        if "SavedModel" in text or "trust_policy_files" in text
+    }
+    assert takes_programs == set(TAKE_PROGRAMS.get(name, ()))
+    for flag in takes_programs:
+        warns = "which runs with your rights" in texts[flag]
+        assert warns or "See also --trust_policy_files" in texts[flag]
 
 
 def test_a_mistake_in_the_flags_is_one_line(tmp_path) -> None:

@@ -7,10 +7,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import dice_tf
 from dice_tf.policies.saved_models import SavedPolicy
+from tests.hostile_files import hostile_policy
 
 GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 POLICIES = {
@@ -43,42 +43,11 @@ def test_an_exported_policy_comes_back_where_its_folder_is(tmp_path):
         keras.saving.load_model(path, safe_mode=False)
 
 
-class Writing(tf.Module):
-    """Acts like an exported policy, and leaves a mark."""
-
-    def __init__(self, mark):
-        super().__init__()
-        self._mark = str(mark)
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, 5], tf.float32, "observation")]
-    )
-    def probabilities(self, observation):
-        with tf.control_dependencies(
-            [tf.io.write_file(self._mark, "was here")]
-        ):
-            shares = tf.fill([tf.shape(observation)[0], 2], 0.5)
-        return {"probabilities": shares}
-
-
-@pytest.fixture
-def hostile(tmp_path):
-    """A policy that writes a file whenever it acts, and that file."""
-    mark = tmp_path / "mark"
-    module = Writing(mark)
-    signatures = {"probabilities": module.probabilities}
-    tf.saved_model.save(module, tmp_path / "hostile", signatures=signatures)
-    policy = dice_tf.policies.from_saved_model(tmp_path / "hostile")
-    assert mark.read_text() == "was here"
-    mark.unlink()
-    return policy, mark
-
-
 REFUSED = r"names the SavedModel '.*hostile', which is a program.*safe_mode=F"
 
 
-def test_a_file_does_not_name_a_program_in_safe_mode(hostile, tmp_path):
-    policy, mark = hostile
+def test_a_file_does_not_name_a_program_in_safe_mode(tmp_path):
+    policy, mark = hostile_policy(tmp_path)
     policy.save(tmp_path / "policy.keras")
     policy.save(tmp_path / "policy.h5")
     layer = policy.get_layer("logits")
