@@ -6,7 +6,8 @@
 Random players, both programs in one process, turn by turn, so that whatever
 else the machine does meets both alike. What is compared is the median of the
 ratios of each turn. Ends with an error if ours is slower, or if the two
-programs do not play the same game. Needs JAX: pip install -e ".[benchmarks]".
+programs do not play the same game. Needs JAX:
+`pip install "dice_tf[benchmarks]"`.
 """
 
 import importlib.util
@@ -70,7 +71,7 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
     if importlib.util.find_spec("jax") is None:
-        sys.exit("This needs JAX: pip install -e '.[benchmarks]'.")
+        sys.exit('This needs JAX: pip install "dice_tf[benchmarks]".')
     from benchmarks.coin_programs import jax_program, tensorflow_program
 
     sizes = (FLAGS.batch_size, FLAGS.episode_length)

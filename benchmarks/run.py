@@ -9,8 +9,8 @@ list of {name, settings, median_seconds, min_seconds, max_seconds,
 ratio_to_jax}, all per iteration of both players, and a picture. Some sizes of
 ours take turns with a smaller one, too, which gives two entries without a ratio
 to JAX: seeds_20/beside_seeds_1 and seeds_20/seeds_1. Needs two idle cores,
-`pip install -e ".[benchmarks]"` and 5 to 20 minutes. --only=batch_128 runs what
-has that in its name.
+`pip install "dice_tf[benchmarks]"` and 5 to 20 minutes. --only=batch_128 runs
+what has that in its name.
 """
 
 import gc

@@ -4,6 +4,7 @@ Every message names the argument, what came and what was expected.
 """
 
 import contextlib
+import importlib.util
 import inspect
 import math
 import numbers
@@ -243,6 +244,21 @@ def check_function(name: str, value: Any, expected: str) -> Any:
             f"(of type {type(value).__name__})."
         )
     return value
+
+
+def check_installed(library: str, need: str, extra: str) -> None:
+    """Raises if an optional library is not installed.
+
+    Args:
+      library: the name by which it is imported.
+      need: the start of the error, such as "Pictures need Matplotlib".
+      extra: of dice_tf, which installs it.
+
+    Raises:
+      ImportError: with the command that installs it.
+    """
+    if importlib.util.find_spec(library) is None:
+        raise ImportError(f'{need}: pip install "dice_tf[{extra}]".')
 
 
 def check_model(name: str, value: Any) -> keras.Model:

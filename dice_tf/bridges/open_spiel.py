@@ -1,7 +1,6 @@
 """Simultaneous-move games of OpenSpiel as games."""
 
 import functools
-import importlib.util
 import math
 import pickle
 from typing import Any
@@ -14,7 +13,7 @@ from dice_tf.bridges.vector_environment import (
     EpisodeStep,
     VectorEnvironment,
 )
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_installed, check_whole_number
 from dice_tf.games.game import Game
 from dice_tf.games.matrix import iterated_matrix_game, table_bytes
 
@@ -66,10 +65,7 @@ def from_open_spiel(
       >>> game.num_states
       5
     """
-    if importlib.util.find_spec("pyspiel") is None:
-        raise ImportError(
-            "This needs OpenSpiel: pip install 'dice_tf[openspiel]'."
-        )
+    check_installed("pyspiel", "This needs OpenSpiel", "openspiel")
     import pyspiel
 
     if isinstance(game, str):

@@ -1,12 +1,12 @@
 """Environments of PettingZoo as games, and games as such environments."""
 
 import functools
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 from dice_tf.bridges.python_game import PythonGame
 from dice_tf.bridges.vector_environment import Episodes, VectorEnvironment
+from dice_tf.checks import check_installed
 from dice_tf.games.game import Game, check_game_type
 
 
@@ -59,12 +59,14 @@ def from_pettingzoo(
         infinite, or does not fit its space; see `PythonGame`.
 
     Example:
+      An environment of the package mpe2 (`pip install mpe2`):
+
       >>> from mpe2 import simple_push_v3
       >>> game = dice_tf.bridges.from_pettingzoo(
       ...     simple_push_v3.parallel_env, episode_length=25
       ... )
     """
-    _require_pettingzoo()
+    check_installed("pettingzoo", "This needs PettingZoo", "pettingzoo")
     if not callable(make_environment):
         raise TypeError(
             "`make_environment` must be a function that returns a new "
@@ -112,18 +114,11 @@ def to_pettingzoo(game: Game) -> Any:
       >>> environment = dice_tf.bridges.to_pettingzoo(dice_tf.games.CoinGame())
       >>> observations, infos = environment.reset(seed=0)
     """
-    _require_pettingzoo()
+    check_installed("pettingzoo", "This needs PettingZoo", "pettingzoo")
     check_game_type(game)
     from dice_tf.bridges.zoo_environment import GameEnvironment
 
     return GameEnvironment(game)
-
-
-def _require_pettingzoo() -> None:
-    if importlib.util.find_spec("pettingzoo") is None:
-        raise ImportError(
-            "This needs PettingZoo: pip install 'dice_tf[pettingzoo]'."
-        )
 
 
 def _episodes(make_environment: Callable[[], Any]) -> VectorEnvironment:

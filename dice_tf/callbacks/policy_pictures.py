@@ -1,6 +1,5 @@
 """Pictures of the policies while they learn."""
 
-import importlib.util
 import io
 import os
 import pathlib
@@ -12,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.callbacks.policy_tables import check_tables, run_tables
-from dice_tf.checks import check_kind, check_whole_number
+from dice_tf.checks import check_installed, check_kind, check_whole_number
 from dice_tf.evaluation.policy_figures import policy_figure, require_matplotlib
 from dice_tf.export.files import write_file
 
@@ -21,11 +20,11 @@ class PolicyPictures(keras.callbacks.Callback):
     """Draws what all policies do, every n epochs: to files or TensorBoard.
 
     Needs a `FiniteGame` that players see one-hot, such as every iterated
-    matrix game, and Matplotlib: `pip install 'dice_tf[experiments]'`.
+    matrix game, and Matplotlib: `pip install "dice_tf[experiments]"`.
 
     Args:
       folder: for `policies_<epoch>.png`, epochs counted from 1.
-      log_dir: folder of TensorBoard (`pip install 'dice_tf[tensorboard]'`),
+      log_dir: folder of TensorBoard (`pip install "dice_tf[tensorboard]"`),
         for an image named `policies`.
       every: number of epochs from one picture to the next.
       most_runs: how many runs are drawn at most, the first ones.
@@ -57,14 +56,9 @@ class PolicyPictures(keras.callbacks.Callback):
         check_kind("log_dir", log_dir, kinds, "a string or a path")
         if folder is None and log_dir is None:
             raise ValueError("Give a `folder`, a `log_dir`, or both.")
-        if (
-            log_dir is not None
-            and importlib.util.find_spec("tensorboard") is None
-        ):
-            raise ImportError(
-                "`log_dir` needs TensorBoard: pip install "
-                "'dice_tf[tensorboard]'."
-            )
+        if log_dir is not None:
+            need = "`log_dir` needs TensorBoard"
+            check_installed("tensorboard", need, "tensorboard")
         self._folder = None if folder is None else pathlib.Path(folder)
         self._log_dir = log_dir
         self._every = check_whole_number("every", every, 1)

@@ -1,12 +1,16 @@
 """Pictures of what policies do, by observation and run."""
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dice_tf.checks import as_float_array, check_kind, check_name
+from dice_tf.checks import (
+    as_float_array,
+    check_installed,
+    check_kind,
+    check_name,
+)
 
 # More columns or rows than this leave no room for numbers in the cells.
 _MOST_COLUMNS = 12
@@ -194,10 +198,7 @@ def memory_one_labels(num_actions: Sequence[int], player_id: int) -> list[str]:
 
 def require_matplotlib() -> None:
     """Raises if there is nothing to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError(
-            "Pictures need Matplotlib: pip install 'dice_tf[experiments]'."
-        )
+    check_installed("matplotlib", "Pictures need Matplotlib", "experiments")
 
 
 def _draw_panel(axes: Any, probabilities: np.ndarray) -> Any:

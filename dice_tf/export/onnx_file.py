@@ -7,7 +7,7 @@ from types import ModuleType
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_choice
+from dice_tf.checks import check_choice, check_installed
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
 from dice_tf.export.readings import read_policy
@@ -77,12 +77,9 @@ def export_onnx(
 
 
 def _converters() -> tuple[ModuleType, ModuleType]:
-    try:
-        import onnx
-        import tf2onnx.convert
-    except ImportError as error:
-        raise ImportError(
-            "ONNX files need tf2onnx, which is not installed: "
-            'pip install "dice_tf[onnx]".'
-        ) from error
+    for library in ("onnx", "tf2onnx"):
+        check_installed(library, f"ONNX files need {library}", "onnx")
+    import onnx
+    import tf2onnx.convert
+
     return tf2onnx, onnx

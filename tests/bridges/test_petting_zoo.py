@@ -1,7 +1,5 @@
 """Games of PettingZoo here, and ours there."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -176,16 +174,3 @@ def test_what_is_no_known_environment_is_refused(make, message):
 def test_what_is_no_game_is_refused():
     with pytest.raises(TypeError, match="`game` must be a dice_tf.games.Game"):
         bridges.to_pettingzoo(Walks())
-
-
-@pytest.mark.parametrize(
-    ("function", "argument", "extra"),
-    [
-        (bridges.to_pettingzoo, None, "pettingzoo"),
-        (bridges.from_open_spiel, "matrix_pd", "openspiel"),
-    ],
-)
-def test_missing_libraries_are_named(monkeypatch, function, argument, extra):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=rf"pip install 'dice_tf\[{extra}\]"):
-        function(argument)

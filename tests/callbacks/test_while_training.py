@@ -1,7 +1,6 @@
 """Callbacks that watch and guard a training."""
 
 import functools
-import importlib.util
 import os
 
 import keras
@@ -143,18 +142,6 @@ def test_players_with_other_numbers_of_actions_share_a_picture():
         figure.axes[5].images[0].get_array(), tables[1][:, :, 3]
     )
     figure.canvas.draw()
-
-
-@pytest.mark.parametrize("missing", ["matplotlib", "tensorboard"])
-def test_what_draws_is_an_extra(missing, monkeypatch, tmp_path):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name: None if name == missing else find(name),
-    )
-    with pytest.raises(ImportError, match=r"pip install\s+'dice_tf\["):
-        PolicyPictures(log_dir=tmp_path)
 
 
 def test_pictures_need_a_place_and_tables(tmp_path):

@@ -1,7 +1,6 @@
 """TFLite and ONNX files act like the live policy."""
 
 import os
-import sys
 
 import keras
 import numpy as np
@@ -168,11 +167,3 @@ def test_an_onnx_file_holds_one_of_the_signatures(tmp_path):
     policy = dice_tf.policies.tit_for_tat(GAME, 0)
     with pytest.raises(ValueError, match="`signature` must be one of 'act', "):
         export_onnx(policy, tmp_path / "policy.onnx", signature="step")
-
-
-def test_without_tf2onnx_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    monkeypatch.setitem(sys.modules, "tf2onnx.convert", None)
-    policy = dice_tf.policies.tit_for_tat(GAME, 0)
-    with pytest.raises(ImportError, match=r"pip install \"dice_tf\[onnx\]\""):
-        export_onnx(policy, tmp_path / "policy.onnx")
