@@ -230,19 +230,35 @@ def check_kind(
     return value
 
 
-def check_function(name: str, value: Any, expected: str) -> Any:
-    """Returns `value`, or raises if it cannot be called.
+def check_function(
+    name: str, value: Any, expected: str, num_arguments: int
+) -> Any:
+    """Returns `value`, or raises if it cannot be called so.
 
     Args:
       name: of the argument.
       value: what came.
       expected: what the error says that it must be, with its article.
+      num_arguments: number of arguments of the calls, by position.
     """
+    message = (
+        f"`{name}` must be {expected}. Received: {name}={value!r} "
+        f"(of type {type(value).__name__})"
+    )
     if not callable(value):
+        raise TypeError(f"{message}.")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        # Python does not know what some of the functions written in C take.
+        return value
+    try:
+        signature.bind(*[None] * num_arguments)
+    except TypeError as error:
         raise TypeError(
-            f"`{name}` must be {expected}. Received: {name}={value!r} "
-            f"(of type {type(value).__name__})."
-        )
+            f"{message}, which is called with {num_arguments} arguments and "
+            f"takes {signature}: {error}."
+        ) from error
     return value
 
 

@@ -476,7 +476,7 @@ class Trainer(DatalessModel):
           What the function returned for each run.
         """
         check_function(
-            "function", function, "a function of the number of a run"
+            "function", function, "a function of the number of a run", 1
         )
         if num_runs is not None:
             check_whole_number("num_runs", num_runs, 1, self.num_seeds)

@@ -223,10 +223,26 @@ def test_an_object_of_another_type_is_named():
     message = r"`x` must be a number\. Received: x='3' \(of type str\)"
     with pytest.raises(TypeError, match=message):
         checks.check_kind("x", "3", int, "a number")
-    with pytest.raises(TypeError, match=r"`f` must be a rule\. Received: f=3"):
-        checks.check_function("f", 3, "a rule")
     with pytest.raises(TypeError, match=r"`policy` must be a keras\.Model"):
         checks.check_model("policy", keras.layers.Dense(2))
+
+
+def test_a_function_takes_what_it_is_called_with():
+    def of_two(a, b, c=1):
+        pass
+
+    # Python does not know what `dict` takes.
+    for function in (of_two, print, dict, tf.function(of_two)):
+        assert checks.check_function("f", function, "a rule", 2) is function
+    with pytest.raises(TypeError, match=r"`f` must be a rule\. Received: f=3"):
+        checks.check_function("f", 3, "a rule", 2)
+    for function, number, reason in (
+        (of_two, 1, r"takes \(a, b, c=1\): missing a required argument: 'b'"),
+        (of_two, 4, r"called with 4 arguments .*: too many positional"),
+        (lambda *, key: None, 0, "missing a required .*argument: 'key'"),
+    ):
+        with pytest.raises(TypeError, match=f"`f` must be a rule.*{reason}"):
+            checks.check_function("f", function, "a rule", number)
 
 
 def test_a_name_is_a_text():

@@ -6,7 +6,7 @@ from typing import Any
 
 from dice_tf.bridges.python_game import PythonGame
 from dice_tf.bridges.vector_environment import Episodes, VectorEnvironment
-from dice_tf.checks import check_installed
+from dice_tf.checks import check_function, check_installed
 from dice_tf.games.game import Game, check_game_type
 
 
@@ -67,12 +67,13 @@ def from_pettingzoo(
       ... )
     """
     check_installed("pettingzoo", "This needs PettingZoo", "pettingzoo")
-    if not callable(make_environment):
-        raise TypeError(
-            "`make_environment` must be a function that returns a new "
-            "environment at each call, such as the `parallel_env` of a module. "
-            f"Received: {make_environment!r}."
-        )
+    check_function(
+        "make_environment",
+        make_environment,
+        "a function that returns a new environment at each call, such as the "
+        "`parallel_env` of a module",
+        0,
+    )
     return PythonGame(
         functools.partial(_episodes, make_environment),
         episode_length,

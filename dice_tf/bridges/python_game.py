@@ -109,7 +109,8 @@ class PythonGame(Game):
         self.episode_length = check_whole_number(
             "episode_length", episode_length, 1
         )
-        check_function("make_environment", make_environment, "a function")
+        expected = "a function without arguments"
+        check_function("make_environment", make_environment, expected, 0)
         self._make_environment = make_environment
         self._num_workers = check_whole_number(
             "num_workers", num_workers, 0, 2**10

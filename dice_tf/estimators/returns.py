@@ -67,12 +67,16 @@ def running_steps(discounts: tf.Tensor) -> tf.Tensor:
     Returns:
       bool `[T, B]`.
 
+    Raises:
+      TypeError, ValueError: if it is not such a tensor.
+
     Example:
       >>> discounts = tf.constant([[1.0], [0.0], [1.0]])
       >>> dice_tf.estimators.running_steps(discounts).numpy().ravel()
       array([ True,  True, False])
     """
     discounts = as_floats("discounts", discounts)
+    check_rank("discounts", discounts, 2, "[T, B]")
     goes_on = tf.cast(discounts != 0.0, discounts.dtype)
     return tf.math.cumprod(goes_on, axis=0, exclusive=True) > 0.0
 
@@ -344,6 +348,7 @@ def lambda_returns(
     """
     lambda_ = check_number("lambda_", lambda_, 0.0, 1.0)
     rewards = as_floats("rewards", rewards)
+    check_rank("rewards", rewards, 2, "[T, B]")
     values = as_floats("values", values, rewards.dtype)
     return values + generalized_advantages(
         rewards,

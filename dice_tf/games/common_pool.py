@@ -69,7 +69,12 @@ class CommonPool(FiniteGame):
         dtype: str = "float32",
     ):
         num_players = check_whole_number("num_players", num_players, 1)
-        self.capacity = check_whole_number("capacity", capacity, num_players)
+        self.capacity = check_whole_number("capacity", capacity, 1)
+        if capacity < num_players:
+            raise ValueError(
+                "`capacity` must be at least num_players. Received: "
+                f"capacity={capacity}, num_players={num_players}."
+            )
         self.max_harvest = check_whole_number("max_harvest", max_harvest, 1)
         self.growth_factor = check_number("growth_factor", growth_factor, 1.0)
         num_states = self.capacity + 1

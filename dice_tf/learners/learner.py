@@ -347,8 +347,8 @@ def as_params(
 
     Raises:
       TypeError: if `params` is not a list of lists.
-      ValueError: if there is not one list per player, or an entry is not a
-        tensor.
+      ValueError: if there is not one list per player, or no list, or an entry
+        is not a tensor.
     """
     if not isinstance(params, (list, tuple)) or not all(
         isinstance(player_params, (list, tuple)) for player_params in params
@@ -357,6 +357,8 @@ def as_params(
             "`params` must be one list of tensors per player. Received: "
             f"{params!r}."
         )
+    if not params:
+        raise ValueError("`params` must not be empty.")
     if num_players is not None and len(params) != num_players:
         raise ValueError(
             f"`params` must hold one list of tensors for each of "

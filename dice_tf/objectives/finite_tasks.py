@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dice_tf.checks import check_function
-from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.objective import Objective, check_task_function
 from dice_tf.objectives.tasks import (
     TaskFamily,
     TaskFunction,
@@ -64,7 +63,7 @@ class FiniteTasks(TaskFamily):
                 )
 
     def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
-        check_function("function", function, "a function of a task and a seed")
+        check_task_function(function)
         num_tasks = len(self.objectives)
         seeds = [None] * num_tasks
         if seed is not None:

@@ -205,7 +205,7 @@ class Objective(abc.ABC):
         Returns:
           The nest of means, differentiable in what the function captures.
         """
-        check_function("function", function, "a function of a task and a seed")
+        check_task_function(function)
         return function(self, seed)
 
     def with_policies(self, policies: Sequence[keras.Model]) -> "Objective":
@@ -285,3 +285,9 @@ def check_objective(objective: Any, name: str = "objective") -> Objective:
     """Returns the objective, or raises if it is not an `Objective`."""
     expected = "a dice_tf.objectives.Objective"
     return check_kind(name, objective, Objective, expected)
+
+
+def check_task_function(function: Any) -> None:
+    """Raises if it is not a function of a task's objective and seed."""
+    expected = "a function of a task and a seed"
+    check_function("function", function, expected, 2)

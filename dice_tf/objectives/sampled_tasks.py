@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_function, check_whole_number
 from dice_tf.games.finite import FiniteGame
-from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.objective import Objective, check_task_function
 from dice_tf.objectives.tasks import (
     TaskFamily,
     TaskFunction,
@@ -72,9 +72,10 @@ class SampledTasks(TaskFamily):
     ):
         self.num_tasks = check_whole_number("num_tasks", num_tasks, 1, 2**24)
         check_function(
-            "build_objective", build_objective, "a function of a task"
+            "build_objective", build_objective, "a function of a task", 1
         )
-        check_function("sample_tasks", sample_tasks, "a function of a seed")
+        expected = "a function of a seed and a number of tasks"
+        check_function("sample_tasks", sample_tasks, expected, 2)
         self.build_objective = build_objective
         self.sample_tasks = sample_tasks
         tasks = sample_tasks(tf.constant([0, 0]), num_tasks)
@@ -93,7 +94,7 @@ class SampledTasks(TaskFamily):
         self._has_groups = first.num_groups > 1
 
     def average(self, function: TaskFunction, seed: Seed | None = None) -> Any:
-        check_function("function", function, "a function of a task and a seed")
+        check_task_function(function)
         if seed is None:
             raise ValueError(
                 "`seed` must be an int32 tensor of shape [2]: the tasks are "

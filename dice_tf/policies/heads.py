@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from dice_tf.checks import check_function
 from dice_tf.distributions import Distribution, bernoulli, categorical
 from dice_tf.policies.attachments import attach, attached
 
@@ -47,11 +48,8 @@ def with_head(policy: keras.Model, head: Head) -> keras.Model:
         raise TypeError(
             f"`policy` must be a keras.Model. Received: {type(policy)}."
         )
-    if not callable(head):
-        raise TypeError(
-            "`head` must be a function from a tensor to a tfp distribution. "
-            f"Received: {head!r}."
-        )
+    expected = "a function from a tensor to a tfp distribution"
+    check_function("head", head, expected, 1)
     attach(policy, head=head)
     return policy
 
