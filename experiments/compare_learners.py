@@ -21,6 +21,7 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
+from experiments.command_line.flag_parsers import check_some
 from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import LEARNERS
 from experiments.settings.training_flags import define_training_flags
@@ -90,7 +91,10 @@ def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
     """Returns the settings of each method, by its name in the files."""
     is_exact = values.mode == EXACT
     settings = {}
-    for name in values.learners or _DEFAULT_METHODS[values.mode]:
+    names = values.learners
+    if names is None:
+        names = _DEFAULT_METHODS[values.mode]
+    for name in check_some("learners", names):
         method = resolve_method(values, name, is_exact=is_exact)
         if method.method in settings:
             raise ValueError(

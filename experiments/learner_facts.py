@@ -24,6 +24,7 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command, user_errors
+from experiments.command_line.flag_parsers import check_some
 from experiments.results.check_list import Check, summary
 from experiments.results.outputs import OutputFolder
 from experiments.settings.training_flags import define_training_flags
@@ -53,7 +54,7 @@ def resolve(values: flags.FlagValues) -> flags.FlagValues:
     Raises:
       ValueError: if there is no such fact, or a flag is part of each fact.
     """
-    for name in values.facts:
+    for name in check_some("facts", values.facts):
         if name not in FACTS:
             raise ValueError(
                 f"--facts must be some of {', '.join(FACTS)}. Received: "

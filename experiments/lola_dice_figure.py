@@ -19,6 +19,7 @@ from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
 from experiments.command_line.commands import Command
+from experiments.command_line.flag_parsers import check_some
 from experiments.comparisons.figure import (
     LARGE_BATCH,
     LARGE_BATCH_ITERATIONS,
@@ -64,7 +65,10 @@ def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
     """
     table = METHODS[values.settings]
     settings = {}
-    for name in values.methods or table:
+    names = values.methods
+    if names is None:
+        names = tuple(table)
+    for name in check_some("methods", names):
         if name not in table:
             raise ValueError(
                 f"--methods must be some of {', '.join(table)} with "

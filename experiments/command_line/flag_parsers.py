@@ -180,6 +180,21 @@ def check_product(**sizes: int) -> None:
         )
 
 
+def check_some(name: str, values: Sequence[str]) -> Sequence[str]:
+    """Returns the entries of a list, or refuses an empty one.
+
+    Args:
+      name: of the flag.
+      values: the entries.
+
+    Raises:
+      ValueError: if there is none: there would be nothing to do.
+    """
+    if not values:
+        raise ValueError(f"--{name} must hold at least one entry.")
+    return values
+
+
 def define_per_seat(
     name: str, default: str | None, parser: flags.ArgumentParser, text: str
 ) -> None:

@@ -187,6 +187,7 @@ def test_starts_are_as_wide_as_said() -> None:
     ("arguments", "message"),
     [
         (["--learners=lola_dice"], "A method must be one of"),
+        (["--learners="], "--learners must hold at least one"),
         (["--learners=naive,naive"], "must differ. Received twice: naive"),
         (["--learners=lola_surrogate"], "a way to sample"),
         (

@@ -305,6 +305,7 @@ def test_averages_are_resumed_and_kept(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
+        ("--facts=", "--facts must hold at least one"),
         ("--facts=defector,weather", "--facts must be some of .*'weather'"),
         ("--game=chicken", "--game is part of each fact"),
         ("--discount=0.5", "--discount is part of each fact"),

@@ -112,6 +112,8 @@ def test_the_large_batch_has_fewer_iterations() -> None:
 def test_a_method_of_other_settings_is_refused() -> None:
     with pytest.raises(ValueError, match="--methods must be some of naive"):
         _settings(PUBLISHED, "--methods=lola_surrogate")
+    with pytest.raises(ValueError, match="--methods must hold at least one"):
+        _settings(PUBLISHED, "--methods=")
 
 
 @pytest.mark.parametrize(
