@@ -6,7 +6,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
+from dice_tf.learners.inner_rates import (
+    InnerRates,
+    as_inner_rates,
+    rates_of_players,
+)
 from dice_tf.learners.learner import (
     Learner,
     LearnerStep,
@@ -62,7 +66,7 @@ class AssumedRatesLearner(Learner):
     ) -> LearnerStep:
         params = check_step(objective, params, player_id)
         state = self.inner_rates.observe(state, params)
-        rates = self.inner_rates.values(state, objective.num_players)
+        rates = rates_of_players(self.inner_rates, state, params)
         situation = Situation(objective, params, player_id, seed)
         move = self.move(situation, rates)
         return LearnerStep(

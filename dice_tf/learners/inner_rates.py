@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_kind, check_number, check_whole_number
+from dice_tf.checks import (
+    check_kind,
+    check_number,
+    check_per_player,
+    check_whole_number,
+)
 from dice_tf.learners.derivatives import inner_product
 from dice_tf.learners.learner import as_params, check_state
 from dice_tf.objectives.objective import Params
@@ -216,6 +221,32 @@ def as_inner_rates(rates: Any) -> InnerRates:
     if isinstance(rates, InnerRates):
         return rates
     return FixedRates(_check_rates("inner_learning_rate", rates))
+
+
+def rates_of_players(
+    inner_rates: InnerRates, state: Any, params: Params
+) -> list[Any]:
+    """Returns the rates of all players, tensors in their parameters' dtype.
+
+    A schedule of Keras computes in float32, whatever the game does.
+
+    Args:
+      inner_rates: the rates.
+      state: what they remember.
+      params: one list of tensors per player.
+
+    Raises:
+      TypeError, ValueError: if `values` does not return one rate per player.
+    """
+    rates = check_per_player(
+        "inner_learning_rate.values(state, num_players)",
+        inner_rates.values(state, len(params)),
+        len(params),
+    )
+    dtype = _dtype_of(tf.nest.flatten(params))
+    return [
+        tf.cast(rate, dtype) if tf.is_tensor(rate) else rate for rate in rates
+    ]
 
 
 def _check_rates(name: str, rates: Any) -> float | tuple[float, ...]:

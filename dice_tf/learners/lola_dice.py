@@ -9,7 +9,11 @@ from dice_tf.checks import check_flag, check_kind, check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
-from dice_tf.learners.inner_rates import InnerRates, as_inner_rates
+from dice_tf.learners.inner_rates import (
+    InnerRates,
+    as_inner_rates,
+    rates_of_players,
+)
 from dice_tf.learners.learner import (
     Learner,
     LearnerStep,
@@ -197,7 +201,7 @@ class LOLADiCE(Learner):
             opponents_of(params, player_id),
             seeds,
             slots=slots or list(map(self.inner_optimizer.init, params)),
-            rates=self.inner_rates.values(rates_state, objective.num_players),
+            rates=rates_of_players(self.inner_rates, rates_state, params),
             optimizer=self.inner_optimizer,
             num_differentiated=self.num_differentiated,
         )

@@ -10,7 +10,7 @@ from dice_tf.inner_optimizers import InnerOptimizer
 from dice_tf.inner_optimizers.sgd import optimizer_or_sgd
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
 from dice_tf.learners.derivatives import evaluation_seeds
-from dice_tf.learners.inner_rates import InnerRates
+from dice_tf.learners.inner_rates import InnerRates, rates_of_players
 from dice_tf.learners.learner import Situation, check_step, gradient_of
 from dice_tf.learners.unrolling import (
     Unrolled,
@@ -176,9 +176,8 @@ class MAML(AssumedRatesLearner):
         seeds: Sequence[Seed | None],
     ) -> list[list[tf.Tensor]]:
         """Adapts with the rates that a learner starts from."""
-        rates = self.inner_rates.values(
-            self.inner_rates.init(params), objective.num_players
-        )
+        rates_state = self.inner_rates.init(params)
+        rates = rates_of_players(self.inner_rates, rates_state, params)
         return self._unroll(objective, params, player_id, seeds, rates).params
 
     def _unroll(

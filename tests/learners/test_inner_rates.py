@@ -239,27 +239,46 @@ def test_a_schedule_points_to_rates_that_count(name, rates):
         KINDS[name](inner_learning_rate=rates)
 
 
-def test_rates_that_count_follow_a_schedule():
-    """The example of the docstring."""
+class ScheduledRates(learners.InnerRates):
+    """The example of the docstring: a schedule computes in float32."""
 
-    class ScheduledRates(learners.InnerRates):
-        reads_gradients = False
+    reads_gradients = False
 
-        def init(self, params):
-            return tf.constant(0)
+    def init(self, params):
+        return tf.constant(0)
 
-        def values(self, state, num_players):
-            return (tf.cast(SCHEDULE(state), tf.float64),) * num_players
+    def values(self, state, num_players):
+        return (SCHEDULE(state),) * num_players
 
-        def remember(self, state, params, gradients):
-            return state + 1
+    def remember(self, state, params, gradients):
+        return state + 1
 
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_rates_that_count_follow_a_schedule(name):
     setting = setting_of("quadratic_2")
     objective, params = setting.objective, setting.params
-    learner = learners.LOLA(inner_learning_rate=ScheduledRates())
+    learner = KINDS[name](inner_learning_rate=ScheduledRates())
     state = learner.init(params)
     for step in range(3):
         found, state = learner.step(objective, params, 0, None, state)
-        fixed = learners.LOLA(inner_learning_rate=0.5 ** (step / 2))
+        fixed = KINDS[name](inner_learning_rate=0.5 ** (step / 2))
         expected = fixed.gradient(objective, params, 0)
+        assert found[0].dtype == tf.float64
         np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rates", [(), (0.1,), (0.1, 0.2, 0.3), 0.1])
+def test_there_is_one_rate_per_player(rates):
+    class Odd(learners.InnerRates):
+        def values(self, state, num_players):
+            return rates
+
+    setting = setting_of("quadratic_2")
+    for name in ("lola", "lola_dice"):
+        with pytest.raises(
+            (TypeError, ValueError), match="`inner_learning_rate.values.* must"
+        ):
+            KINDS[name](inner_learning_rate=Odd()).gradient(
+                setting.objective, setting.params, 0
+            )
