@@ -25,7 +25,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import check_float_dtype, check_whole_number, naming
+from dice_tf.checks import (
+    as_whole_numbers,
+    check_float_dtype,
+    check_rank,
+    check_whole_number,
+    naming,
+)
 from dice_tf.kernels.philox import Draw, draw_many
 
 __all__ = ["Seed", "make_seed", "private_seed", "split_seed", "uniform"]
@@ -341,7 +347,9 @@ def uniform(seed: Seed, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     Returns:
       A tensor of the given shape and dtype, never 1.
     """
-    if not tf.is_tensor(shape):
+    if tf.is_tensor(shape):
+        check_rank("shape", as_whole_numbers("shape", shape), 1, "[rank]")
+    else:
         shape = _check_shape(shape)
     return as_uniform(random_bits(seed, shape), dtype)
 

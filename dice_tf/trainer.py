@@ -285,6 +285,8 @@ class Trainer(DatalessModel):
         epochs = check_whole_number("epochs", epochs, 1)
         steps = check_steps_per_epoch(steps_per_epoch, self.steps_per_execution)
         initial_epoch = check_whole_number("initial_epoch", initial_epoch, 0)
+        kinds = (str, int, np.integer)
+        check_kind("verbose", verbose, kinds, '"auto", 0, 1 or 2')
         callbacks = prepared_callbacks(
             callbacks,
             self.objective,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import dice_tf
 
@@ -73,3 +74,85 @@ def test_nobody_has_no_parameters():
     for params in ([], ()):
         with pytest.raises(ValueError, match="`params` must not be empty"):
             learner.init(params)
+
+
+RAGGED = [[1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "game",
+    [dice_tf.games.iterated_prisoners_dilemma(3), dice_tf.games.CoinGame(3)],
+)
+def test_actions_of_all_players_have_one_shape(game):
+    state = game.reset((0, 1), 2)[0]
+    with pytest.raises(ValueError, match=r"`actions\[1\]` must have the shape"):
+        game.step(state, RAGGED, (0, 1))
+
+
+def test_actions_are_named_where_they_do_not_fit():
+    cournot = dice_tf.games.RepeatedCournot(3)
+    state = cournot.reset((0, 1), 2)[0]
+    with pytest.raises(ValueError, match=r"`actions\[1\]` must have the shape"):
+        cournot.step(state, [tf.ones([1]), tf.ones([2])], (0, 1))
+    with pytest.raises(ValueError, match=r"`actions\[0\]` must have shape \[B"):
+        cournot.step(state, [tf.ones([2, 1])] * 2, (0, 1))
+    coins = dice_tf.games.CoinGame(3)
+    state = coins.reset((0, 1), 2)[0]
+    with pytest.raises(ValueError, match=r"`actions\[0\]` must have the shape"):
+        coins.step(state, [[0, 1, 2]] * 2, (0, 1))
+    dilemma = dice_tf.games.iterated_prisoners_dilemma(3)
+    state = dilemma.reset((0, 1), 2)[0]
+    with pytest.raises(
+        TypeError, match=r"`actions\[1\]` must be a tensor of w"
+    ):
+        dilemma.step(state, [[0, 1], [0.0, 1.0]], (0, 1))
+
+
+def test_gains_of_firms_have_an_entry_per_firm():
+    game = dice_tf.games.RepeatedCournot(3)
+    parts = {"offsets": [1.0, 1.0], "scales": [1.0, 1.0], "discount": 0.9}
+    with pytest.raises(
+        ValueError, match=r"`gains\[0\]` must have shape \[...,"
+    ):
+        game.linear_gaussian_values([[1.0], [1.0, 2.0]], **parts)
+    with pytest.raises(ValueError, match=r"`gains\[0\]` must have shape \[num"):
+        game.linear_gaussian_values([1.0, 2.0], **parts)
+
+
+@pytest.mark.parametrize(
+    "shape", [tf.zeros([2, 2]), tf.zeros([2, 2], tf.int32)]
+)
+def test_shapes_are_vectors_of_whole_numbers(shape):
+    graph = dice_tf.StochasticComputationGraph(
+        {"z": tfp.distributions.Bernoulli(0.5)}, {"cost": lambda z: z}
+    )
+    for name, call in {
+        "sample_shape": lambda: graph.sample(shape, (0, 1)),
+        "shape": lambda: dice_tf.seeds.uniform((0, 1), shape),
+    }.items():
+        with pytest.raises((TypeError, ValueError), match=f"`{name}` must "):
+            call()
+
+
+def test_how_much_is_printed_is_a_word_or_a_number():
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+    policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    trainer = dice_tf.Trainer(objective, [dice_tf.learners.Naive(), None])
+    trainer.compile("sgd", jit_compile=False)
+    for verbose in (np.array(["a", "b"]), tf.zeros([2]), None):
+        with pytest.raises(
+            TypeError, match="`verbose` must be .auto., 0, 1 or"
+        ):
+            trainer.fit(verbose=verbose)
+    for verbose in (True, np.int64(0), 2):
+        trainer.fit(verbose=verbose)
+
+
+def test_a_policy_without_a_set_of_actions_names_what_says_so(tmp_path):
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+    policy = dice_tf.policies.tabular(game, 0)
+    with pytest.raises(
+        ValueError, match=r"\(num_actions=None\): attach a head"
+    ):
+        dice_tf.export.export_policy(policy, tmp_path / "a", num_actions=None)

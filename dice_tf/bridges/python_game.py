@@ -16,6 +16,7 @@ from dice_tf.bridges.vector_environment import (
 )
 from dice_tf.bridges.workers import WorkerEnvironment
 from dice_tf.checks import (
+    MOST_EPISODES,
     check_float_dtype,
     check_function,
     check_kind,
@@ -149,7 +150,7 @@ class PythonGame(Game):
     def reset(
         self, seed: Seed, batch_size: int
     ) -> tuple[PythonState, TimeStep]:
-        check_whole_number("batch_size", batch_size, 1)
+        check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
 
         def start(seed: np.ndarray) -> list[np.ndarray]:
             environment = self._take()
@@ -246,7 +247,7 @@ class PythonGame(Game):
         for player_id, (action, num_actions) in enumerate(
             zip(actions, self.num_actions, strict=True)
         ):
-            what = f"The actions of player {player_id}"
+            what = f"`actions[{player_id}]`"
             if num_actions is not None:
                 as_array(what, action, (batch_size,))
                 is_wrong = (action < 0) | (action >= num_actions)

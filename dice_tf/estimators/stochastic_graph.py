@@ -8,7 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from dice_tf.checks import check_kind, check_whole_number
+from dice_tf.checks import (
+    as_whole_numbers,
+    check_kind,
+    check_rank,
+    check_whole_number,
+)
 from dice_tf.estimators.causality import (
     causal_graph,
     check_names,
@@ -286,6 +291,8 @@ def _as_names(names: Any) -> tuple[str, ...]:
 def _check_sample_shape(shape: Any) -> None:
     """Raises if it is neither a number of samples nor a shape."""
     if tf.is_tensor(shape):
+        if as_whole_numbers("sample_shape", shape).shape.rank != 0:
+            check_rank("sample_shape", shape, 1, "[] or [num_axes]")
         return
     if not isinstance(shape, (list, tuple, np.ndarray, tf.TensorShape)):
         shape = [shape]

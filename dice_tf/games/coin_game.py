@@ -7,16 +7,15 @@ import tensorflow as tf
 from dice_tf.checks import (
     MOST_EPISODES,
     as_tensor,
-    as_tensors,
     check_choice,
     check_flag,
     check_float_dtype,
     check_kind,
     check_last_axes,
-    check_per_player,
+    check_same_shape,
     check_whole_number,
 )
-from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.game import Game, TimeStep, check_actions
 from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import Seed, uniform
 
@@ -148,8 +147,8 @@ class CoinGame(Game):
         self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[CoinState, TimeStep]:
         check_kind("state", state, CoinState, "a dice_tf.games.CoinState")
-        check_per_player("actions", actions, self.num_players)
-        actions = as_tensors("actions", actions)
+        actions = check_actions(actions, self.num_players)
+        check_same_shape("actions[0]", actions[0], "state", state.players[0])
         players = tuple(
             self._move(cell, action)
             for cell, action in zip(state.players, actions, strict=True)

@@ -11,13 +11,14 @@ from dice_tf.checks import (
     as_floats,
     as_tensors,
     check_float_dtype,
+    check_last_axes,
     check_number,
     check_number_per_player,
     check_per_player,
     check_rank,
     check_whole_number,
 )
-from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.game import Game, TimeStep, check_actions
 from dice_tf.seeds import Seed
 
 
@@ -107,17 +108,16 @@ class RepeatedCournot(Game):
         self, state: tf.Tensor, actions: tuple[tf.Tensor, ...], seed: Seed
     ) -> tuple[tf.Tensor, TimeStep]:
         del state, seed
-        check_per_player("actions", actions, self.num_players)
-        actions = as_tensors("actions", actions)
-        for player_id, action in enumerate(actions):
+        for player_id, action in enumerate(as_tensors("actions", actions)):
             if action.shape.rank != 1:
                 raise ValueError(
-                    f"The actions of player {player_id} must have shape [B], "
-                    "one quantity per episode. Received shape "
+                    f"`actions[{player_id}]` must have shape [B], one "
+                    " quantity per episode. Received shape "
                     f"{tuple(action.shape)}: let the head return a "
                     "distribution over scalars, such as "
                     "tfp.distributions.Normal(outputs[..., 0], scale)."
                 )
+        actions = check_actions(actions, self.num_players)
         quantities = tf.stack(
             [tf.cast(action, self.dtype) for action in actions], axis=1
         )
@@ -164,7 +164,10 @@ class RepeatedCournot(Game):
             check_per_player("gains", gains, self.num_players)
         ):
             # Reorder from the seats as the firm sees them to those of the game.
-            gain = as_floats(f"gains[{player_id}]", gain, self.dtype)
+            name = f"gains[{player_id}]"
+            gain = as_floats(name, gain, self.dtype)
+            check_rank(name, gain, 1, "[num_players]")
+            check_last_axes(name, gain, (self.num_players,))
             ordered = tf.roll(gain, player_id, axis=0)
             offset = tf.reshape(offsets[player_id], [1])
             rows.append(tf.concat([offset, ordered], axis=0))

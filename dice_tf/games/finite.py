@@ -10,19 +10,17 @@ import tensorflow as tf
 from dice_tf.checks import (
     MOST_EPISODES,
     as_float_array,
-    as_tensors,
     as_whole_numbers,
     check_finite,
     check_float_dtype,
     check_kind,
-    check_per_player,
     check_player_id,
     check_rank,
     check_whole_number,
 )
 from dice_tf.games.finite_chances import as_chances, check_probabilities
 from dice_tf.games.finite_masks import check_action_masks, mask_of_nearest
-from dice_tf.games.game import Game, TimeStep
+from dice_tf.games.game import Game, TimeStep, check_actions
 from dice_tf.kernels.table_lookups import select
 from dice_tf.seeds import Seed, uniform
 
@@ -213,8 +211,10 @@ class FiniteGame(Game):
 
     def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
-        check_per_player("actions", actions, self.num_players)
-        as_tensors("actions", actions)
+        for player_id, action in enumerate(
+            check_actions(actions, self.num_players)
+        ):
+            as_whole_numbers(f"actions[{player_id}]", action)
         joint = actions[0]
         for action, num_actions in zip(
             actions[1:], self.num_actions[1:], strict=True

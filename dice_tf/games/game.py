@@ -5,7 +5,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.checks import check_kind
+from dice_tf.checks import (
+    as_tensors,
+    check_kind,
+    check_per_player,
+    check_same_shape,
+)
 from dice_tf.seeds import Seed
 
 
@@ -121,3 +126,22 @@ class Game(abc.ABC):
 def check_game_type(game: Any) -> Game:
     """Returns the game, or raises if it is not a `Game`."""
     return check_kind("game", game, Game, "a dice_tf.games.Game")
+
+
+def check_actions(actions: Any, num_players: int) -> list[tf.Tensor]:
+    """Returns the actions of all players as tensors, or raises.
+
+    Args:
+      actions: one tensor per player.
+      num_players: N.
+
+    Raises:
+      TypeError, ValueError: if there is not one per player, one is not a
+        tensor, or their shapes differ.
+    """
+    check_per_player("actions", actions, num_players)
+    tensors = as_tensors("actions", actions)
+    for player_id, tensor in enumerate(tensors):
+        name = f"actions[{player_id}]"
+        check_same_shape(name, tensor, "actions[0]", tensors[0])
+    return tensors

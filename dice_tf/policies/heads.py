@@ -85,7 +85,8 @@ def head_of(
     if num_actions is None:
         raise ValueError(
             f"The policy {policy.name!r} acts in a seat without a finite set "
-            "of actions: attach a head with dice_tf.policies.with_head."
+            "of actions (num_actions=None): attach a head with "
+            "dice_tf.policies.with_head."
         )
     raise ValueError(
         f"The policy {policy.name!r} has {num_outputs} outputs, but the "

@@ -335,15 +335,22 @@ def test_rewards_and_flags_may_have_an_axis_of_one():
         assert_same(x, y)
 
 
+def test_batches_of_10_to_the_9_are_refused(game):
+    with pytest.raises(ValueError, match="`batch_size` must be at most 26843"):
+        game.reset((0, 1), 10**9)
+
+
 @pytest.mark.parametrize("action", [3, -1])
 def test_actions_out_of_their_range_are_refused(action):
     actions = tf.constant([0, action]), tf.constant([0.5, 0.5])
-    message = "player 0 must be whole numbers from 0 to 2. Received"
+    message = r"`actions\[0\]` must be whole numbers from 0 to 2. Received"
     with pytest.raises(ValueError, match=message):
         steps_of(Odd, actions=actions)
-    with pytest.raises(ValueError, match="player 0 must be whole numbers"):
+    with pytest.raises(ValueError, match=r"`actions\[0\]` must be whole"):
         steps_of(Odd, actions=(tf.constant([1.0, 1.7]), actions[1]))
-    with pytest.raises(ValueError, match=r"player 0 must have shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"`actions\[0\]` must have shape \(2,"
+    ):
         steps_of(Odd, actions=(tf.constant([1]), actions[1]))
 
 

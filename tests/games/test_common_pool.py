@@ -192,7 +192,11 @@ def test_naive_learners_ruin_the_pool():
     [
         ({"num_players": 0}, ValueError, "`num_players` must be at least 1"),
         ({"num_players": 2.0}, TypeError, "`num_players` must be a whole num"),
-        ({"capacity": 1}, ValueError, "`capacity` must be at least 2"),
+        (
+            {"capacity": 1},
+            ValueError,
+            "`capacity` must be at least num_players",
+        ),
         ({"max_harvest": 0}, ValueError, "`max_harvest` must be at least 1"),
         ({"growth_factor": 0.9}, ValueError, "`growth_factor` must be finite"),
         ({"episode_length": 0}, ValueError, "`episode_length` must be at lea"),

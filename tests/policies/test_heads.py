@@ -87,7 +87,7 @@ def test_an_attached_head_is_no_part_of_the_policy():
             r"'ann' has 2 outputs, but the player has 3 actions\. Expected 3",
         ),
         (3, 2, r"2 logits \(or 1, the log-odds of action 0\), or a head"),
-        (1, None, "'ann' acts in a seat without a finite set of actions: att"),
+        (1, None, r"finite set of actions \(num_actions=None\): attach a head"),
     ],
 )
 def test_outputs_that_fit_no_head_are_refused(
