@@ -8,7 +8,14 @@ import importlib.util
 import inspect
 import math
 import numbers
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import (
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from typing import Any, TypeVar
 
 import keras
@@ -307,6 +314,22 @@ def naming(name: str, value: Any, expected: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def naming_given(name: str, value: Any, expected: str) -> Iterator[None]:
+    """Does as `naming` for an argument that was given, and is not `None`.
+
+    Args:
+      name: of the argument.
+      value: what came.
+      expected: what the error says that it must be, with its article.
+    """
+    if value is None:
+        yield
+        return
+    with naming(name, value, expected):
+        yield
+
+
 def check_activation(name: str, value: Any) -> Any:
     """Returns `value`, or raises if it is not an activation of Keras."""
     with naming(name, value, "a Keras activation"):
@@ -467,6 +490,29 @@ def check_same_shape(
         raise ValueError(
             f"`{name}` must have the shape of `{reference_name}`, "
             f"{tuple(reference.shape)}. Received shape {tuple(tensor.shape)}."
+        )
+
+
+def check_shapes(
+    name: str, tensors: Sequence[tf.Tensor], references: Sequence, owner: str
+) -> None:
+    """Raises if the static shapes of two lists cannot be equal.
+
+    Args:
+      name: of the list.
+      tensors: what came.
+      references: tensors or variables of the shapes that are expected.
+      owner: what the error calls these.
+    """
+    received = [tensor.shape for tensor in tensors]
+    expected = [tf.TensorShape(reference.shape) for reference in references]
+    if len(received) != len(expected) or not all(
+        map(tf.TensorShape.is_compatible_with, received, expected)
+    ):
+        raise ValueError(
+            f"`{name}` must hold tensors of the shapes of {owner}, "
+            f"{list(map(str, expected))}. Received shapes "
+            f"{list(map(str, received))}."
         )
 
 

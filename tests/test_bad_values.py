@@ -156,3 +156,93 @@ def test_a_policy_without_a_set_of_actions_names_what_says_so(tmp_path):
         ValueError, match=r"\(num_actions=None\): attach a head"
     ):
         dice_tf.export.export_policy(policy, tmp_path / "a", num_actions=None)
+
+
+@pytest.mark.parametrize("shape", [[], [2], [1, 2, 1, 2], [[1.0]], [1.5]])
+def test_the_shape_of_observations_is_one_that_the_policy_takes(
+    shape, tmp_path
+):
+    policy = dice_tf.policies.tabular(
+        dice_tf.games.iterated_prisoners_dilemma(3), 0
+    )
+    for suffix, export in {
+        "": dice_tf.export.export_policy,
+        ".tflite": dice_tf.export.export_tflite,
+        ".onnx": dice_tf.export.export_onnx,
+    }.items():
+        with pytest.raises(
+            (TypeError, ValueError), match="`observation_shape` must be"
+        ):
+            export(policy, tmp_path / f"a{suffix}", observation_shape=shape)
+
+
+def test_the_shape_of_observations_with_memory_is_one_that_the_policy_takes(
+    tmp_path,
+):
+    policy = dice_tf.policies.gru(dice_tf.games.CoinGame(3), 0, units=2)
+    with pytest.raises(ValueError, match="`observation_shape` must be the sha"):
+        dice_tf.export.export_policy(
+            policy, tmp_path / "a", observation_shape=[2]
+        )
+
+
+def test_observations_are_what_the_policy_sees():
+    policy = dice_tf.policies.tabular(
+        dice_tf.games.iterated_prisoners_dilemma(3), 0
+    )
+    for observations in ([], [1.0], tf.zeros([2, 1, 2])):
+        with pytest.raises(ValueError, match="`observations` must be what the"):
+            dice_tf.check_policy(policy, observations)
+
+
+def test_parameters_have_the_shapes_of_their_policies():
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+    policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    params = objective.initial_params()
+    wrong = r"\[1\]` must hold tensors of the shapes of the trainable.*\(5, 1\)"
+    for received in ([tf.ones([3])], [], [tf.ones([5, 1])] * 2):
+        odd = [params[0], received]
+        for call in (
+            lambda odd=odd: objective(odd),
+            lambda odd=odd: objective.play(odd, None),
+            lambda odd=odd: objective.player_weights(odd),
+            lambda odd=odd: objective.divergences(odd, params),
+            lambda odd=odd: dice_tf.learners.Naive().gradient(
+                objective, odd, 0, None
+            ),
+        ):
+            with pytest.raises(ValueError, match=f"`params{wrong}"):
+                call()
+        with pytest.raises(ValueError, match=f"`other_params{wrong}"):
+            objective.divergences(params, odd)
+
+
+def test_rates_are_fitted_to_parameters_of_one_shape():
+    rates = dice_tf.learners.FittedRates(1.0)
+    state = rates.init([[tf.ones([2])], [tf.ones([3])]])
+    for odd in ([tf.ones([2])], [tf.ones([3])] * 2, []):
+        message = r"`params\[1\]` must hold tensors of the shapes of the state"
+        with pytest.raises(ValueError, match=message):
+            rates.observe(state, [[tf.ones([2])], odd])
+
+
+def test_a_checkpoint_is_of_a_trainer(tmp_path):
+    checkpoint = dice_tf.callbacks.Checkpoint(tmp_path / "a")
+    for trainer in (None, dict, "x"):
+        with pytest.raises(TypeError, match="`trainer` must be a dice_tf.Tra"):
+            checkpoint.save(trainer, 1)
+        with pytest.raises(TypeError, match="`trainer` must be a dice_tf.Tra"):
+            checkpoint.restore(trainer)
+
+
+@pytest.mark.parametrize("callbacks", ["x", 1, {1}, dict, [None], ["x"], [3]])
+def test_callbacks_are_those_of_keras(callbacks):
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+    policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    trainer = dice_tf.Trainer(objective, [dice_tf.learners.Naive(), None])
+    trainer.compile("sgd", jit_compile=False)
+    with pytest.raises(TypeError, match=r"`callbacks(\[0\])?` must be a"):
+        trainer.fit(callbacks=callbacks)
+    assert trainer.iterations == 0

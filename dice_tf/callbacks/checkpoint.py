@@ -11,6 +11,7 @@ import keras
 
 from dice_tf.checks import (
     check_flag,
+    check_kind,
     check_number,
     check_whole_number,
 )
@@ -90,6 +91,7 @@ class Checkpoint(keras.callbacks.Callback):
           The number of epochs done, 0 without a file.
 
         Raises:
+          TypeError: if it is not a trainer.
           ValueError: if the trainer is not compiled, or the file is damaged or
             belongs to another training. The trainer is then as it was before.
         """
@@ -117,6 +119,7 @@ class Checkpoint(keras.callbacks.Callback):
           Whether the file was written.
 
         Raises:
+          TypeError: if it is not a trainer.
           ValueError: if the trainer is not compiled.
         """
         epoch = check_whole_number("epoch", epoch, 0)
@@ -144,6 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _identity(self, trainer: Trainer) -> dict[str, Any]:
         """Returns what must be the same to continue a training."""
+        check_kind("trainer", trainer, Trainer, "a dice_tf.Trainer")
         if not trainer.compiled:
             raise ValueError(
                 "A trainer must be compiled before it is saved to a "

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from dice_tf.checks import naming_given
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.models.seat_models import (
@@ -44,13 +45,15 @@ def read_policy(
         )
     observation = observation_spec(policy, observation_shape)
     check_finite_weights("policy", policy)
-    model = SeatModel(
-        "policy",
-        policy,
-        tuple(size or 1 for size in observation.shape[1:]),
-        observation.dtype,
-        is_seated=False,
-    )
+    expected = "the shape of one observation of the policy"
+    with naming_given("observation_shape", observation_shape, expected):
+        model = SeatModel(
+            "policy",
+            policy,
+            tuple(size or 1 for size in observation.shape[1:]),
+            observation.dtype,
+            is_seated=False,
+        )
     seat_actions = num_actions
     if num_actions == INFERRED:
         # Without an attached head, one output means two actions.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from dice_tf.checks import naming_given
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import RecurrentSeatModel
 from dice_tf.models.seat_models import check_finite_weights, observation_spec
@@ -41,9 +42,11 @@ def read_recurrent_policy(
     observation = observation_spec(policy, observation_shape)
     check_finite_weights("policy", policy)
     shape = tuple(size or 1 for size in observation.shape[1:])
-    model = RecurrentSeatModel(
-        "policy", policy, shape, observation.dtype, is_seated=False
-    )
+    expected = "the shape of one observation of the policy"
+    with naming_given("observation_shape", observation_shape, expected):
+        model = RecurrentSeatModel(
+            "policy", policy, shape, observation.dtype, is_seated=False
+        )
     dtypes = {spec.dtype for spec in model.state_specs}
     if len(dtypes) > 1:
         names = sorted(dtype.name for dtype in dtypes)

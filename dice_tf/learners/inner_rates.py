@@ -11,6 +11,7 @@ from dice_tf.checks import (
     check_kind,
     check_number,
     check_per_player,
+    check_shapes,
     check_whole_number,
 )
 from dice_tf.learners.derivatives import inner_product
@@ -155,6 +156,9 @@ class FittedRates(InnerRates):
     def observe(self, state: FittedState, params: Params) -> FittedState:
         check_state(state, FittedState)
         params = as_params(params, len(state.params))
+        for j, player_params in enumerate(params):
+            name = f"params[{j}]"
+            check_shapes(name, player_params, state.params[j], "the state")
         products, squares = [], []
         for j, player_params in enumerate(params):
             product, square = state.products[j], state.squares[j]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.checks import check_whole_number
 from dice_tf.replicas import to_replicas
 
 _NOT_REPEATABLE = (
@@ -421,6 +422,10 @@ def observation_spec(
             "`observation_shape` must be a list or tuple, the shape of one "
             f"observation. Received: observation_shape={shape!r}."
         )
+    else:
+        for size in shape:
+            if size is not None:
+                check_whole_number("observation_shape", size, 0)
     dtype = inputs[0].dtype if inputs else policy.variable_dtype
     return tf.TensorSpec([None, *shape], dtype, "observation")
 

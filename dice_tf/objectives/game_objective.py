@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_kind, check_lists, check_number
+from dice_tf.checks import check_kind, check_number
 from dice_tf.estimators.returns import return_scale
 from dice_tf.games.game import Game
 from dice_tf.games.game_check import (
@@ -16,7 +16,7 @@ from dice_tf.games.game_check import (
 )
 from dice_tf.models.seat_models import Weights, check_separate
 from dice_tf.objectives.objective import Objective, Params
-from dice_tf.play.actors import Actor, seat_actors
+from dice_tf.play.actors import Actor, check_params, seat_actors
 
 
 class GameState(NamedTuple):
@@ -95,6 +95,14 @@ class GameObjective(Objective):
             )
         return changed
 
+    def _check_params(self, name: str, params: Params) -> Params:
+        params = super()._check_params(name, params)
+        for player_id, (actor, player_params) in enumerate(
+            zip(self.actors, params, strict=True)
+        ):
+            check_params(f"{name}[{player_id}]", player_params, actor)
+        return params
+
     def _trained_models(self) -> dict[str, keras.Model]:
         """Returns the models of the seats, by the names that errors use."""
         models = [actor.model for actor in self.actors]
@@ -116,7 +124,7 @@ class GameObjective(Objective):
         """Pairs parameters with the policies' other variables."""
         state, expected = self._resolve(state), "what `initial_state` returned"
         check_kind("state", state, GameState, expected)
-        check_lists("params", params, self.num_players)
+        self._check_params("params", params)
         return [
             Weights(list(player_params), list(non_trainable))
             for player_params, non_trainable in zip(

@@ -106,7 +106,7 @@ class Objective(abc.ABC):
         Raises:
           TypeError, ValueError: if there is not one list per player.
         """
-        params = check_lists("params", params, self.num_players)
+        params = self._check_params("params", params)
         return self._values(params, seed, self._resolve(state))
 
     def bind(
@@ -174,8 +174,8 @@ class Objective(abc.ABC):
         Raises:
           ValueError: if the objective has no policies.
         """
-        check_lists("params", params, self.num_players)
-        check_lists("other_params", other_params, self.num_players)
+        self._check_params("params", params)
+        self._check_params("other_params", other_params)
         state = self._resolve(state)
         return self._divergences(params, other_params, seed, state)
 
@@ -267,6 +267,10 @@ class Objective(abc.ABC):
             "objective of a game, such as dice_tf.objectives.ExactObjective, "
             "or a learner without a penalty."
         )
+
+    def _check_params(self, name: str, params: Params) -> Params:
+        """Returns parameters, or raises if there is not one list per player."""
+        return check_lists(name, params, self.num_players)
 
     def _without_policies(self, method: str) -> ValueError:
         return ValueError(

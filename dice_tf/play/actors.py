@@ -14,6 +14,7 @@ from dice_tf.checks import (
     check_last_axes,
     check_per_player,
     check_player_id,
+    check_shapes,
 )
 from dice_tf.distributions import Distribution, all_log_probs
 from dice_tf.games.finite import FiniteGame
@@ -191,6 +192,24 @@ def check_weights(weights: Any) -> Weights:
     """Returns the weights of a policy, or raises if they are not `Weights`."""
     expected = "what `actor.model.weights()` returns"
     return check_kind("weights", weights, Weights, expected)
+
+
+def check_params(name: str, params: Sequence[tf.Tensor], actor: Actor) -> None:
+    """Raises if parameters are not those of a policy.
+
+    Args:
+      name: how errors name the parameters.
+      params: list of tensors, in the order of the trainable variables.
+      actor: the policy in its seat.
+
+    Raises:
+      TypeError: if they are not a list.
+      ValueError: if there is not one tensor per trainable variable, or the
+        static shapes of both cannot be equal.
+    """
+    variables = actor.model.model.trainable_variables
+    owner = f"the trainable variables of `{actor.model.name}`"
+    check_shapes(name, as_tensors(name, params), variables, owner)
 
 
 def seat_actors(

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import as_floats, check_model
+from dice_tf.checks import as_floats, check_model, naming_given
 from dice_tf.distributions import Distribution
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import (
@@ -91,6 +91,7 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
       True
     """
     check_model("policy", policy)
+    given = observations
     if observations is None:
         observations = _shown_to(policy)
     observations = as_floats("observations", observations)
@@ -98,13 +99,14 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
         raise ValueError(
             "`observations` must have shape [B, ...]. Received a scalar."
         )
-    model = seat_model(
-        "policy",
-        policy,
-        observations.shape[1:],
-        observations.dtype,
-        is_seated=False,
-    )
+    with naming_given("observations", given, "what the policy sees"):
+        model = seat_model(
+            "policy",
+            policy,
+            observations.shape[1:],
+            observations.dtype,
+            is_seated=False,
+        )
     sequence = model.sequence(observations)
     head = attached_head(policy)
     read = masked_head(head, None)

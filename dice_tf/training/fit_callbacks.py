@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dice_tf.checks import check_whole_number
+from dice_tf.checks import check_kind, check_whole_number
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.player_optimizers import PlayerOptimizers
 from dice_tf.training.updates import PlayerUpdates
@@ -208,9 +208,19 @@ def _is_swap(callback: keras.callbacks.Callback) -> bool:
 
 
 def _as_list(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of a `fit`, given in any way, as a list."""
+    """Returns the callbacks of a `fit`, given in any way, as a list.
+
+    Raises:
+      TypeError: if it is something else.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
+    kinds, expected = (list, tuple, type(None)), "a list of callbacks of Keras"
+    check_kind("callbacks", callbacks, kinds, expected)
+    for position, callback in enumerate(callbacks or ()):
+        name = f"callbacks[{position}]"
+        expected = "a keras.callbacks.Callback"
+        check_kind(name, callback, keras.callbacks.Callback, expected)
     return list(callbacks or ())

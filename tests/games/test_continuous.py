@@ -225,7 +225,9 @@ def test_actions_that_are_not_scalars_are_refused():
     game = cournot()
     state, _ = game.reset([0, 1], 4)
     actions = (tf.zeros([4], tf.float64), tf.zeros([4, 1], tf.float64))
-    message = r"`actions\[1\]` must have shape \[B\].*\(4, 1\).*outputs\[..., 0\]"
+    message = (
+        r"`actions\[1\]` must have shape \[B\].*\(4, 1\).*outputs\[..., 0\]"
+    )
     with pytest.raises(ValueError, match=message):
         game.step(state, actions, [0, 1])
 
