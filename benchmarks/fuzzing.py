@@ -307,8 +307,10 @@ def write(path: pathlib.Path, outcomes: Sequence[Outcome]) -> None:
     """Writes one line per call."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*Case._fields, "outcome", "error", "listed"])
+        columns = [*Case._fields, "outcome", "error", "listed", "seconds"]
+        writer.writerow(columns)
         for outcome in outcomes:
             error = outcome.detail.encode("utf-8", "replace").decode()
             row: list[Any] = [*outcome.case, outcome.kind, error]
-            writer.writerow([*row, outcome.reason or ""])
+            seconds = f"{outcome.seconds:.3f}"
+            writer.writerow([*row, outcome.reason or "", seconds])

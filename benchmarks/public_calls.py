@@ -58,7 +58,8 @@ class PublicCall(NamedTuple):
     arguments: Callable[[], dict[str, Any]]
 
 
-def public_calls() -> dict[str, PublicCall]:
+@functools.cache
+def public_calls() -> Mapping[str, PublicCall]:
     """Returns all that is public and takes arguments, by name."""
     found = {}
     for name, value in _public_objects():
@@ -66,12 +67,13 @@ def public_calls() -> dict[str, PublicCall]:
             found[name] = _call(name, value, lambda value=value: value)
         if inspect.isclass(value):
             found |= {call.name: call for call in _methods(name, value)}
-    return {
+    calls = {
         name: call
         for name, call in sorted(found.items())
         if call.parameters
         and not any(fnmatch(name, pattern) for pattern in NOT_CALLED)
     }
+    return types.MappingProxyType(calls)
 
 
 def all_names() -> list[str]:
