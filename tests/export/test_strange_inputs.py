@@ -235,15 +235,15 @@ def test_nan_gives_no_action_with_memory(stepped, what):
     np.testing.assert_array_equal(np.isnan(found[:, 0]), expected)
 
 
-def test_a_failed_call_of_a_signature_leaves_other_threads_alone(tmp_path):
-    export.export_policy(dice_tf.policies.tabular(GAME, 0), tmp_path / "policy")
-    loaded = tf.saved_model.load(tmp_path / "policy")
-    function = loaded.signatures["probabilities"]
+def test_a_failed_call_of_a_signature_leaves_other_threads_alone(stepped):
+    function, state = stepped["step_probabilities"], tf.zeros([5, 2])
     with pytest.raises((TypeError, ValueError, tf.errors.InvalidArgumentError)):
-        function(observation=tf.ones([1, 4]))
+        function(observation=tf.ones([1, 4]), state=state)
     found = []
     thread = threading.Thread(
-        target=lambda: found.append(function(observation=tf.eye(5))),
+        target=lambda: found.append(
+            function(observation=tf.eye(5), state=state)
+        ),
         daemon=True,
     )
     thread.start()
