@@ -74,6 +74,12 @@ class Trainer(DatalessModel):
     player count in every run. Trainers with a single run can take turns on
     shared policies. Several runs belong to one trainer only.
 
+    The trainer's own `get_weights` and `set_weights` copy the parameters, what
+    learners remember, and the number of the iteration. As in Keras, they leave
+    out what optimisers remember; they leave out `curves`, too, where returns
+    of iterations that this trainer has not made are missing or 0.
+    `trainer.put_back(trained.take_snapshot())` copies everything.
+
     If the parameters of a run stop being finite, the run goes on without a
     return. Its curves are NaN from there on, and the other runs are not
     affected. The logs are means over runs, which are NaN as soon as one run

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+import dice_tf
 from dice_tf.training.records import Curves, StepMeans
 
 
@@ -44,3 +45,33 @@ def test_means_are_over_the_steps_since_the_last_reset():
     means.update_state(tf.constant(values[3]))
     found = [float(value) for value in means.result().values()]
     np.testing.assert_allclose(found, values[3], rtol=1e-6)
+
+
+def trained(num_steps):
+    game = dice_tf.games.iterated_prisoners_dilemma(3)
+    policies = [dice_tf.policies.tabular(game, i) for i in range(2)]
+    objective = dice_tf.objectives.ExactObjective(game, policies, 0.9)
+    trainer = dice_tf.Trainer(objective, [dice_tf.learners.Naive()] * 2)
+    trainer.compile("sgd", jit_compile=False)
+    if num_steps:
+        trainer.fit(epochs=1, steps_per_epoch=num_steps, verbose=0)
+    return trainer
+
+
+def test_a_snapshot_copies_the_curves_and_weights_do_not():
+    source = trained(3)
+    by_weights, by_snapshot = trained(0), trained(0)
+    by_weights.set_weights(source.get_weights())
+    by_snapshot.put_back(source.take_snapshot())
+    for copy in (by_weights, by_snapshot):
+        assert copy.iterations == 3
+        for value, expected in zip(
+            copy.get_weights(), source.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(value, expected)
+    np.testing.assert_array_equal(by_snapshot.curves, source.curves)
+    assert not np.any(by_weights.curves)
+    source.fit(verbose=0)
+    by_weights.fit(verbose=0)
+    np.testing.assert_array_equal(by_weights.curves[3], source.curves[3])
+    assert not np.any(by_weights.curves[:3])
