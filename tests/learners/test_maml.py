@@ -22,6 +22,7 @@ from dice_tf.seeds import split_seed, uniform
 from tests import oracles
 from tests.learners import settings
 from tests.objectives.test_tasks import navigation
+from tests.toys import iteration_seed
 
 DISCOUNT, LENGTH, SHAPE = 0.9, 4, (3, 3)
 SEED = tf.constant([3, 4])
@@ -348,7 +349,7 @@ def test_a_trainer_meta_learns_from_sampled_play_in_many_runs():
     trainer.fit(verbose=0)
     for run in range(2):
         expected = logits() + 0.1 * direction(
-            MAML(1, 0.7), family, logits(), tf.constant([run, 0])
+            MAML(1, 0.7), family, logits(), iteration_seed(run, 0)
         )
         found = trainer.players[0].params[0][run]
         np.testing.assert_allclose(found, expected, rtol=1e-6)
