@@ -20,8 +20,10 @@ from absl import app, flags, logging
 from experiments.command_line.stopping import (
     INTERRUPTED,
     OUTPUT_CLOSED,
+    TERMINATED,
     end_status,
     guard_streams,
+    guard_termination,
 )
 from experiments.results.check_list import Check, as_table, read_checks
 from experiments.results.json_files import plain
@@ -39,6 +41,13 @@ _CHATTER = ("I0000", "W0000", "E0000", "WARNING: All log messages before")
 _LIBRARIES = ("absl.", "tensorflow.")
 # Flags that say where results go and how, but not what they are.
 _OF_FOLDERS = ("output_dir", "overwrite", "resume", "checkpoint_every")
+
+# Why a run ends, by exit status.
+_REASONS = {
+    INTERRUPTED: "\nInterrupted.",
+    OUTPUT_CLOSED: "\nStopped: the output can no longer be written.",
+    TERMINATED: "\nTerminated.",
+}
 
 
 class Command(NamedTuple):
@@ -63,17 +72,19 @@ class Command(NamedTuple):
     def start(self) -> None:
         """Runs the command with the arguments of this process."""
         guard_streams()
+        guard_termination()
         self.define_flags()
         try:
             app.run(self.main)
         except KeyboardInterrupt:
-            raise _end("\nInterrupted.", INTERRUPTED) from None
+            status = end_status()
+            raise _end(_REASONS[status], status) from None
 
     def main(self, argv: Sequence[str]) -> None:
         """Runs the command once the flags are parsed.
 
         The exit status is 1 if a check fails, and that of a shell after
-        Ctrl-C.
+        Ctrl-C or SIGTERM.
 
         Args:
           argv: the name of the program, and arguments that are not flags.
@@ -244,9 +255,7 @@ def _is_first_worker(values: flags.FlagValues) -> bool:
 
 def interrupted(folder: OutputFolder | None, status: int = INTERRUPTED) -> str:
     """Returns what to say when a run has been stopped."""
-    reason = "\nInterrupted."
-    if status == OUTPUT_CLOSED:
-        reason = "\nStopped: the output can no longer be written."
+    reason = _REASONS[status]
     if folder is None:
         return reason
     if not folder.has_checkpoints:

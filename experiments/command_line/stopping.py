@@ -1,8 +1,9 @@
 """Requests to stop a run at a moment when a checkpoint can be written.
 
-Ctrl-C asks for it, and so does the reader of the output that goes away, as
-`head` does. Whoever trains looks at `stop_requested` now and then, writes a
-checkpoint and raises `KeyboardInterrupt`.
+Ctrl-C asks for it, and so do SIGTERM, which schedulers send, and the reader of
+the output that goes away, as `head` does. Whoever trains looks at
+`stop_requested` now and then, writes a checkpoint and raises
+`KeyboardInterrupt`.
 """
 
 import contextlib
@@ -12,11 +13,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
-# What shells report of a program that ended by SIGINT or by SIGPIPE.
+# What shells report of a program that ended by SIGINT, SIGPIPE or SIGTERM.
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
+TERMINATED = 143
+
+_STATUSES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 _NOTE = (
     b"\nStopping as soon as a checkpoint can be written. Press Ctrl-C again to "
@@ -45,33 +49,52 @@ def end_status() -> int:
     return INTERRUPTED if status is None else status
 
 
+def guard_termination() -> None:
+    """Lets SIGTERM end the program as Ctrl-C does, unless it is ignored."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(*_) -> None:
+    _request.status = TERMINATED
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[None]:
-    """Lets the first Ctrl-C wait until the run can stop; the second does not.
+    """Lets the first signal wait until the run can stop; the second does not.
 
-    In other threads than the main one, and where Ctrl-C is ignored or handled
-    by somebody else, all stays as it is.
+    The signals are Ctrl-C and, after `guard_termination`, SIGTERM. In other
+    threads than the main one, and where a signal is ignored or handled by
+    somebody else, all stays as it is.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    usual = signal.default_int_handler
-    if not is_main or signal.getsignal(signal.SIGINT) is not usual:
-        yield
-        return
+    usual = {
+        number: handler
+        for number, handler in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGTERM, _terminate),
+        )
+        if signal.getsignal(number) is handler
+    }
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
 
-    def ask(*_) -> None:
+    def ask(number: int, _: Any) -> None:
         if stop_requested():
             raise KeyboardInterrupt
-        _request.status = INTERRUPTED
+        _request.status = _STATUSES[number]
         # `print` must not be called while another one is being interrupted.
         with contextlib.suppress(OSError):
             os.write(2, _NOTE)
 
-    signal.signal(signal.SIGINT, ask)
+    for number in usual:
+        signal.signal(number, ask)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
-    if _request.status == INTERRUPTED:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    if usual and _request.status in _STATUSES.values():
         raise KeyboardInterrupt
 
 

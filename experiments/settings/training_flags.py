@@ -64,6 +64,7 @@ def define_resume_flags() -> None:
         False,
         "Continue the run in --output_dir that was interrupted or killed, "
         "given the same flags as then. It ends as if nothing had happened. "
+        "Ctrl-C and SIGTERM let a run save a checkpoint before it stops. "
         "Without a checkpoint there, start at the beginning.",
     )
     define(

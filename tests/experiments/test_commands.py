@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -111,6 +113,40 @@ def test_an_interrupted_command_says_what_is_left(tmp_path, capsys) -> None:
             run_command(_command(run), f"--output_dir={tmp_path}")
         assert end.value.code == 130
         assert message in capsys.readouterr().err
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path) -> None:
+    """Schedulers send it; the checkpoint and the hint are there."""
+    done = subprocess.run(
+        [sys.executable, "-c", _TERMINATED, f"--output_dir={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 143, done.stderr
+    assert "Terminated. Continue with --resume:\n  python -m" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = sorted(os.listdir(tmp_path / ".checkpoints"))
+    assert kept == ["naive", "run.json"]
+
+
+_TERMINATED = """
+import os, signal, sys
+from experiments.command_line.commands import Command
+from experiments.command_line.stopping import *
+from tests.experiments.test_commands import _define_flags
+
+def run(_, folder):
+    with deferred_interrupts():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop_requested()
+        folder.checkpoint_path("naive").touch()
+        raise KeyboardInterrupt
+
+__spec__ = type("Spec", (), {"name": "experiments.ipd"})
+Command(_define_flags, lambda values: {}, run, libraries=()).start()
+"""
 
 
 def _train(_, folder: OutputFolder) -> None:

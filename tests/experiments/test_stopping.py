@@ -11,50 +11,64 @@ from experiments.command_line import stopping
 from experiments.command_line.stopping import (
     deferred_interrupts,
     end_status,
+    guard_termination,
     stop_requested,
 )
 from tests.experiments.commands import ROOT
 
 
-def _interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+@pytest.fixture(params=[(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def stop(request):
+    """A function that sends a signal, and the exit status that it means."""
+    number, status = request.param
+    usual = signal.getsignal(signal.SIGTERM)
+    guard_termination()
+    yield lambda: os.kill(os.getpid(), number), status
+    signal.signal(signal.SIGTERM, usual)
 
 
-def test_the_first_interrupt_waits_and_the_second_does_not(capfd) -> None:
+def test_the_first_signal_waits_and_the_second_does_not(stop, capfd) -> None:
+    send, status = stop
     with pytest.raises(KeyboardInterrupt), deferred_interrupts():
-        _interrupt()
+        send()
         assert stop_requested()
-        _interrupt()
+        send()
         raise AssertionError("the second one was deferred, too")
-    assert end_status() == 130
+    assert end_status() == status
     assert not stop_requested()
     assert "Press Ctrl-C again" in capfd.readouterr().err
 
 
-def test_an_interrupt_that_nobody_saw_is_not_lost() -> None:
+def test_a_signal_that_nobody_saw_is_not_lost(stop) -> None:
+    send, status = stop
     with pytest.raises(KeyboardInterrupt), deferred_interrupts():
-        _interrupt()
-    assert end_status() == 130
+        send()
+    assert end_status() == status
 
 
-def test_outside_of_a_training_an_interrupt_does_not_wait() -> None:
+def test_outside_of_a_training_a_signal_does_not_wait(stop) -> None:
+    send, status = stop
     with deferred_interrupts():
         pass
     with pytest.raises(KeyboardInterrupt):
-        _interrupt()
+        send()
+    assert end_status() == status
     assert not stop_requested()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
-def test_handlers_of_others_stay(handler) -> None:
-    usual = signal.signal(signal.SIGINT, handler)
+def test_handlers_of_others_stay(handler, number) -> None:
+    usual = signal.signal(number, handler)
     try:
+        guard_termination()
         with deferred_interrupts():
-            assert signal.getsignal(signal.SIGINT) is handler
-            _interrupt()
+            assert signal.getsignal(number) is handler
+            os.kill(os.getpid(), number)
         assert not stop_requested()
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(number, usual)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def test_output_that_nobody_reads_is_dropped() -> None:
