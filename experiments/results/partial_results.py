@@ -1,8 +1,15 @@
-"""Arrays that a run has measured so far, from which another can continue."""
+"""Arrays that a run has measured so far, from which another can continue.
 
+The file is an archive of NumPy's, and the SHA-256 digest of it.
+"""
+
+import contextlib
+import hashlib
+import io
 import json
 import os
 import pathlib
+import sys
 import time
 import zipfile
 from collections.abc import Mapping
@@ -14,16 +21,11 @@ from experiments.results.outputs import OutputFolder, publish
 
 Arrays = Mapping[str, np.ndarray]
 
-# NumPy and JSON raise these for files that are damaged or of another kind.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    TypeError,
-    ValueError,
-)
+# Hexadecimal digits of SHA-256.
+_DIGEST_SIZE = 64
+# Of what differs, or of an error, in a message.
+_MOST_CHARACTERS = 200
+_MOST_DIFFERENCES = 8
 
 
 class PartialResults:
@@ -67,51 +69,110 @@ class PartialResults:
           ValueError: if the file is damaged, or of another configuration.
         """
         try:
-            with open(self.path, "rb") as file:
-                arrays = dict(np.load(file, allow_pickle=False).items())
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ValueError(
+                f"{str(self.path)!r} cannot be read: {error}."
+            ) from error
+        try:
+            arrays = _unsealed(content)
             found = json.loads(str(arrays.pop("configuration")))
             seconds = float(arrays.pop("seconds"))
             if not isinstance(found, dict):
                 raise ValueError("it has no configuration")
-        except FileNotFoundError:
-            return {}
-        except _DAMAGE as error:
+            if not 0.0 <= seconds < float("inf"):
+                raise ValueError(f"it took {seconds} seconds")
+            differences = self._differences(found)
+        except Exception as error:
+            # What Python raises depends on the byte: `NotImplementedError`,
+            # `RecursionError`, `MemoryError` and more.
+            reason = _shortened(str(error)) or type(error).__name__
             raise ValueError(
                 f"{str(self.path)!r} holds no results of a run, or is damaged: "
-                f"{error}. Remove it to start anew."
+                f"{reason}. Remove it to start anew."
             ) from error
-        self._refuse_others(found)
+        if differences:
+            shown = "; ".join(differences[:_MOST_DIFFERENCES])
+            more = len(differences) - _MOST_DIFFERENCES
+            raise ValueError(
+                f"{str(self.path)!r} is that of another run: "
+                f"{shown}{f'; and {more} more' if more > 0 else ''}. Continue "
+                "with the same settings, or remove it to start anew."
+            )
         self._start -= seconds
         return arrays
 
     def save(self, arrays: Arrays) -> None:
-        """Writes the file, in place of an earlier one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Writes the file, in place of an earlier one.
+
+        If that fails, since the disk is full, say, it warns, and an earlier
+        file stays as it is.
+        """
+        content = _sealed(
+            configuration=json.dumps(self._configuration),
+            seconds=self.seconds,
+            **arrays,
+        )
         unfinished = self.path.with_name(f"{self.path.name}-unfinished")
-        with open(unfinished, "wb") as file:
-            np.savez(
-                file,
-                configuration=json.dumps(self._configuration),
-                seconds=self.seconds,
-                **arrays,
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(content)
+            publish(unfinished, self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            print(
+                f"Warning: {str(self.path)!r} could not be written: {error}. "
+                "An earlier one stays as it is, and the run goes on.",
+                file=sys.stderr,
             )
-        publish(unfinished, self.path)
         self._last = time.monotonic()
 
-    def _refuse_others(self, found: Mapping[str, Any]) -> None:
+    def _differences(self, found: Mapping[str, Any]) -> list[str]:
+        """Says by name what is different in a file."""
         expected = self._configuration
-        differences = [
-            f"`configuration.{name}` is {found.get(name)!r} there and "
-            f"{expected.get(name)!r} here"
+        # As text, NaN is like NaN.
+        return [
+            f"`configuration.{_shortened(name)}` is "
+            f"{_shortened(repr(found.get(name)))} there and "
+            f"{_shortened(repr(expected.get(name)))} here"
             for name in dict.fromkeys([*found, *expected])
-            if found.get(name) != expected.get(name)
+            if json.dumps(found.get(name)) != json.dumps(expected.get(name))
         ]
-        if differences:
-            raise ValueError(
-                f"{str(self.path)!r} is that of another run: "
-                f"{'; '.join(differences)}. Continue with the same settings, "
-                "or remove it to start anew."
-            )
+
+
+def _sealed(**arrays: Any) -> bytes:
+    """Returns an archive of arrays, and the digest of it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    body = buffer.getvalue()
+    return body + _digest(body)
+
+
+def _unsealed(content: bytes) -> dict[str, np.ndarray]:
+    """Returns the arrays, or raises if the digest is not that of them."""
+    body, digest = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
+    if _digest(body) != digest:
+        raise ValueError("its content does not match its digest")
+    # A digest is no signature: a forged file may have one that fits.
+    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+        for member in archive.zip.infolist():
+            # What was compressed could be much larger than the file.
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{member.filename} is compressed")
+        return dict(archive.items())
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
+
+
+def _shortened(text: str) -> str:
+    if len(text) > _MOST_CHARACTERS:
+        return f"{text[:_MOST_CHARACTERS]}..."
+    return text
 
 
 def partial_results(
