@@ -125,11 +125,16 @@ def train(
         checkpoint = checkpoint_of(folder, "trainer", settings)
         kept = partial_results(folder, "measurements", settings)
         found = kept.load()
-        # Without the measurements so far, training starts at the beginning.
-        if found and checkpoint.restore(trainer):
-            print(f"Continued after {trainer.iterations} updates.", flush=True)
+        fresh = trainer.take_snapshot()
+        checkpoint.restore(trainer)
     # Earlier players are gone, so that only the next can be measured again.
     num_measured = int(np.searchsorted(edges, trainer.iterations))
+    if num_measured > len(found.get("shares", ())):
+        # Measurements are missing, which a full disk may not have taken.
+        trainer.put_back(fresh)
+        num_measured = 0
+    if trainer.iterations:
+        print(f"Continued after {trainer.iterations} updates.", flush=True)
     shares = list(found.get("shares", ())[:num_measured])
     returns = list(found.get("returns", ())[:num_measured])
     for done in map(int, edges[num_measured:]):

@@ -1,8 +1,12 @@
 """The Coin Game experiment, at a tiny size."""
 
 import csv
+import errno
 import functools
 import json
+import os
+import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import dice_tf
 from experiments import coin_game
 from experiments.building import trainings
 from experiments.coins import coin_settings, coin_training
+from experiments.results import partial_results
 from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
 from tests.experiments.parsed_flags import run_command
@@ -131,6 +136,39 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
             for kind in ("killed", "peaceful")
         )
         assert found == expected
+
+
+def test_measurements_that_a_full_disk_did_not_take_are_made_again(
+    tmp_path, monkeypatch
+) -> None:
+    """The checkpoint is newer than they are, so that training starts anew."""
+    monkeypatch.setattr(coin_training, "_NUM_MEASUREMENTS", 2)
+    settings = TINY._replace(num_iterations=4, num_seeds=1, episode_length=2)
+
+    def run(name: str) -> bytes:
+        coin_game.run(settings, OutputFolder(tmp_path / name, resume=True))
+        return (tmp_path / name / "coins.csv").read_bytes()
+
+    expected = run("peaceful")
+    with monkeypatch.context() as patch:
+        patch.setattr(partial_results, "publish", _fill_the_disk(1))
+        kill_at(patch, OutputFolder, "collect", 1)
+        with pytest.raises(Killed):
+            run("killed")
+    assert run("killed") == expected
+
+
+def _fill_the_disk(num_files: int) -> Callable:
+    """Returns what publishes so many files and fails after them."""
+    published = []
+
+    def publish(unfinished: pathlib.Path, path: pathlib.Path) -> None:
+        if len(published) == num_files:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        published.append(path)
+        os.replace(unfinished, path)
+
+    return publish
 
 
 def test_a_run_that_is_asked_to_stop_leaves_a_checkpoint(
