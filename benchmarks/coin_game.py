@@ -18,7 +18,8 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.timing import seconds_in_turns
-from experiments.results.outputs import SUMMARY, OutputFolder, write_json
+from experiments.command_line.commands import held_folder
+from experiments.results.outputs import SUMMARY, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 4096, "Episodes side by side.", 1)
@@ -72,6 +73,7 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
     if importlib.util.find_spec("jax") is None:
         sys.exit('This needs JAX: pip install "dice_tf[benchmarks]".')
+    folder = held_folder("benchmarks.coin_game")
     from benchmarks.coin_programs import jax_program, tensorflow_program
 
     sizes = (FLAGS.batch_size, FLAGS.episode_length)
@@ -82,8 +84,7 @@ def main(argv: Sequence[str]) -> None:
     for program in programs.values():
         program(0)  # Compiles it.
     checks = report(*seconds_in_turns(programs, FLAGS.num_repetitions))
-    if FLAGS.output_dir is not None:
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    if folder is not None:
         with folder.collect() as stage:
             write_json(stage / SUMMARY, {"checks": checks})
     failed = [check["name"] for check in checks if not check["passed"]]

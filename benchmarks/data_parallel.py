@@ -28,7 +28,8 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import dice_tf
-from experiments.results.outputs import SUMMARY, OutputFolder, write_json
+from experiments.command_line.commands import held_folder
+from experiments.results.outputs import SUMMARY, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_iterations", 100, "Updates of the players.")
@@ -166,12 +167,7 @@ def main(argv: Sequence[str]) -> None:
         return
     if FLAGS.num_seeds < 2:
         sys.exit("Error: --num_seeds must be at least 2, to know the noise.")
-    folder = None
-    if FLAGS.output_dir is not None:
-        try:
-            folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-        except (ValueError, OSError) as error:
-            sys.exit(f"Error: {error}")
+    folder = held_folder("benchmarks.data_parallel")
     curves = {}
     with tempfile.TemporaryDirectory() as name:
         for part in PARTS:

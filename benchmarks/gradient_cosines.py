@@ -19,7 +19,8 @@ import tensorflow as tf
 from absl import app, flags
 
 import dice_tf
-from experiments.results.outputs import SUMMARY, OutputFolder, write_json
+from experiments.command_line.commands import held_folder
+from experiments.results.outputs import SUMMARY, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 65_536, "Episodes of each play.")
@@ -103,12 +104,7 @@ def cosine(x: np.ndarray, y: np.ndarray) -> float:
 def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"Error: flags start with --. Received: {argv[1]!r}.")
-    folder = None
-    if FLAGS.output_dir is not None:
-        try:
-            folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-        except (ValueError, OSError) as error:
-            sys.exit(f"Error: {error}")
+    folder = held_folder("benchmarks.gradient_cosines")
     logits = np.random.default_rng(FLAGS.seed).normal(size=(2, 5))
     print("game               swapped  K  rate    T  cosine of players 0, 1")
     checks = []

@@ -29,7 +29,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks.held_training import BETWEEN, IN_WRITING, epoch_of_kill
-from experiments.command_line.commands import user_errors
+from experiments.command_line.commands import held_folder, user_errors
 from experiments.results.check_list import (
     Check,
     as_table,
@@ -41,7 +41,6 @@ from experiments.results.outputs import (
     CURVES,
     SAVED_MODELS,
     SUMMARY,
-    OutputFolder,
     write_json,
 )
 
@@ -246,7 +245,7 @@ def main(argv: Sequence[str]) -> None:
     with user_errors():
         if len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    folder = held_folder("benchmarks.kill_resume")
     start = time.monotonic()
     with folder.collect() as stage:
         checks = measure(stage.resolve())

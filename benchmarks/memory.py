@@ -19,8 +19,8 @@ from typing import Any
 
 from absl import app, flags
 
-from experiments.command_line.commands import import_tensorflow, user_errors
-from experiments.results.outputs import OutputFolder, write_json
+from experiments.command_line.commands import held_folder, import_tensorflow
+from experiments.results.outputs import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
@@ -136,8 +136,7 @@ def bytes_per_step(peaks: dict[str, float]) -> float:
 def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
-    with user_errors():
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    folder = held_folder("benchmarks.memory")
     peaks = {}
     sizes = SIZES | GROUPS | FITTING
     measures = {

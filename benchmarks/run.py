@@ -21,8 +21,12 @@ from typing import Any, NamedTuple
 from absl import app, flags
 
 from benchmarks.timing import CALLS_PER_TURN, Timing, alternate
-from experiments.command_line.commands import import_tensorflow, user_errors
-from experiments.results.outputs import OutputFolder, write_json
+from experiments.command_line.commands import (
+    held_folder,
+    import_tensorflow,
+    user_errors,
+)
+from experiments.results.outputs import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
@@ -123,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
                 f"--only={FLAGS.only!r} names nothing. There are: "
                 f"{', '.join(case.name for case in cases())}."
             )
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
+    folder = held_folder("benchmarks.run")
     _import_pytorch()
     import_tensorflow()
     _verify_gradients()

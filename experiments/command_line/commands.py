@@ -4,6 +4,7 @@ A module of `experiments/` says which flags it has, what they come to and what
 is done. Whatever a user meets alike in all of them is here.
 """
 
+import atexit
 import contextlib
 import importlib.util
 import json
@@ -126,14 +127,16 @@ class Command(NamedTuple):
 
     def _record(self, settings: Any) -> RunRecord:
         """Returns what tells this run from others, in its folder."""
-        experiment = _module_name(self.run)
-        values = flags.FLAGS
-        return RunRecord(
-            experiment,
-            json.loads(json.dumps(plain(_configuration(settings)))),
-            _command_line(experiment, values),
-            values.overwrite,
-        )
+        return _record(_module_name(self.run), settings, flags.FLAGS)
+
+
+def _record(program: str, settings: Any, values: flags.FlagValues) -> RunRecord:
+    return RunRecord(
+        program,
+        json.loads(json.dumps(plain(_configuration(settings)))),
+        _command_line(program, values),
+        values.overwrite,
+    )
 
 
 def _module_name(function: Callable) -> str:
@@ -240,6 +243,25 @@ def _opened_folder(
         return
     with open_folder(values.output_dir, record, **options) as folder:
         yield folder
+
+
+def held_folder(program: str) -> OutputFolder | None:
+    """Returns the folder of --output_dir, which this process holds to its end.
+
+    It is for programs that are not a `Command`.
+
+    Args:
+      program: the module that is run, such as `benchmarks.memory`.
+
+    Returns:
+      The folder, or `None` without --output_dir.
+    """
+    values = flags.FLAGS
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    with user_errors():
+        record = _record(program, values, values)
+        return stack.enter_context(_opened_folder(values, record))
 
 
 def _is_first_worker(values: flags.FlagValues) -> bool:

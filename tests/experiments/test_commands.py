@@ -284,6 +284,47 @@ def test_a_folder_is_used_by_one_run_at_a_time(tmp_path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+_PROGRAM = """
+import sys
+from absl import app, flags
+from experiments.command_line.commands import held_folder
+from experiments.settings.training_flags import define_output_flags
+
+define_output_flags()
+
+def main(_):
+    folder = held_folder("benchmarks.memory")
+    print("held", flush=True)
+    sys.stdin.read()
+    with folder.collect() as stage:
+        (stage / "summary.json").write_text("{}")
+
+app.run(main)
+"""
+
+
+def test_other_programs_hold_their_folder_to_their_end(tmp_path) -> None:
+    command = [sys.executable, "-c", _PROGRAM, f"--output_dir={tmp_path}"]
+    options = {
+        "cwd": ROOT,
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    with subprocess.Popen(command, **options) as first:
+        assert first.stdout.readline() == "held\n"
+        with subprocess.Popen(command, **options) as second:
+            _, said = second.communicate()
+        assert second.returncode == 1
+        assert f"is in use by process {first.pid} on" in said
+        assert "python -m benchmarks.memory --output_dir=" in said
+        assert "Traceback" not in said
+        first.communicate()
+    assert first.returncode == 0
+    assert os.listdir(tmp_path) == ["summary.json"]
+
+
 def test_only_the_first_worker_holds_the_folder(tmp_path, monkeypatch) -> None:
     def define() -> None:
         _define_flags()
