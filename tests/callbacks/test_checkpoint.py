@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
+from benchmarks import damaged_checkpoints
 from dice_tf.callbacks import Checkpoint
 from dice_tf.learners import Learner, LearnerStep, Naive
 from dice_tf.opponent_models import OpponentModelling
 from dice_tf.training.checkpoints import Snapshot, as_json
-from tests.callbacks import checkpoint_faults
 from tests.toys import ASYMMETRIC, tabular_policies
 
 EPOCHS = 4
@@ -332,7 +332,7 @@ def test_the_file_of_another_configuration_is_refused(interrupted, other):
 
 
 def rewrite(path, **changes):
-    path.write_bytes(checkpoint_faults.changed(path.read_bytes(), **changes))
+    path.write_bytes(damaged_checkpoints.changed(path.read_bytes(), **changes))
 
 
 def test_a_file_of_another_format_is_refused(interrupted, other, tmp_path):
@@ -498,7 +498,7 @@ def test_whatever_is_damaged_or_forged_is_refused(interrupted, other, tmp_path):
         path.write_bytes(content)
         checkpoint.restore(other)
 
-    outcomes = checkpoint_faults.fuzz(
+    outcomes = damaged_checkpoints.fuzz(
         interrupted[0].read_bytes(),
         restore,
         lambda: state_of(other),

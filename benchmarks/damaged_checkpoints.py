@@ -5,14 +5,14 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from dice_tf.training.checkpoints import sealed
-
 METADATA = "metadata.json"
+# Hexadecimal digits of the digest at the end of a checkpoint.
+_DIGEST_SIZE = 64
 
 
 class Fault(NamedTuple):
@@ -66,6 +66,23 @@ def cuts(content: bytes, num: int, rng: random.Random) -> Iterator[Fault]:
 def members_of(content: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def sealed(
+    members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED
+) -> bytes:
+    """Returns the file of these members, with the digest that fits."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        archive.comment = bytes(_DIGEST_SIZE)
+    return digested(buffer.getvalue()[:-_DIGEST_SIZE])
+
+
+def digested(body: bytes) -> bytes:
+    """Returns bytes and their digest."""
+    return body + hashlib.sha256(body).hexdigest().encode()
 
 
 def with_metadata(content: bytes, text: str | bytes) -> bytes:
@@ -139,23 +156,10 @@ def _odd_members(content: bytes) -> Iterator[Fault]:
     yield Fault("a member more", sealed({**members, "more": b"x"}))
     yield Fault("another order", sealed(dict(reversed(members.items()))))
     yield Fault("no member", sealed({}))
-    yield Fault("no archive", _digested(b"nothing"))
-    yield Fault("only a digest", _digested(b""))
-    yield Fault("a bomb", _compressed({**members, "curves": bytes(10**7)}))
-
-
-def _digested(body: bytes) -> bytes:
-    return body + hashlib.sha256(body).hexdigest().encode()
-
-
-def _compressed(members: dict[str, bytes]) -> bytes:
-    """Returns a file whose members are deflated."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-        archive.comment = bytes(64)
-    return _digested(buffer.getvalue()[:-64])
+    yield Fault("no archive", digested(b"nothing"))
+    yield Fault("only a digest", digested(b""))
+    bomb = {**members, "curves": bytes(10**7)}
+    yield Fault("a bomb", sealed(bomb, zipfile.ZIP_DEFLATED))
 
 
 def outcome_of(
