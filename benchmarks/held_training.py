@@ -4,8 +4,8 @@
 
 It goes no further than the epoch after EPOCH, and stands still once the
 checkpoint of that is there, or (WHERE=in_writing) before it gets its name.
-`benchmarks.kill_resume` kills it: without the halt, the place of a kill would
-depend on how fast the machine is.
+`benchmarks.kill_resume` kills it, and `benchmarks.faults` asks it to stop, too:
+without the halt, the place of a kill would depend on how fast the machine is.
 """
 
 import os
@@ -47,9 +47,14 @@ def hold(last_epoch: int, in_writing: bool) -> None:
 
 
 def halt(*_) -> None:
-    """Waits to be killed."""
-    time.sleep(_PATIENCE)
-    sys.exit("Nobody killed this training.")
+    """Waits to be killed, or asked to stop."""
+    from experiments.command_line.stopping import stop_requested
+
+    end = time.monotonic() + _PATIENCE
+    while not stop_requested():
+        if time.monotonic() > end:
+            sys.exit("Nobody killed this training.")
+        time.sleep(0.01)
 
 
 def main() -> None:
