@@ -18,9 +18,11 @@ from experiments.results.outputs import (
     CONFIG,
     DIGEST,
     FILES,
+    SAVED_MODELS,
     SUMMARY,
     VERSIONS,
     OutputFolder,
+    optional,
     write_json,
 )
 
@@ -41,16 +43,51 @@ def collect_results(
     """Yields a folder for the files of a run, and publishes them all at once.
 
     `config.json` and `summary.json` are written here. The first lists all
-    files: nothing but these is removed when a later run replaces this one.
+    files: nothing but these is removed when a later run replaces this one. If
+    there is no room for the two, pictures and policies are left out.
     """
-    with user_errors(), folder.collect() as stage:
+    with user_errors(), _hint_after_errors(folder), folder.collect() as stage:
         yield stage
         config = _config(settings, str(folder.path))
         if folder.record is not None:
             config[DIGEST] = folder.record.digest
-        config[FILES] = sorted({*os.listdir(stage), CONFIG, SUMMARY})
-        write_json(stage / CONFIG, config)
-        write_json(stage / SUMMARY, summary)
+        try:
+            _write_records(stage, config, summary)
+        except OSError as error:
+            _leave_out_extras(stage, error)
+            _write_records(stage, config, summary)
+
+
+def _write_records(
+    stage: pathlib.Path, config: dict[str, Any], summary: Mapping[str, Any]
+) -> None:
+    files = sorted({*os.listdir(stage), CONFIG, SUMMARY})
+    write_json(stage / CONFIG, {**config, FILES: files})
+    write_json(stage / SUMMARY, summary)
+
+
+def _leave_out_extras(stage: pathlib.Path, error: OSError) -> None:
+    """Makes room by removing pictures and policies, with a warning."""
+    for path in sorted([*stage.glob("*.png"), *stage.glob(SAVED_MODELS)]):
+        with optional(path):
+            raise error
+
+
+@contextlib.contextmanager
+def _hint_after_errors(folder: OutputFolder) -> Iterator[None]:
+    """Says of errors of the system what is left of the run."""
+    try:
+        yield
+    except OSError as error:
+        left = "No checkpoint of the run is left."
+        if folder.has_checkpoints and folder.record is not None:
+            left = (
+                "The checkpoint of the run is left. To go on from there:\n  "
+                f"{folder.record.command}"
+            )
+        raise ValueError(
+            f"The results could not be written: {error}. {left}"
+        ) from error
 
 
 def _config(
