@@ -120,13 +120,13 @@ def build_policy(
             game, player_id, hidden_units=settings.hidden_units[player_id]
         )
     if policy != TABULAR:
-        return _load_policy(policy, settings.trust_policy_files)
+        return load_policy(policy, settings.trust_policy_files)
     return dice_tf.policies.tabular(
         game, player_id, initializer=_initializer(settings.initial_logits)
     )
 
 
-def _load_policy(path: str, is_trusted: bool) -> keras.Model:
+def load_policy(path: str, is_trusted: bool = False) -> keras.Model:
     """Loads a Keras model of the user's own.
 
     Raises:

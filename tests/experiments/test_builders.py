@@ -1,5 +1,8 @@
 """From settings to objects of the library."""
 
+import pathlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import pytest
@@ -194,6 +197,26 @@ def test_a_damaged_file_is_not_a_matter_of_trust(tmp_path) -> None:
     ) as info:
         builders.build_trainer(settings_of(f"--policy={path}"))
     assert "trust" not in str(info.value)
+
+
+def _damaged_policies(path: pathlib.Path) -> Iterator[bytes]:
+    keras.Sequential([keras.Input([5]), keras.layers.Dense(2)]).save(path)
+    content = path.read_bytes()
+    yield content[: len(content) // 2]
+    yield content[:-30]
+    # The archive is whole, and lacks its configuration.
+    yield content.replace(b"config.json", b"konfig.json")
+    # A stored weight is another one than its checksum says.
+    yield content.replace(b"HDF", b"XDF")
+    yield content.replace(b"Dense", b"Dents")
+
+
+def test_a_damaged_policy_is_refused(tmp_path) -> None:
+    path = tmp_path / "own.keras"
+    for content in _damaged_policies(path):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="--policy=.* cannot be loaded: "):
+            builders.load_policy(str(path))
 
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out", "critic"])
