@@ -200,7 +200,9 @@ class OutputFolder:
             self._remove_checkpoints()
             return
         for stage in self.path.glob(f"{_STAGE}*"):
-            shutil.rmtree(stage)
+            # A link leads to what no run has written.
+            if not stage.is_symlink():
+                shutil.rmtree(stage)
 
     def _remove_checkpoints(self) -> None:
         """Removes all or none of them, whenever the process ends."""
@@ -392,7 +394,7 @@ def _refused(path: str | os.PathLike) -> Iterator[None]:
     except OSError as error:
         raise ValueError(
             f"--output_dir={str(path)!r} cannot be made or written: "
-            f"{error.strerror}."
+            f"{error.strerror or error}."
         ) from error
 
 

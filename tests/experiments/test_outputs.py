@@ -389,3 +389,14 @@ def test_json_has_null_for_what_is_not_finite(tmp_path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"a": [float("nan"), 1.5], "b": (float("inf"), None)})
     assert json.loads(path.read_text()) == {"a": [None, 1.5], "b": [None, None]}
+
+
+def test_a_link_in_place_of_leftovers_stays(tmp_path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "run"
+    mine.mkdir()
+    (mine / "mine.txt").write_text("mine")
+    (folder / ".checkpoints").mkdir(parents=True)
+    (folder / ".checkpoints" / "naive").touch()
+    (folder / ".unfinished-x").symlink_to(mine)
+    assert OutputFolder(folder, resume=True).is_resumed
+    assert (mine / "mine.txt").read_text() == "mine"
