@@ -72,10 +72,18 @@ class _Disk(NamedTuple):
     words: tuple[str, ...]
 
 
+# A checkpoint takes 12 KiB, and twice that while it is replaced; the lock and
+# the record of the run take 8, and each of the three files of results 4.
 _DISKS = (
     _Disk("no room at all", 0, (1,), (_FULL,)),
-    _Disk("room for checkpoints only", 72, (1,), (_FULL, "--resume")),
-    _Disk("room for curves only", 128, (0,), ("was left out",)),
+    _Disk("room for one checkpoint", 24, (1,), (_NOT_WRITTEN, "--resume")),
+    _Disk("room for curves", 72, (0,), ("was left out",)),
+    _Disk("room for one picture", 128, (0,), ("was left out",)),
+)
+# No checkpoint can be written, and the record of the run, or not even that.
+_SIZES = (
+    _Disk("files of at most 1 KiB", 1, (1,), (_CANNOT,)),
+    _Disk("files of at most 3 KiB", 3, (0,), (_NOT_WRITTEN, "was left out")),
 )
 
 
@@ -99,15 +107,14 @@ def full_disk(training: Training) -> list[Trial]:
     _ = training.undisturbed
     trials = []
     for disk in _DISKS:
-        _tell(f"A disk with {disk.name}.")
+        _tell(f"{disk.name}.")
         if reason := _can_mount():
             trials.append(Trial("full disk", disk.name, NOT_TRIED, reason))
         else:
             trials.append(_on_disk(training, disk))
-    for kibibytes, words in ((0, (_CANNOT,)), (3, (_NOT_WRITTEN, "--resume"))):
-        name = f"files of at most {kibibytes} KiB"
-        _tell(f"{name}.")
-        trials.append(_with_small_files(training, name, kibibytes, words))
+    for disk in _SIZES:
+        _tell(f"{disk.name}.")
+        trials.append(_with_small_files(training, disk))
     return trials
 
 
@@ -128,12 +135,11 @@ def _on_disk(training: Training, disk: _Disk) -> Trial:
             *(str(disk.kibibytes), str(copy), *command),
         ],
     )
-    return _judged_later(training, disk.name, ended, disk, before, copy)
+    return _judged_later(training, ended, disk, before, copy)
 
 
 def _judged_later(
     training: Training,
-    name: str,
     ended: Ended,
     disk: _Disk,
     before: dict[str, str],
@@ -145,24 +151,22 @@ def _judged_later(
         wrong = f"the user's {_MINE} is gone or different"
     (folder / _MINE).unlink(missing_ok=True)
     if wrong:
-        return judged("full disk", name, wrong)
+        return judged("full disk", disk.name, wrong)
     if disk.statuses == (0,):
         expected = (training.undisturbed / CURVES).read_bytes()
         if (folder / CURVES).read_bytes() != expected:
             wrong = f"another {CURVES}"
-        return judged("full disk", name, wrong)
+        return judged("full disk", disk.name, wrong)
     # With room again, it goes on, or starts again.
-    return judged("full disk", name, training.finish(folder), REFUSED)
+    return judged("full disk", disk.name, training.finish(folder), REFUSED)
 
 
-def _with_small_files(
-    training: Training, name: str, kibibytes: int, words: tuple[str, ...]
-) -> Trial:
-    folder = training.place / name
+def _with_small_files(training: Training, disk: _Disk) -> Trial:
+    folder = training.place / disk.name
     folder.mkdir()
     (folder / _MINE).write_text("mine")
     before = content_of(folder)
-    size = 1024 * kibibytes
+    size = 1024 * disk.kibibytes
     # The log must not be limited, too.
     with subprocess.Popen(
         training.command(folder),
@@ -180,8 +184,7 @@ def _with_small_files(
         except subprocess.TimeoutExpired:
             child.kill()
             ended = Ended(None, "")
-    disk = _Disk(name, kibibytes, (1,), words)
-    return _judged_later(training, name, ended, disk, before, folder)
+    return _judged_later(training, ended, disk, before, folder)
 
 
 def read_only_folder(training: Training) -> list[Trial]:
