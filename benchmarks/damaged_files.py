@@ -18,7 +18,18 @@ import numpy as np
 from benchmarks.damaged_checkpoints import Fault, cuts, digested, flips, fuzz
 from benchmarks.disturbed_training import change_of, content_of
 from benchmarks.trials import LOST, REFUSED, SURVIVED, Trial
-from experiments.results.outputs import CONFIG, SUMMARY, OutputFolder
+from experiments.results.check_list import (
+    as_table,
+    at_least,
+    read_checks,
+    summary,
+)
+from experiments.results.outputs import (
+    CONFIG,
+    SUMMARY,
+    OutputFolder,
+    write_json,
+)
 from experiments.results.partial_results import PartialResults
 from experiments.results.run_record import RunRecord
 
@@ -40,6 +51,7 @@ def damaged_files(num: int, seed: int) -> list[Trial]:
         _partial_results,
         _records,
         _lists_of_files,
+        _summaries,
         _payoffs,
         _policies,
     ):
@@ -273,6 +285,21 @@ def _lists_of_files(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
         "new",
         lambda: change_of(before, place, ours),
     )
+
+
+def _summaries(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
+    """Damages the summary of a finished run. As it is JSON, bits may flip."""
+    checks = [at_least("share", 0.5, 0.9), at_least("gain", 2.0, 1.0)]
+    path = place / SUMMARY
+    write_json(path, summary(checks))
+    content = path.read_bytes()
+
+    def read(damaged: bytes) -> str:
+        path.write_bytes(damaged)
+        return as_table(read_checks(path))[:5]
+
+    faults = [*_damages(content, num, seed), *_odd_json(json.loads(content))]
+    return _judged(SUMMARY, iter(faults), read, as_table(checks)[:5])
 
 
 def _payoffs(place: pathlib.Path, num: int, seed: int) -> list[Trial]:

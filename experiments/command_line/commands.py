@@ -121,7 +121,8 @@ class Command(NamedTuple):
                 f"The run in {folder.path} has finished. Another one needs "
                 "another folder, or --overwrite."
             )
-            return read_checks(folder.path / SUMMARY)
+            with user_errors():
+                return read_checks(folder.path / SUMMARY)
         import_tensorflow()
         return self.run(settings, folder)
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# Of an error about a damaged file, which may show all of it.
+_MOST_CHARACTERS = 200
+
+
 class Check(NamedTuple):
     """One entry of `checks` in summary.json.
 
@@ -75,13 +79,29 @@ def summary(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def read_checks(path: pathlib.Path) -> list[Check]:
-    """Returns the checks of a summary.json, with NaN for what is null."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    checks = [Check(**entry) for entry in content.get("checks", ())]
-    return [
-        check._replace(measured=math.nan) if check.measured is None else check
-        for check in checks
-    ]
+    """Returns the checks of a summary.json, with NaN for what is null.
+
+    Raises:
+      ValueError: if the file cannot be read, or is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [_checked(Check(**entry)) for entry in content.get("checks", ())]
+    except Exception as error:
+        # A user may have written it: which error it is depends on what.
+        reason = str(error)[:_MOST_CHARACTERS] or type(error).__name__
+        raise ValueError(
+            f"{str(path)!r} is not the summary of a run, or is damaged: "
+            f"{reason}. Replace the run with --overwrite."
+        ) from error
+
+
+def _checked(check: Check) -> Check:
+    """Returns a check whose entries are of the kinds that they must have."""
+    measured = math.nan if check.measured is None else float(check.measured)
+    return Check(
+        str(check.name), measured, str(check.required), bool(check.passed)
+    )
 
 
 def as_table(checks: Sequence[Check]) -> str:

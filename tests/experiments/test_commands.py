@@ -370,6 +370,21 @@ def test_checks_of_a_finished_run_are_told_again(tmp_path, capsys) -> None:
     assert "1 of 2 checks failed." in told
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"checks": 3}', '{"checks": [{}]}', "[" * 10**5, "\0", "\n"],
+)
+def test_a_damaged_summary_of_a_finished_run_is_told(
+    tmp_path, content: str
+) -> None:
+    (tmp_path / "summary.json").write_text(content)
+    with pytest.raises(SystemExit, match="not the summary of a run, or is da"):
+        run_command(
+            _command(_interrupt), f"--output_dir={tmp_path}", "--resume"
+        )
+    assert (tmp_path / "summary.json").read_text() == content
+
+
 def test_settings_and_the_folder_reach_the_command(tmp_path) -> None:
     seen = []
 
