@@ -62,7 +62,7 @@ def damaged_files(num: int, seed: int) -> list[Trial]:
     return trials
 
 
-def _judged(
+def judge(
     kind: str,
     faults: Iterator[Fault],
     read: Callable[[bytes], Any],
@@ -179,9 +179,9 @@ def _partial_results(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
 
     whole = iter([Fault("whole", content)])
     return [
-        *_judged("partial results", whole, read, arrays),
-        *_judged("partial results", _damages(content, num, seed), read, arrays),
-        *_judged("partial results", _forged_results(), read, None),
+        *judge("partial results", whole, read, arrays),
+        *judge("partial results", _damages(content, num, seed), read, arrays),
+        *judge("partial results", _forged_results(), read, None),
     ]
 
 
@@ -228,7 +228,7 @@ def _records(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
         *_damages(content, num, seed),
         *_odd_json(json.loads(content)),
     ]
-    return _judged("record", iter(faults), read, True, changed)
+    return judge("record", iter(faults), read, True, changed)
 
 
 def _odd_json(content: dict[str, Any]) -> Iterator[Fault]:
@@ -278,7 +278,7 @@ def _lists_of_files(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
         for name in (*names, None, 3, ["mine.txt"], {"mine.txt": 1})
     ]
     faults = [*_damages(content, num, seed), *_odd_json(config), *forged]
-    return _judged(
+    return judge(
         "list of files",
         iter(faults),
         replace,
@@ -299,7 +299,7 @@ def _summaries(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
         return as_table(read_checks(path))[:5]
 
     faults = [*_damages(content, num, seed), *_odd_json(json.loads(content))]
-    return _judged(SUMMARY, iter(faults), read, as_table(checks)[:5])
+    return judge(SUMMARY, iter(faults), read, as_table(checks)[:5])
 
 
 def _payoffs(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
@@ -319,7 +319,7 @@ def _payoffs(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
             return read_payoffs(str(path))  # noqa: B023
 
         faults = cuts(content, num, random.Random(seed))
-        trials += _judged(name, faults, read, payoffs)
+        trials += judge(name, faults, read, payoffs)
     return trials
 
 
@@ -339,7 +339,7 @@ def _policies(place: pathlib.Path, num: int, seed: int) -> list[Trial]:
 
     # Each takes some hundredths of a second.
     faults = _damages(path.read_bytes(), max(1, num // 3), seed)
-    return _judged("Keras file", faults, read, _weights(policy))
+    return judge("Keras file", faults, read, _weights(policy))
 
 
 def _weights(policy: Any) -> dict[str, np.ndarray]:

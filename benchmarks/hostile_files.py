@@ -49,7 +49,7 @@ class _Payload:
         return os.system, (self._command,)
 
 
-class _Attack(NamedTuple):
+class Attack(NamedTuple):
     """A file, and what reads it.
 
     Attributes:
@@ -68,16 +68,16 @@ def hostile_files(training: Training) -> list[Trial]:
     place = training.place / "hostile"
     place.mkdir()
     trials = []
-    for attack in _attacks():
+    for attack in attacks():
         folder = place / attack.name
         folder.mkdir()
-        trials.append(_tried(attack, folder))
+        trials.append(attempt(attack, folder))
     print(f"  {len(trials)} files.", flush=True)
     trials += _links(place / "links")
     return [*trials, *_commands(training, place)]
 
 
-def _tried(attack: _Attack, folder: pathlib.Path) -> Trial:
+def attempt(attack: Attack, folder: pathlib.Path) -> Trial:
     mark = folder / "mark"
     path = folder / "policy.keras"
     attack.write(path, mark)
@@ -96,7 +96,7 @@ def _tried(attack: _Attack, folder: pathlib.Path) -> Trial:
     return Trial(_PART, attack.name, outcome, detail)
 
 
-def _attacks() -> list[_Attack]:
+def attacks() -> list[Attack]:
     from experiments.building.builders import load_policy
     from experiments.settings.matrix_games import read_payoffs
 
@@ -107,21 +107,21 @@ def _attacks() -> list[_Attack]:
         read_payoffs(str(path.with_suffix(".npy")))
 
     return [
-        _Attack("Lambda layer", _write_lambda, load),
-        _Attack("Lambda layer in HDF5", _write_hdf5, load),
-        _Attack("SavedPolicy layer", _write_saved_policy, load),
-        _Attack("SavedPolicy in a model", _write_nested_policy, load),
-        _Attack("TFSMLayer", _write_saved_model_layer, load),
+        Attack("Lambda layer", _write_lambda, load),
+        Attack("Lambda layer in HDF5", _write_hdf5, load),
+        Attack("SavedPolicy layer", _write_saved_policy, load),
+        Attack("SavedPolicy in a model", _write_nested_policy, load),
+        Attack("TFSMLayer", _write_saved_model_layer, load),
         *(
-            _Attack(f"calls {function}", _calling(*call), load)
+            Attack(f"calls {function}", _calling(*call), load)
             for function, call in _CALLS.items()
         ),
-        _Attack("pickle as Keras file", _write_pickle, load),
-        _Attack("pickle in .npy", _write_object_array, read_pickled),
-        _Attack("pickle as checkpoint", _write_pickle, _restore),
-        _Attack("pickle in checkpoint", _write_pickled_member, _restore),
-        _Attack("pickle in partial results", _write_results, _load_results),
-        _Attack("pickle as partial results", _write_pickle, _load_results),
+        Attack("pickle as Keras file", _write_pickle, load),
+        Attack("pickle in .npy", _write_object_array, read_pickled),
+        Attack("pickle as checkpoint", _write_pickle, _restore),
+        Attack("pickle in checkpoint", _write_pickled_member, _restore),
+        Attack("pickle in partial results", _write_results, _load_results),
+        Attack("pickle as partial results", _write_pickle, _load_results),
     ]
 
 

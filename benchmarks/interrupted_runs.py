@@ -26,7 +26,7 @@ from benchmarks.trials import (
     REFUSED,
     Trial,
     judged,
-    without_files_lost,
+    lost_together,
 )
 from experiments.command_line.stopping import (
     INTERRUPTED,
@@ -48,7 +48,7 @@ def kills(training: Training, num_kills: int, seed: int) -> list[Trial]:
         # An attempt that had ended by itself must have ended well.
         wrong = str(kill) if kill.died_of else ""
         trials.append(judged("kills", f"SIGKILL, {kill}", wrong))
-    return without_files_lost(trials, lambda: training.finish(folder))
+    return lost_together(trials, lambda: training.finish(folder))
 
 
 class _Request(NamedTuple):
@@ -93,7 +93,7 @@ def signals(training: Training) -> list[Trial]:
         if not wrong and epochs_saved(folder) <= epoch:
             wrong = "no checkpoint"
         trials.append(judged("signals", f"{request.name} in training", wrong))
-    return without_files_lost(trials, lambda: training.finish(folder))
+    return lost_together(trials, lambda: training.finish(folder))
 
 
 def _early_signal(training: Training, folder: pathlib.Path) -> Trial:
@@ -123,7 +123,7 @@ def closed_streams(training: Training) -> list[Trial]:
         if not wrong and statuses != [0] and not checkpoints(folder):
             wrong = "no checkpoint"
         trials.append(judged("closed streams", name, wrong))
-    return without_files_lost(trials, lambda: training.difference(folder))
+    return lost_together(trials, lambda: training.difference(folder))
 
 
 def _run_head(training: Training, folder: pathlib.Path) -> Ended:
@@ -165,7 +165,7 @@ def two_processes(training: Training) -> list[Trial]:
     difference = training.finish(folder)
     name = "--resume once the first was killed"
     return [
-        *without_files_lost(trials, lambda: difference),
+        *lost_together(trials, lambda: difference),
         judged("two processes", name, difference),
     ]
 

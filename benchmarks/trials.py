@@ -22,7 +22,7 @@ UNCLEAR = "unclear"
 # This machine does not allow it; the detail says why.
 NOT_TRIED = "not tried"
 
-_COLUMNS = (SURVIVED, REFUSED, LOST, EXECUTED, UNCLEAR)
+COLUMNS = (SURVIVED, REFUSED, LOST, EXECUTED, UNCLEAR)
 # Of a detail, in the table of failures.
 _MOST_CHARACTERS = 400
 _MOST_FAILURES = 40
@@ -56,16 +56,16 @@ def judged(part: str, fault: str, wrong: str, good: str = SURVIVED) -> Trial:
     return Trial(part, fault, LOST if wrong else good, wrong)
 
 
-def without_files_lost(
-    trials: Sequence[Trial], is_same: Callable[[], str]
+def lost_together(
+    trials: Sequence[Trial], compare: Callable[[], str]
 ) -> list[Trial]:
-    """Returns trials that count as lost if a later comparison fails.
+    """Returns trials that all count as lost if a later comparison fails.
 
     Args:
       trials: faults that met one run, one after the other.
-      is_same: says at the end what is different, `""` if nothing is.
+      compare: says at the end what is different, `""` if nothing is.
     """
-    difference = is_same()
+    difference = compare()
     if not difference:
         return list(trials)
     return [
@@ -83,11 +83,11 @@ def rows(trials: Sequence[Trial]) -> list[list[str]]:
         counts.setdefault(trial.part, collections.Counter())[trial.outcome] += 1
     if len(counts) > 1:
         counts["all"] = sum(counts.values(), collections.Counter())
-    table = [["part", "tried", *_COLUMNS]]
+    table = [["part", "tried", *COLUMNS]]
     for part, count in counts.items():
         tried = count.total() - count[NOT_TRIED]
         table.append(
-            [part, *map(str, (tried, *(count[kind] for kind in _COLUMNS)))]
+            [part, *map(str, (tried, *(count[kind] for kind in COLUMNS)))]
         )
     return table
 
