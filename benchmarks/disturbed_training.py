@@ -91,7 +91,14 @@ class Training:
     def __init__(self, place: pathlib.Path, arguments: Sequence[str] = FLAGS):
         self.place = place
         self._arguments = tuple(arguments)
+        self._children: list[subprocess.Popen] = []
         self.limit = _MOST
+
+    def close(self) -> None:
+        """Ends all processes that are still there."""
+        for child in self._children:
+            child.kill()
+            child.wait()
 
     @functools.cached_property
     def undisturbed(self) -> pathlib.Path:
@@ -151,11 +158,13 @@ class Training:
           **options: of `subprocess.Popen`.
         """
         with open(_log(folder), "wb") as log:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 command or self.command(folder),
                 cwd=ROOT,
                 **{"stdout": log, "stderr": log, **options},
             )
+        self._children.append(child)
+        return child
 
     def start_held(
         self, folder: pathlib.Path, epoch: int, where: str = BETWEEN

@@ -33,6 +33,7 @@ of `fuzzing`, and summary.json every check. The exit status is 1 if one fails.
 Without `fuzzing` it takes about ten minutes on two cores.
 """
 
+import contextlib
 import pathlib
 import tempfile
 import time
@@ -240,8 +241,8 @@ def run(settings: FaultSettings, folder: OutputFolder) -> Sequence[Check]:
     with (
         folder.collect() as stage,
         tempfile.TemporaryDirectory(prefix="faults-") as name,
+        contextlib.closing(Training(pathlib.Path(name).resolve())) as training,
     ):
-        training = Training(pathlib.Path(name).resolve())
         for part in settings.parts:
             print(f"{part}:", flush=True)
             found = PARTS[part](Scene(settings, stage, training))

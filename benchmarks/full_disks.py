@@ -8,7 +8,6 @@ limited in size (`ulimit -f`), which needs no rights.
 
 import functools
 import pathlib
-import resource
 import subprocess
 from typing import NamedTuple
 
@@ -49,6 +48,7 @@ mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99
 shift
 exec "$@"
 """
+_LIMITED = 'ulimit -f "$1" && shift && exec "$@"'
 _MINE = "mine.txt"
 _NOT_WRITTEN = "could not be written"
 _CANNOT = "cannot be made or written"
@@ -166,24 +166,22 @@ def _with_small_files(training: Training, disk: _Disk) -> Trial:
     folder.mkdir()
     (folder / _MINE).write_text("mine")
     before = content_of(folder)
-    size = 1024 * disk.kibibytes
-    # The log must not be limited, too.
-    with subprocess.Popen(
-        training.command(folder),
+    child = training.start(
+        folder,
+        [
+            *("bash", "-c", _LIMITED, "-", str(disk.kibibytes)),
+            *training.command(folder),
+        ],
+        # A log would be limited, too.
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (size, size)
-        ),
-    ) as child:
-        try:
-            said, _ = child.communicate(timeout=training.limit)
-            ended = Ended(child.returncode, said)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            ended = Ended(None, "")
+    )
+    try:
+        said, _ = child.communicate(timeout=training.limit)
+        ended = Ended(child.returncode, said.decode(errors="replace"))
+    except subprocess.TimeoutExpired:
+        child.kill()
+        ended = Ended(None, "")
     return _judged_later(training, ended, disk, before, folder)
 
 

@@ -93,6 +93,7 @@ def signals(training: Training) -> list[Trial]:
         if not wrong and epochs_saved(folder) <= epoch:
             wrong = "no checkpoint"
         trials.append(judged("signals", f"{request.name} in training", wrong))
+    trials.append(_late_signal(training, folder))
     return lost_together(trials, lambda: training.finish(folder))
 
 
@@ -106,6 +107,17 @@ def _early_signal(training: Training, folder: pathlib.Path) -> Trial:
     if not wrong:
         wrong = change_of({}, folder)
     return judged("signals", "SIGTERM before training", wrong)
+
+
+def _late_signal(training: Training, folder: pathlib.Path) -> Trial:
+    """Ends a run that writes its results."""
+    child = training.start(folder)
+    training.wait(child, lambda: any(folder.glob(".unfinished-*")))
+    child.send_signal(signal.SIGTERM)
+    wrong = training.end(child, folder).wrong([TERMINATED], _HINT)
+    if not wrong and not checkpoints(folder):
+        wrong = "no checkpoint"
+    return judged("signals", "SIGTERM while results are written", wrong)
 
 
 def closed_streams(training: Training) -> list[Trial]:
@@ -167,7 +179,25 @@ def two_processes(training: Training) -> list[Trial]:
     return [
         *lost_together(trials, lambda: difference),
         judged("two processes", name, difference),
+        _twins(training),
     ]
+
+
+def _twins(training: Training) -> Trial:
+    """Starts two runs at the same moment: one of them gets the folder."""
+    folder = training.place / "twins"
+    places = [training.place / name for name in ("first", "second")]
+    children = [
+        training.start(place, training.command(folder)) for place in places
+    ]
+    ends = [
+        training.end(child, place)
+        for child, place in zip(children, places, strict=True)
+    ]
+    refused, trained = sorted(ends, key=lambda ended: ended.status != 1)
+    wrong = refused.wrong([1], "is in use by process") or trained.wrong([0])
+    wrong = wrong or training.difference(folder)
+    return judged("two processes", "two runs at the same moment", wrong)
 
 
 def _others(

@@ -13,6 +13,7 @@ training, byte for byte. summary.json holds every check; the exit status is 1 if
 one fails.
 """
 
+import contextlib
 import pathlib
 import random
 import signal
@@ -161,12 +162,11 @@ def _kill_once(
     return Kill(in_writing, epochs_saved(folder), died_of)
 
 
-def measure(settings: KillSettings, place: pathlib.Path) -> list[Check]:
+def measure(settings: KillSettings, training: Training) -> list[Check]:
     """Trains in peace and in trouble, and compares."""
-    training = Training(place, settings.flags)
     print("Training without interruption.", flush=True)
     _ = training.undisturbed
-    folder = place / "troubled"
+    folder = training.place / "troubled"
     kills = kill_again_and_again(
         training,
         folder,
@@ -202,8 +202,13 @@ def measure(settings: KillSettings, place: pathlib.Path) -> list[Check]:
 def run(settings: KillSettings, folder: OutputFolder) -> Sequence[Check]:
     """Kills, compares, and writes the checks."""
     start = time.monotonic()
-    with folder.collect() as stage:
-        checks = measure(settings, stage.resolve())
+    with (
+        folder.collect() as stage,
+        contextlib.closing(
+            Training(stage.resolve(), settings.flags)
+        ) as training,
+    ):
+        checks = measure(settings, training)
         write_json(
             stage / SUMMARY,
             summary(checks) | {"seconds": time.monotonic() - start},
