@@ -33,7 +33,7 @@ from experiments.results.outputs import (
 from experiments.results.partial_results import PartialResults
 from experiments.results.run_record import RunRecord
 
-_PART = "damaged files"
+_PART = "damaged_files"
 _LONGEST_MESSAGE = 4000
 _DEEP = "[" * 10**5 + "]" * 10**5
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 import dice_tf
 from benchmarks.trials import REFUSED, Trial, judged
 
-_PART = "dead workers"
+_PART = "dead_workers"
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _MAKING, _RESET, _STEP = "when it is made", "in reset", "in step"
 _NUM_WORKERS = 2

@@ -109,7 +109,7 @@ def full_disk(training: Training) -> list[Trial]:
     for disk in _DISKS:
         _tell(f"{disk.name}.")
         if reason := _can_mount():
-            trials.append(Trial("full disk", disk.name, NOT_TRIED, reason))
+            trials.append(Trial("full_disk", disk.name, NOT_TRIED, reason))
         else:
             trials.append(_on_disk(training, disk))
     for disk in _SIZES:
@@ -151,14 +151,14 @@ def _judged_later(
         wrong = f"the user's {_MINE} is gone or different"
     (folder / _MINE).unlink(missing_ok=True)
     if wrong:
-        return judged("full disk", disk.name, wrong)
+        return judged("full_disk", disk.name, wrong)
     if disk.statuses == (0,):
         expected = (training.undisturbed / CURVES).read_bytes()
         if (folder / CURVES).read_bytes() != expected:
             wrong = f"another {CURVES}"
-        return judged("full disk", disk.name, wrong)
+        return judged("full_disk", disk.name, wrong)
     # With room again, it goes on, or starts again.
-    return judged("full disk", disk.name, training.finish(folder), REFUSED)
+    return judged("full_disk", disk.name, training.finish(folder), REFUSED)
 
 
 def _with_small_files(training: Training, disk: _Disk) -> Trial:
@@ -207,7 +207,7 @@ def read_only_folder(training: Training) -> list[Trial]:
     ):
         _tell(f"A read-only folder: {name}.")
         if reason := _can_mount():
-            found.append(Trial("read-only folder", name, NOT_TRIED, reason))
+            found.append(Trial("read_only_folder", name, NOT_TRIED, reason))
             continue
         before = content_of(folder)
         command = training.command(folder, more=(option,))
@@ -216,14 +216,14 @@ def read_only_folder(training: Training) -> list[Trial]:
         )
         wrong = ended.wrong([status], words) or change_of(before, folder)
         good = REFUSED if status else SURVIVED
-        found.append(judged("read-only folder", name, wrong, good))
+        found.append(judged("read_only_folder", name, wrong, good))
     name = "a file in place of its parent"
     ended = training.run(interrupted, training.command(empty / _MINE / "run"))
     wrong = ended.wrong([1], "is a file")
-    found.append(judged("read-only folder", name, wrong, REFUSED))
+    found.append(judged("read_only_folder", name, wrong, REFUSED))
     difference = training.finish(interrupted)
     name = "--resume once it can be written"
-    return [*found, judged("read-only folder", name, difference)]
+    return [*found, judged("read_only_folder", name, difference)]
 
 
 def _tell(text: str) -> None:

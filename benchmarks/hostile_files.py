@@ -35,7 +35,7 @@ from experiments.results.outputs import SUMMARY, OutputFolder, open_folder
 from experiments.results.partial_results import PartialResults
 from experiments.results.run_record import RunRecord
 
-_PART = "hostile files"
+_PART = "hostile_files"
 _NOT_A_CHECKPOINT = "is not a checkpoint of a trainer, or is damaged"
 
 

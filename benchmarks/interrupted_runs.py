@@ -134,7 +134,7 @@ def closed_streams(training: Training) -> list[Trial]:
         wrong = run(training, folder).wrong(statuses, *words)
         if not wrong and statuses != [0] and not checkpoints(folder):
             wrong = "no checkpoint"
-        trials.append(judged("closed streams", name, wrong))
+        trials.append(judged("closed_streams", name, wrong))
     return lost_together(trials, lambda: training.difference(folder))
 
 
@@ -170,7 +170,7 @@ def two_processes(training: Training) -> list[Trial]:
         wrong = wrong or change_of(before, folder)
         if child.poll() is not None:
             wrong = f"the first run ended, with status {child.poll()}"
-        trials.append(judged("two processes", name, wrong, REFUSED))
+        trials.append(judged("two_processes", name, wrong, REFUSED))
     child.kill()
     child.wait()
     # The lock must not outlive the run that was killed.
@@ -178,7 +178,7 @@ def two_processes(training: Training) -> list[Trial]:
     name = "--resume once the first was killed"
     return [
         *lost_together(trials, lambda: difference),
-        judged("two processes", name, difference),
+        judged("two_processes", name, difference),
         _twins(training),
     ]
 
@@ -197,7 +197,7 @@ def _twins(training: Training) -> Trial:
     refused, trained = sorted(ends, key=lambda ended: ended.status != 1)
     wrong = refused.wrong([1], "is in use by process") or trained.wrong([0])
     wrong = wrong or training.difference(folder)
-    return judged("two processes", "two runs at the same moment", wrong)
+    return judged("two_processes", "two runs at the same moment", wrong)
 
 
 def _others(
