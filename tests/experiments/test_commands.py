@@ -132,20 +132,25 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path) -> None:
 
 
 _TERMINATED = """
-import os, signal, sys
-from experiments.command_line.commands import Command
-from experiments.command_line.stopping import *
-from tests.experiments.test_commands import _define_flags
+import os, signal
+from experiments.command_line import commands, stopping
+from experiments.settings import training_flags
+
+def define_flags():
+    training_flags.define_output_flags()
+    training_flags.define_resume_flags()
 
 def run(_, folder):
-    with deferred_interrupts():
+    with stopping.deferred_interrupts():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop_requested()
+        assert stopping.stop_requested()
         folder.checkpoint_path("naive").touch()
         raise KeyboardInterrupt
 
+# It takes a while, and nothing is trained.
+commands.import_tensorflow = lambda: None
 __spec__ = type("Spec", (), {"name": "experiments.ipd"})
-Command(_define_flags, lambda values: {}, run, libraries=()).start()
+commands.Command(define_flags, lambda _: {}, run, libraries=()).start()
 """
 
 
