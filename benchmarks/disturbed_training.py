@@ -12,11 +12,12 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.held_training import BETWEEN
@@ -157,7 +158,7 @@ class Training:
           command: what is started instead.
           **options: of `subprocess.Popen`.
         """
-        with open(_log(folder), "wb") as log:
+        with open(_log(folder), "wb") as log, _heeded_interrupts():
             child = subprocess.Popen(
                 command or self.command(folder),
                 cwd=ROOT,
@@ -219,6 +220,20 @@ class Training:
             return f"another {CURVES}"
         number = differing_weights(expected, folder)
         return f"{number} arrays of weights differ" if number else ""
+
+
+@contextlib.contextmanager
+def _heeded_interrupts() -> Iterator[None]:
+    """Lets processes that are started meanwhile react to Ctrl-C.
+
+    What a shell starts in the background ignores it, and so would they.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _log(folder: pathlib.Path) -> pathlib.Path:

@@ -257,6 +257,7 @@ def run(settings: FaultSettings, folder: OutputFolder) -> Sequence[Check]:
         for part in settings.parts:
             print(f"{part}:", flush=True)
             found = PARTS[part](Scene(settings, stage, training))
+            print(f"\n{trials.report(found.trials)}\n", flush=True)
             tried += found.trials
             checks += found.checks
         trials.write(stage, tried)
