@@ -2,6 +2,8 @@
 
 import csv
 import os
+import signal
+import sys
 
 import keras
 import numpy as np
@@ -9,7 +11,12 @@ import pytest
 
 from benchmarks import damaged_files, hostile_files, trials
 from benchmarks.damaged_checkpoints import Fault
-from benchmarks.disturbed_training import Ended, change_of, content_of
+from benchmarks.disturbed_training import (
+    Ended,
+    Training,
+    change_of,
+    content_of,
+)
 from benchmarks.trials import (
     EXECUTED,
     LOST,
@@ -85,6 +92,32 @@ def test_all_faults_of_a_run_are_lost_with_it() -> None:
 def test_the_end_of_a_process_is_judged(ended: Ended, wrong: str) -> None:
     assert ended.wrong([130, 143], "Continue").startswith(wrong)
     assert bool(ended.wrong([130, 143], "Continue")) == bool(wrong)
+
+
+def test_processes_heed_ctrl_c_also_if_this_one_does_not(tmp_path) -> None:
+    """As what a shell starts in the background."""
+    code = (
+        "import signal; "
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    training = Training(tmp_path)
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = [sys.executable, "-c", code]
+        assert training.run(tmp_path / "run", command).said == "True\n"
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_a_process_without_an_end_is_ended(tmp_path) -> None:
+    training = Training(tmp_path)
+    training.limit = 0.2
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert training.run(tmp_path / "run", command).status is None
+    child = training.start(tmp_path / "run", command)
+    training.close()
+    assert child.poll() == -signal.SIGKILL
 
 
 def test_changes_of_a_folder_are_seen(tmp_path) -> None:
