@@ -103,9 +103,10 @@ def _early_signal(training: Training, folder: pathlib.Path) -> Trial:
     training.wait(child, (folder / LOCK).exists)
     child.send_signal(signal.SIGTERM)
     ended = training.end(child, folder)
-    wrong = ended.wrong([TERMINATED], "Nothing was written")
+    wrong = ended.wrong([TERMINATED], "Terminated.")
     if not wrong:
-        wrong = change_of({}, folder)
+        # It may be so early that the file of the lock stays, held by nobody.
+        wrong = change_of({}, folder, [LOCK])
     return judged("signals", "SIGTERM before training", wrong)
 
 
