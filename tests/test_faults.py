@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pathlib
 import signal
 import sys
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import damaged_files, hostile_files, trials
+from benchmarks import damaged_files, hostile_files, kill_resume, trials
 from benchmarks.damaged_checkpoints import Fault
 from benchmarks.disturbed_training import (
     Ended,
@@ -181,3 +182,35 @@ def test_a_mark_is_left_where_code_runs(tmp_path) -> None:
         folder.mkdir()
         trial = hostile_files.attempt(attack._replace(read=read), folder)
         assert trial.outcome == outcome
+
+
+class _NoTraining:
+    """Ends as it is told, without a process."""
+
+    def __init__(self, difference: str):
+        self.place, self.undisturbed = pathlib.Path(), pathlib.Path()
+        self._difference = difference
+
+    def finish(self, folder: pathlib.Path) -> str:
+        return self._difference
+
+
+@pytest.mark.parametrize(
+    ("died_of", "difference", "failed"),
+    [
+        (None, "", []),
+        (None, "another curves.csv", ["differing results"]),
+        (0, "", ["kills"]),
+        (1, "", ["kills", "attempts that failed"]),
+    ],
+)
+def test_kills_are_judged(monkeypatch, died_of, difference, failed) -> None:
+    kills = [
+        kill_resume.Kill(number % 2 == 0, number, None) for number in range(5)
+    ]
+    kills.append(kill_resume.Kill(False, 5, died_of))
+    monkeypatch.setattr(kill_resume, "kill_again_and_again", lambda *_: kills)
+    checks = kill_resume.measure(
+        kill_resume.KillSettings(6, 0, ()), _NoTraining(difference)
+    )
+    assert [check.name for check in checks if not check.passed] == failed
