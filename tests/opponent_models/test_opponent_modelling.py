@@ -129,6 +129,8 @@ def test_a_model_goes_on_from_where_it_was():
 
 def test_the_fit_converges_to_what_was_seen_most_often():
     objective, params = setting()
+    # In this play, both actions follow each observation.
+    seed = tf.constant([3, 2])
     learner = OpponentModelling(
         Naive(),
         models_of(objective, 0),
@@ -136,8 +138,8 @@ def test_the_fit_converges_to_what_was_seen_most_often():
         num_steps=500,
         optimizer=SGD(),
     )
-    state = learner.step(objective, params, 0, SEED, learner.init(params)).state
-    trajectory = objective.play(params, SEED).trajectory
+    state = learner.step(objective, params, 0, seed, learner.init(params)).state
+    trajectory = objective.play(params, seed).trajectory
     rows = np.argmax(trajectory.observations[1], axis=-1)
     cooperated = np.asarray(trajectory.actions[1]) == 0
     for row in range(5):
