@@ -23,6 +23,7 @@ from dice_tf.learners import (
     LOLAFullGradient,
     LookAhead,
     Naive,
+    OutputSpace,
     SymplecticGradientAdjustment,
 )
 from dice_tf.objectives import (
@@ -76,6 +77,11 @@ LEARNERS = {
     "symplectic": (SymplecticGradientAdjustment(RATE), True, False),
     "competitive": (CompetitiveGradientDescent(RATE), True, True),
     "locally_stable": (LocalSymplecticSurgery(), True, True),
+    "output_space": (
+        OutputSpace(LOLADiCE(1, RATE), num_observations=6),
+        True,
+        False,
+    ),
 }
 OBJECTIVES = ("exact", "sampled", "recurrent")
 

@@ -154,6 +154,7 @@ PUBLIC_NAMES = {
         "MAML",
         "POLA",
         "Naive",
+        "OutputSpace",
         "SOS",
         "SymplecticGradientAdjustment",
     },

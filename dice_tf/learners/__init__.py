@@ -12,6 +12,7 @@ from dice_tf.learners.lola_dice import LOLADiCE
 from dice_tf.learners.look_ahead import LookAhead
 from dice_tf.learners.maml import MAML
 from dice_tf.learners.naive import Naive
+from dice_tf.learners.output_space import OutputSpace
 from dice_tf.learners.pola import POLA
 from dice_tf.learners.sos import SOS
 from dice_tf.learners.symplectic import SymplecticGradientAdjustment
@@ -35,5 +36,6 @@ __all__ = [
     "LocalSymplecticSurgery",
     "LookAhead",
     "Naive",
+    "OutputSpace",
     "SymplecticGradientAdjustment",
 ]

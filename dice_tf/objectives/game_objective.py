@@ -88,7 +88,7 @@ class GameObjective(Objective):
         changed.policies = tuple(policies)
         check_separate(changed._trained_models())
         if self._trajectories is not None:
-            changed._trajectories = {}
+            changed._trajectories, changed._played_as = {}, {}
         if self._bound_state is not None:
             changed._bound_state = self._bound_state._replace(
                 non_trainable=changed.initial_state().non_trainable

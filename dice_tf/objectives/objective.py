@@ -86,6 +86,8 @@ class Objective(abc.ABC):
     num_groups: int = 1
     _bound_state: Any = None
     _trajectories: dict[Any, Trajectory] | None = None
+    # By identity: a tensor, and the one with which it shares its play.
+    _played_as: dict[int, tuple[tf.Tensor, tf.Tensor]] = {}
     _tapes: TapePlace | None = None
 
     def __call__(
@@ -132,9 +134,28 @@ class Objective(abc.ABC):
         check_flag("tapes_inside", tapes_inside)
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
-        bound._trajectories = {}
+        bound._trajectories, bound._played_as = {}, {}
         bound._tapes = current_place() if tapes_inside else None
         return bound
+
+    def share_play(self, params: Params, like: Params) -> None:
+        """Says that parameters have the values of others, played before.
+
+        A bound objective then does not play again with them.
+
+        Args:
+          params: one list of tensors per player, of the same values as `like`,
+            but made of other tensors, to which they are differentiable.
+          like: one list of tensors per player.
+        """
+        if self._trajectories is None:
+            return
+        for one, played in zip(
+            tf.nest.flatten(list(params)),
+            tf.nest.flatten(list(like)),
+            strict=True,
+        ):
+            self._played_as[id(one)] = one, played
 
     @property
     def tapes_are_inside(self) -> bool:

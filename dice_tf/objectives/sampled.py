@@ -255,7 +255,11 @@ class SampledObjective(GameObjective):
                 "objective needs one. Received: None."
             )
         trajectories = {} if self._trajectories is None else self._trajectories
-        key = _SameObjects([seed, *tf.nest.flatten(list(weights))])
+        played = [
+            self._played_as.get(id(weight), (weight, weight))[1]
+            for weight in tf.nest.flatten(list(weights))
+        ]
+        key = _SameObjects([seed, *played])
         if key not in trajectories:
             trajectories[key] = sample_trajectory(
                 self.game,

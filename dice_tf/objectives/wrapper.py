@@ -97,6 +97,9 @@ class ObjectiveWrapper(Objective):
             self.objective.bind(state, tapes_inside=tapes_inside)
         )
 
+    def share_play(self, params: Params, like: Params) -> None:
+        self.objective.share_play(params, like)
+
     @property
     def tapes_are_inside(self) -> bool:
         return self.objective.tapes_are_inside

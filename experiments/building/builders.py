@@ -28,6 +28,7 @@ from experiments.settings.training_flags import (
     NEARLY_EVEN,
     NO_BASELINE,
     NORMAL,
+    OUTPUTS,
     TABULAR,
 )
 from experiments.settings.training_settings import (
@@ -176,18 +177,27 @@ def build_learner(
 ) -> Learner | None:
     """Returns the learner of a player, `None` if it does not learn."""
     name = settings.learner[player_id]
+    if name not in LEARNERS:
+        return None
+    learner = _update_rule(settings, player_id)
+    if settings.step_space[player_id] == OUTPUTS:
+        learner = dice_tf.learners.OutputSpace(learner)
+    if name != LOLA_DICE_OPPONENT_MODEL:
+        return learner
+    models = [
+        None if seat == player_id else _build_model(settings, game, seat)
+        for seat in range(settings.num_players)
+    ]
+    return dice_tf.opponent_models.OpponentModelling(learner, models)
+
+
+def _update_rule(settings: TrainingSettings, player_id: int) -> Learner:
+    """Returns the learner of a player, apart from what is put around it."""
+    name = settings.learner[player_id]
     number = settings.num_lookaheads[player_id]
     rate = settings.inner_learning_rate[player_id]
-    if name == LOLA_DICE:
+    if name in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
         return dice_tf.learners.LOLADiCE(number, rate)
-    if name == LOLA_DICE_OPPONENT_MODEL:
-        models = [
-            None if seat == player_id else _build_model(settings, game, seat)
-            for seat in range(settings.num_players)
-        ]
-        return dice_tf.opponent_models.OpponentModelling(
-            dice_tf.learners.LOLADiCE(number, rate), models
-        )
     if name == HOLA:
         return dice_tf.learners.HOLA(number, rate)
     if name == POLA:
@@ -196,7 +206,7 @@ def build_learner(
         return dice_tf.learners.POLA(**proximal, inner_learning_rate=rate)
     if name in _IMAGINING:
         return _IMAGINING[name](rate)
-    return _OTHERS[name]() if name in _OTHERS else None
+    return _OTHERS[name]()
 
 
 def _build_model(

@@ -18,6 +18,8 @@ class Defaults(NamedTuple):
 
     Attributes:
       inner_learning_rate: of the steps that it imagines.
+      step_space: whether steps are taken in the parameters of policies or in
+        their outputs.
       optimizer: name of the Keras optimiser of its real updates.
       learning_rate: of its first real update.
       final_learning_rate: of its last one, approached in equal steps; `None`
@@ -30,6 +32,7 @@ class Defaults(NamedTuple):
     """
 
     inner_learning_rate: float = 1.5
+    step_space: str = "parameters"
     optimizer: str = "sgd"
     learning_rate: float = 3.0
     final_learning_rate: float | None = None
@@ -48,19 +51,11 @@ _BY_NUM_LOOKAHEADS = {
 }
 
 
-# A step moves a network's logits much further than those of a table, in all
-# states at once. These defaults are for the mlp of 64x64, chosen on runs from
-# seed 1000; the inner rate is the sum over all look-aheads. With one look-ahead
-# and plain SGD, cooperation is lost again and again.
-_NETWORK = Defaults(
-    inner_learning_rate=0.06,
-    optimizer="adam",
-    learning_rate=0.03,
-    final_learning_rate=0.003,
-)
-_NETWORK_LOOKING_FURTHER = Defaults(
-    inner_learning_rate=0.04, learning_rate=0.007
-)
+# In the space of outputs a network moves as a table does, with the same rates.
+_OF_NETWORKS = {"step_space": "outputs"}
+# In the space of parameters, a step moves a network's logits much further, in
+# all states at once.
+_MOVE_OF_NETWORK = 0.06
 
 
 # For exact values, the rates of the literature.
@@ -74,9 +69,7 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     Beyond the table, the same total distance is imagined in more steps.
     """
     if is_network:
-        network = _NETWORK if num_lookaheads < 2 else _NETWORK_LOOKING_FURTHER
-        rate = network.inner_learning_rate / max(num_lookaheads, 1)
-        return network._replace(inner_learning_rate=rate)
+        return defaults_for(num_lookaheads)._replace(**_OF_NETWORKS)
     most = max(_BY_NUM_LOOKAHEADS)
     defaults = _BY_NUM_LOOKAHEADS[min(num_lookaheads, most)]
     if num_lookaheads > most:
@@ -86,10 +79,14 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
 
 
 def whole_move_defaults(is_network: bool = False) -> Defaults:
-    """Returns the settings of a learner whose direction is a whole move."""
-    return defaults_for(1, is_network)._replace(
-        optimizer="sgd", learning_rate=1.0, final_learning_rate=None
-    )
+    """Returns the settings of a learner whose direction is a whole move.
+
+    It moves in parameters: its penalties already measure outputs.
+    """
+    defaults = defaults_for(1)._replace(learning_rate=1.0)
+    if is_network:
+        return defaults._replace(inner_learning_rate=_MOVE_OF_NETWORK)
+    return defaults
 
 
 def describe(setting: str) -> str:

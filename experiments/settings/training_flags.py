@@ -33,6 +33,8 @@ NORMAL = "normal"
 NEARLY_EVEN = "nearly_even"
 TABULAR = "tabular"
 MLP = "mlp"
+PARAMETERS = "parameters"
+OUTPUTS = "outputs"
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
 
 MOST_SEEDS = 2**20
@@ -235,6 +237,15 @@ def _define_optimizer_flags() -> None:
             Number(),
             "Learning rate of the steps that a player imagines its opponents "
             "to take, on their discounted, unnormalised returns.",
+        ),
+        (
+            "step_space",
+            None,
+            flags.EnumParser((PARAMETERS, OUTPUTS)),
+            "What the steps of the learner are steps of, real and imagined "
+            "ones: the parameters of policies, or their outputs for all "
+            "observations, see dice_tf.learners.OutputSpace. For a table they "
+            "are nearly the same.",
         ),
         (
             "optimizer",

@@ -66,6 +66,7 @@ _PER_SEAT = (
     "policy",
     "hidden_units",
     "critic_learning_rate",
+    "step_space",
     "optimizer",
     "learning_rate",
     "final_learning_rate",
@@ -96,6 +97,7 @@ _OF_ROUNDS = (
     "initial_logits",
     "policy",
     "hidden_units",
+    "step_space",
     "entropy_coefficient",
 )
 
@@ -131,6 +133,7 @@ class TrainingSettings(NamedTuple):
     tau: float | None
     critic_optimizer: str | None
     critic_learning_rate: tuple[float | None, ...]
+    step_space: tuple[str | None, ...]
     optimizer: tuple[str | None, ...]
     learning_rate: tuple[float | None, ...]
     final_learning_rate: tuple[float | None, ...]
@@ -215,7 +218,7 @@ def resolve_training(
         shared |= _exact_settings(values, game)
         seats["critic_learning_rate"] = (None,) * num_players
         if game == TANDEM:
-            seats["policy"] = (None,) * num_players
+            seats["policy"] = seats["step_space"] = (None,) * num_players
     else:
         shared |= _sampling_settings(values, seats, defaults)
         shared["batch_size"] = batch_size or values.batch_size
