@@ -68,6 +68,22 @@ def test_learners_and_their_settings() -> None:
     )
 
 
+def test_networks_step_in_the_space_of_outputs_unless_told_otherwise() -> None:
+    settings = settings_of(
+        "--policy=mlp,tabular", "--learner=lola_dice_opponent_model,naive"
+    )
+    game = builders.build_game(settings)
+    modelling = builders.build_learner(settings, game, 0)
+    assert isinstance(modelling.learner, dice_tf.learners.OutputSpace)
+    assert isinstance(modelling.learner.learner, dice_tf.learners.LOLADiCE)
+    naive = builders.build_learner(settings, game, 1)
+    assert isinstance(naive, dice_tf.learners.Naive)
+    settings = settings_of("--policy=mlp", "--step_space=parameters,outputs")
+    found = [builders.build_learner(settings, game, i) for i in range(2)]
+    assert isinstance(found[0], dice_tf.learners.LOLADiCE)
+    assert isinstance(found[1], dice_tf.learners.OutputSpace)
+
+
 @pytest.mark.parametrize("policy", ["tabular", "mlp"])
 def test_pola_moves_all_the_way(policy: str) -> None:
     settings = settings_of(

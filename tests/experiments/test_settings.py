@@ -46,7 +46,17 @@ def test_networks_have_rates_of_their_own() -> None:
         network.learning_rate,
     )
     assert settings.inner_learning_rate[1] == network.inner_learning_rate
-    assert network.inner_learning_rate < table.inner_learning_rate
+    assert network.learning_rate < table.learning_rate
+    assert settings.step_space == ("parameters", "outputs")
+
+
+def test_a_proximal_learner_measures_outputs_itself() -> None:
+    table, network = (
+        settings_of("--learner=pola", f"--policy={policy}")
+        for policy in ("tabular", "mlp")
+    )
+    assert network.step_space == ("parameters", "parameters")
+    assert network.inner_learning_rate[0] < table.inner_learning_rate[0]
 
 
 def test_a_list_is_in_seat_order_and_one_value_means_all() -> None:
