@@ -23,7 +23,6 @@ from dice_tf.checks import (
     check_steps_per_epoch,
     check_whole_number,
 )
-from dice_tf.kernels.draws import choose_draw
 from dice_tf.learners.learner import Learner, check_learners
 from dice_tf.objectives.objective import Objective, check_objective
 from dice_tf.training.checkpoints import Snapshot, check_snapshot
@@ -40,15 +39,12 @@ from dice_tf.training.initial_states import (
     RANDOM,
     initial_run_states,
 )
-from dice_tf.training.iteration import iteration_seeds, player_rules
+from dice_tf.training.iteration import player_rules
 from dice_tf.training.loaded_models import LoadedModels
 from dice_tf.training.players import describe_training, make_players
-from dice_tf.training.records import (
-    Curves,
-    StepMeans,
-    metric_names,
-    nan_unless_finite,
-)
+from dice_tf.training.programs import shared_program
+from dice_tf.training.records import Curves, StepMeans, metric_names
+from dice_tf.training.training_step import TrainingStep
 from dice_tf.training.updates import PlayerUpdates
 from dice_tf.training.validation import (
     Opponents,
@@ -115,7 +111,6 @@ class Trainer(DatalessModel):
       players: one layer per player, which holds its variables for all runs.
       player_optimizers: the Keras optimisers of policies, after `compile`.
       critic_optimizers: the same, of critics.
-      steps_per_program: number of iterations of one call of `train_step`.
 
     Raises:
       TypeError, ValueError: if an argument does not fit the objective, or the
@@ -130,6 +125,8 @@ class Trainer(DatalessModel):
       >>> trainer.compile(optimizer=keras.optimizers.SGD(0.3))
       >>> history = trainer.fit(epochs=20, steps_per_epoch=10)
     """
+
+    _device: str | None = None
 
     def __init__(
         self,
@@ -155,7 +152,6 @@ class Trainer(DatalessModel):
         self.learners = check_learners(learners, objective.num_players)
         self.num_seeds = check_whole_number("num_seeds", num_seeds, 1, 2**16)
         self.seed = check_whole_number("seed", seed, 0, None)
-        self.steps_per_program = 1
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
         kinds = (str, list, tuple, np.ndarray)
@@ -163,8 +159,9 @@ class Trainer(DatalessModel):
         rules = player_rules(
             self.learners, entropy_coefficient, max_gradient_norm
         )
+        run_seeds = self._run_seeds()
         runs = initial_run_states(
-            objective, self.learners, self._run_seeds(), initial_params
+            objective, self.learners, run_seeds, initial_params
         )
         with distribution.scope():
             self.players = make_players(rules, runs)
@@ -185,6 +182,10 @@ class Trainer(DatalessModel):
         )
         self._curves = Curves(self.num_seeds, objective.num_players)
         self._means = StepMeans(metric_names(self.learners))
+        recorded = self._curves, self._means, self._iteration
+        self._step = TrainingStep(
+            self._updates, self._models, *recorded, run_seeds, distribution
+        )
         self.built = True
         self._models.push_and_claim()
 
@@ -232,14 +233,14 @@ class Trainer(DatalessModel):
         # As attributes of the trainer, Keras saves them with its weights.
         self.player_optimizers = self._updates.optimizers.optimizers
         self.critic_optimizers = self._updates.critic_optimizers.optimizers
-        self._jit_step = (
+        self._step.is_compiled = (
             self.distribution.can_compile(compiles) and not run_eagerly
         )
-        self.steps_per_program = 1
-        if self._jit_step and steps_share_program(
+        self._step.num_iterations = 1
+        if self._step.is_compiled and steps_share_program(
             self.objective, self.num_seeds, steps_per_execution
         ):
-            self.steps_per_program = steps_per_execution
+            self._step.num_iterations = steps_per_execution
         super().compile(
             optimizer=self._updates.joint_optimizer,
             jit_compile=False,
@@ -322,21 +323,27 @@ class Trainer(DatalessModel):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Makes `train_function`, which Keras calls for each execution."""
-        is_replicated = self.distribution.strategy is not None
-        if not is_replicated and self.steps_per_program == 1:
-            return super().make_train_function(force)
-        if self.train_function is not None and not force:
+        # A program is traced for the device in whose scope `fit` is called.
+        device = tf.constant(0).device
+        if self.train_function and not force and device == self._device:
             return self.train_function
-        if is_replicated:
+        self._device = device
+        step = vars(self).get("train_step", type(self).train_step)
+        if self.distribution.strategy is not None:
             self.train_function = self.distribution.train_function(
                 self.train_step, self.run_eagerly, self.steps_per_execution
             )
+        elif self.run_eagerly:
+            super().make_train_function(force=True)
         else:
-            # Keras' own function launches a program for each step, and a
-            # launch takes as long as a small step. The iterator of a data set
-            # is not needed, since no step reads it.
             train = tf.function(lambda: self.train_step(None), autograph=False)
-            self.train_function = lambda iterator: train()
+            if step is _TRAIN_STEP:
+                train = shared_program(self._step)
+            num_calls = self.steps_per_execution // self.steps_per_program
+            # A call takes less time than Keras needs for its iterator.
+            self.train_function = lambda iterator: [
+                train() for _ in range(num_calls)
+            ][-1]
         return self.train_function
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -346,47 +353,10 @@ class Trainer(DatalessModel):
           data: not read.
 
         Returns:
-          The mean of each logged scalar since the epoch began, by name.
+          The mean of each logged scalar since the epoch began.
         """
         del data
-        num_steps = self.steps_per_program
-        iterations = tf.range(num_steps) + tf.convert_to_tensor(self._iteration)
-        seeds = iteration_seeds(
-            self._run_seeds(), iterations, choose_draw(self._jit_step)
-        )
-        update_players = self.distribution.on_replicas(
-            self._updates.update_players
-        )
-
-        def make_iteration(number: int | tf.Tensor) -> tf.Tensor:
-            returns, scalars = update_players(seeds._replace(offset=number))
-            self._means.update_state(scalars)
-            return nan_unless_finite(tf.cast(returns, tf.float32))
-
-        def make_iterations() -> tf.Tensor:
-            self._models.pull()
-            if num_steps == 1:
-                returns = make_iteration(0)[tf.newaxis]
-            else:
-                returns = tf.map_fn(
-                    make_iteration,
-                    tf.range(num_steps),
-                    parallel_iterations=1,
-                    fn_output_signature=tf.float32,
-                )
-            self._models.push()
-            return returns
-
-        if self._jit_step:
-            # Tracing this function adds each draw to the graph around it, and
-            # the bits enter as captured inputs. Every trace therefore needs a
-            # new function.
-            make_iterations = tf.function(
-                make_iterations, jit_compile=True, autograph=False
-            )
-        self._curves.write(iterations, make_iterations())
-        self._iteration.assign_add(num_steps)
-        return self._means.result()
+        return self._step.make_iterations()
 
     @explained
     def evaluate(
@@ -418,6 +388,11 @@ class Trainer(DatalessModel):
         return mean_returns(
             self.map_loaded_runs(lambda run: play(self.seed + run))
         )
+
+    @property
+    def steps_per_program(self) -> int:
+        """Number of iterations of one call of `train_step`."""
+        return self._step.num_iterations
 
     @property
     def iterations(self) -> int:
@@ -623,3 +598,7 @@ class Trainer(DatalessModel):
 
     def _run_seeds(self) -> list[int]:
         return [self.seed + run for run in range(self.num_seeds)]
+
+
+# A step that was replaced, in a subclass or on a trainer, is not shared.
+_TRAIN_STEP = Trainer.train_step

@@ -13,14 +13,14 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-import dice_tf.trainer as trainer_module
+import dice_tf.training.training_step as step_module
 from tests.toys import ASYMMETRIC, tabular_policies
 
 # From `train_step` to the kernel that draws.
 MAX_CALLS = 15
 MAX_MODULES = 9
 # From `train_step` to the call of `objective.play`.
-MAX_CALLS_OF_TRAINING = 7
+MAX_CALLS_OF_TRAINING = 8
 MAX_MODULES_OF_TRAINING = 4
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -63,7 +63,7 @@ def calls_to_the_first_draw(monkeypatch, num_seeds):
     naive = dice_tf.learners.Naive()
     trainer = dice_tf.Trainer(objective, [naive, naive], num_seeds=num_seeds)
     trainer.compile("sgd")
-    choose_draw = trainer_module.choose_draw
+    choose_draw = step_module.choose_draw
     found = []
 
     def choose_watched_draw(compiles):
@@ -78,7 +78,7 @@ def calls_to_the_first_draw(monkeypatch, num_seeds):
 
         return watched_draw
 
-    monkeypatch.setattr(trainer_module, "choose_draw", choose_watched_draw)
+    monkeypatch.setattr(step_module, "choose_draw", choose_watched_draw)
     step = tf.function(lambda: trainer.train_step(None), autograph=False)
     step.get_concrete_function()
     return found

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dice_tf.kernels.philox import draw_many
 from dice_tf.seeds import as_uniform, child_keys, make_seed, private_seed
-from dice_tf.training.iteration import iteration_seeds
+from dice_tf.training.iteration import iteration_seeds, seeds_of_runs
 from tests.graphs import operations_with_calls
 
 MODULUS = 2**62
@@ -29,7 +29,9 @@ def grid_keys(size, shift=(0, 0)):
 
 def keys_of_runs(run_seeds, iterations):
     """The seeds that a trainer gives, `[num_iterations, num_runs, 2]`."""
-    seeds = iteration_seeds(run_seeds, tf.constant(iterations), draw_many)
+    seeds = iteration_seeds(
+        seeds_of_runs(run_seeds), tf.constant(iterations), draw_many
+    )
     return tf.reshape(seeds.keys, [len(iterations), len(run_seeds), 2])
 
 
@@ -158,7 +160,9 @@ def test_turns_stay_apart_at_the_largest_iterations():
     """In int32, three times such a number would wrap around."""
     last = 2**31 - 1
     seeds = iteration_seeds(
-        [0, 1], tf.constant([0, 1, last // 3, last - 1, last]), draw_many
+        seeds_of_runs([0, 1]),
+        tf.constant([0, 1, last // 3, last - 1, last]),
+        draw_many,
     )
     turns = [seeds.of_turn(player_id).keys for player_id in range(3)]
     assert count_repeated(tf.stack([*turns, seeds.keys])) == 0

@@ -134,8 +134,13 @@ class IterationSeeds(NamedTuple):
         return self._replace(keys=keys)
 
 
+def seeds_of_runs(run_seeds: Sequence[int]) -> np.ndarray:
+    """Returns int32 `[num_runs, 2]`, made of whole numbers of any size."""
+    return np.stack([make_seed(seed) for seed in run_seeds])
+
+
 def iteration_seeds(
-    run_seeds: Sequence[int], iterations: tf.Tensor, draw: Draw
+    run_seeds: tf.Tensor, iterations: tf.Tensor, draw: Draw
 ) -> IterationSeeds:
     """Returns the seeds of all runs in successive iterations.
 
@@ -144,13 +149,12 @@ def iteration_seeds(
     computed together.
 
     Args:
-      run_seeds: the seed of each run, whole numbers of any size.
+      run_seeds: int32 `[num_runs, 2]`, see `seeds_of_runs`.
       iterations: int32 `[num_iterations]`, their numbers.
       draw: how graphs draw random bits, see `HoistedSeed`.
     """
-    runs = tf.constant(np.stack([make_seed(seed) for seed in run_seeds]))
-    keys = tf.reshape(child_keys(runs, iterations), [-1, 2])
-    return IterationSeeds(keys, len(run_seeds), draw=draw)
+    keys = tf.reshape(child_keys(run_seeds, iterations), [-1, 2])
+    return IterationSeeds(keys, run_seeds.shape[0], draw=draw)
 
 
 def player_rules(

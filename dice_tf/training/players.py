@@ -43,7 +43,10 @@ class Player(keras.layers.Layer):
             "critic", [run.critic_params for run in runs], trainable
         )
         self.num_seeds = len(runs)
-        self._memory_structure = runs[0].learner_state
+        # Without its values, which are those of one run before any iteration.
+        self._memory_structure = tf.nest.map_structure(
+            lambda _: None, runs[0].learner_state
+        )
         self._memory = self._stack(
             "learner_state",
             [tf.nest.flatten(run.learner_state) for run in runs],
