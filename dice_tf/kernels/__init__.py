@@ -1,1 +1,1 @@
-"""What is written for speed: draws, play, sums over time, table look-ups."""
+"""What is written for speed: draws, play, recurrences, sums, look-ups."""
