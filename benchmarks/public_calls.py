@@ -32,7 +32,10 @@ NOT_CALLED = {
     "Trainer.summary": "as of Keras",
     "Trainer.train_step": "Keras calls it, and it reads nothing",
     "callbacks.*.on_*": "Keras calls them",
+    "layers.*.build": "Keras calls it",
     "layers.*.call": "Keras calls it",
+    "layers.*.from_config": "Keras calls it",
+    "layers.*.over_time": "called by a model in a seat, as `call` is",
     "learners.*.combine": "called by `step`, which checks",
     "learners.*.direction": "called by `step`, which checks",
     "learners.*.move": "called by `step`, which checks",
@@ -521,6 +524,12 @@ _SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "inner_optimizers.*.step": {"params": lambda: _params()[0]},
     "inner_optimizers.Adam.step": {
         "slots": lambda: dice_tf.inner_optimizers.Adam().init(_params()[0])
+    },
+    "layers.MemoryNetwork": {"layers": lambda: [dice_tf.layers.MinGRU(2)]},
+    "layers.MinGRU": {"units": lambda: 2},
+    "layers.StackedObservations": {
+        "num_observations": lambda: 2,
+        "observation_shape": lambda: (5,),
     },
     "learners.*Rates.remember": {
         "gradients": lambda: dict(enumerate(_params()))

@@ -6,10 +6,11 @@ import keras
 
 from dice_tf.checks import MOST_UNITS, check_name, check_whole_number
 from dice_tf.games.game import Game
+from dice_tf.policies.memory_networks import min_gru_network
 from dice_tf.policies.networks import dense_stack, observation_input
 from dice_tf.policies.recurrent_networks import cell_network
 
-__all__ = ["gru_critic", "mlp_critic", "tabular_critic"]
+__all__ = ["gru_critic", "min_gru_critic", "mlp_critic", "tabular_critic"]
 
 
 def tabular_critic(
@@ -86,3 +87,23 @@ def gru_critic(
     cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
     name = check_name("name", name) or f"gru_critic_{player_id}"
     return cell_network(inputs, cell, 1, name)
+
+
+def min_gru_critic(
+    game: Game, player_id: int, *, units: int = 32, name: str | None = None
+) -> keras.Model:
+    """A recurrent critic of minimal gated recurrent units.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+      units: size of the state.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model` from `[observation [B, ...], state [B, units]]` to
+      `[value [B, 1], state [B, units]]`, see `dice_tf.policies.min_gru`.
+    """
+    inputs = observation_input(game, player_id)
+    name = check_name("name", name) or f"min_gru_critic_{player_id}"
+    return min_gru_network(inputs, units, 1, name)

@@ -1,7 +1,8 @@
-"""Keras layers whose derivatives are right at every order.
+"""Keras layers whose derivatives are right at every order, and with memory.
 
 Some of Keras' own are right to the first order only; `dice_tf.check_policy`
-finds them.
+finds them. Keras' layers with memory take a turn of a loop for each step; a
+`MemoryLayer` evaluates whole sequences at once.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,20 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.models.memory_layers import (
+    MemoryLayer,
+    MemoryNetwork,
+    MinGRU,
+    StackedObservations,
+)
 
-__all__ = ["SafeLayerNormalization"]
+__all__ = [
+    "MemoryLayer",
+    "MemoryNetwork",
+    "MinGRU",
+    "SafeLayerNormalization",
+    "StackedObservations",
+]
 
 # More than a tensor can have.
 MOST_AXES = 254

@@ -50,6 +50,21 @@ def gru_log_odds(params, observations):
     return np.array(log_odds)
 
 
+def min_gru_log_odds(params, observations):
+    """Log-odds of action 0 after each observation, `[T]`.
+
+    Feng et al. 2024: z = s(Wz x), h' = (1 - z) h + z (Wh x), with biases.
+    """
+    kernel, bias, dense, dense_bias = params
+    state, log_odds = np.zeros(dense.shape[0]), []
+    for observation in observations:
+        gate, candidate = np.split(observation @ kernel + bias, 2)
+        gate = sigmoid(gate)
+        state = (1 - gate) * state + gate * candidate
+        log_odds.append((state @ dense + dense_bias)[0])
+    return np.array(log_odds)
+
+
 def observations_of(actions, player_id):
     """What a player sees of joint actions `[T, 2]`, one-hot `[T, 5]`."""
     before = [None, *map(list, actions[:-1])]
@@ -57,11 +72,11 @@ def observations_of(actions, player_id):
     return np.eye(5)[rows]
 
 
-def log_prob(params, actions, player_id):
+def log_prob(params, actions, player_id, log_odds_of=gru_log_odds):
     """Log-probability of a player's actions, of joint ones `[T, 2]`."""
     seen = observations_of(actions, player_id)
     signs = 1.0 - 2.0 * actions[:, player_id]
-    log_odds = gru_log_odds(params, seen)
+    log_odds = log_odds_of(params, seen)
     return -np.sum(np.log(1.0 + np.exp(-signs * log_odds)))
 
 
@@ -71,12 +86,15 @@ def all_actions(length=LENGTH):
     return np.array(list(itertools.product(joints, repeat=length)))
 
 
-def value(params, player_id, length=LENGTH):
+def value(params, player_id, length=LENGTH, log_odds_of=gru_log_odds):
     """Expected discounted return of a player: a sum over trajectories."""
     weights, total = DISCOUNT ** np.arange(length), 0.0
     for actions in all_actions(length):
         chance = np.exp(
-            sum(log_prob(own, actions, i) for i, own in enumerate(params))
+            sum(
+                log_prob(own, actions, i, log_odds_of)
+                for i, own in enumerate(params)
+            )
         )
         rewards = ASYMMETRIC[player_id][actions[:, 0], actions[:, 1]]
         total = total + chance * np.sum(weights * rewards)

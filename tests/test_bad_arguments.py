@@ -41,12 +41,15 @@ def objective(policies):
         dice_tf.policies.mlp,
         dice_tf.policies.gru,
         dice_tf.policies.lstm,
+        dice_tf.policies.min_gru,
+        dice_tf.policies.stacked,
         dice_tf.policies.convolutional,
         dice_tf.policies.tit_for_tat,
         dice_tf.policies.random,
         dice_tf.critics.tabular_critic,
         dice_tf.critics.mlp_critic,
         dice_tf.critics.gru_critic,
+        dice_tf.critics.min_gru_critic,
     ],
 )
 def test_a_game_is_named(function, game):
@@ -112,7 +115,11 @@ def test_sizes_of_layers_are_bounded():
         lambda: policies.convolutional(COINS, 0, kernel_size=10**9),
         lambda: policies.gru(GAME, 0, units=10**9),
         lambda: policies.lstm(GAME, 0, units=10**9),
+        lambda: policies.min_gru(GAME, 0, units=10**9),
+        lambda: policies.stacked(GAME, 0, num_observations=10**9),
+        lambda: policies.stacked(GAME, 0, hidden_units=[10**9]),
         lambda: critics.gru_critic(GAME, 0, units=10**9),
+        lambda: critics.min_gru_critic(GAME, 0, units=10**9),
     ):
         with pytest.raises(ValueError, match="` must be at most"):
             call()
@@ -122,6 +129,7 @@ def test_activations_initializers_and_names_are_named():
     policies = dice_tf.policies
     for call in (
         lambda value: policies.mlp(GAME, 0, activation=value),
+        lambda value: policies.stacked(GAME, 0, activation=value),
         lambda value: policies.convolutional(COINS, 0, activation=value),
         lambda value: dice_tf.critics.mlp_critic(GAME, 0, activation=value),
     ):
@@ -130,7 +138,13 @@ def test_activations_initializers_and_names_are_named():
     for value in (object(), "x", lambda: None):
         with pytest.raises(ValueError, match="`initializer` must be a Keras"):
             policies.tabular(GAME, 0, initializer=value)
-    for function in (policies.tabular, policies.mlp, policies.gru):
+    for function in (
+        policies.tabular,
+        policies.mlp,
+        policies.gru,
+        policies.min_gru,
+        policies.stacked,
+    ):
         with pytest.raises(TypeError, match="`name` must be a string or None"):
             function(GAME, 0, name=np.array(["a", "b"]))
 

@@ -3,9 +3,14 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from dice_tf.models.seat_models import SeatModel, Weights
+from dice_tf.models.memory_layers import MemoryLayer
+from dice_tf.models.seat_models import SeatModel, Weights, all_layers
+
+# Of a sequence that shows whether a layer does over time what its steps do.
+_CHECKED_STEPS = 5
 
 
 def seat_model(
@@ -38,6 +43,17 @@ def has_memory(model: keras.Model) -> bool:
     return len(getattr(model, "inputs", None) or ()) > 1
 
 
+def _memory_layer(model: keras.Model) -> MemoryLayer | None:
+    """Returns the one layer that a model consists of, if it is such a layer."""
+    operations = [
+        operation
+        for operation in model.operations
+        if not isinstance(operation, keras.layers.InputLayer)
+    ]
+    is_one = len(operations) == 1 and isinstance(operations[0], MemoryLayer)
+    return operations[0] if is_one else None
+
+
 class RecurrentSeatModel(SeatModel):
     """A Keras model with memory that takes the observations of a seat.
 
@@ -45,7 +61,8 @@ class RecurrentSeatModel(SeatModel):
     `[outputs, state_1, ...]`, where the states that come out are what goes in
     at the next step. Episodes start from states of zeros.
 
-    Called on a whole sequence, it is one loop over time, differentiable to
+    Called on a whole sequence, a model of one `dice_tf.layers.MemoryLayer`
+    evaluates it at once. Any other is one loop over time, differentiable to
     any order eagerly and in graphs. Under XLA on CPU the gradient of a loop
     can hang, and TensorFlow cannot vectorise it: both are to be left out.
 
@@ -98,9 +115,12 @@ class RecurrentSeatModel(SeatModel):
                 f"Received the states {_describe(self.state_specs)} and "
                 f"returned {_describe(found)}."
             )
+        self._memory = _memory_layer(model)
         super().__init__(
             name, model, observation_shape, dtype, is_seated=is_seated
         )
+        if self._memory is not None:
+            self._check_over_time(dtype)
 
     def initial_state(self, batch_size: int) -> list[tf.Tensor]:
         return [
@@ -143,6 +163,26 @@ class RecurrentSeatModel(SeatModel):
                 "observations [B, ...] or [T, B, ...]. Received shape "
                 f"{tuple(observations.shape)}."
             )
+        if self._memory is not None and observations.shape[0] is not None:
+            return self._over_time(weights, observations)
+        return self._in_a_loop(weights, observations)
+
+    def _over_time(
+        self, weights: Weights, observations: tf.Tensor
+    ) -> tf.Tensor:
+        """Evaluates a sequence `[T, B, ...]` by the layer that can."""
+        model = self.model
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        values = [*weights.params, *weights.non_trainable]
+        observations = tf.cast(observations, model.inputs[0].dtype)
+        with keras.StatelessScope(zip(variables, values, strict=True)):
+            outputs = self._memory.over_time(observations)
+        return self._in_seat(outputs)
+
+    def _in_a_loop(
+        self, weights: Weights, observations: tf.Tensor
+    ) -> tf.Tensor:
+        """Evaluates a sequence `[T, B, ...]` step by step."""
         state = self.initial_state(tf.shape(observations)[1])
         # The first step stands outside the loop: its outputs show the loop what
         # to carry.
@@ -155,6 +195,39 @@ class RecurrentSeatModel(SeatModel):
 
         later, _ = tf.scan(follow, observations[1:], first)
         return tf.concat([first[0][tf.newaxis], later], axis=0)
+
+    def _check_over_time(self, dtype: tf.DType) -> None:
+        """Raises if a layer's `over_time` is not what its steps are.
+
+        Nothing is checked in a graph.
+        """
+        if not tf.executing_eagerly():
+            return
+        shape = [_CHECKED_STEPS, 2, *self._observation_shape]
+        drawn = np.random.default_rng(0).normal(size=shape)
+        observations, weights = tf.cast(drawn, dtype), self.weights()
+        expected, found = (
+            np.asarray(evaluate(weights, observations), np.float64)
+            for evaluate in (self._in_a_loop, self._over_time)
+        )
+        computed = {
+            tf.as_dtype(layer.compute_dtype).size
+            for layer in all_layers(self.model)
+        }
+        tolerance = 1e-3 if min(computed) >= 4 else 5e-2
+        is_same = found.shape == expected.shape and np.allclose(
+            found, expected, rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+        # A model that has diverged is refused for that, and elsewhere.
+        if np.all(np.isfinite(expected)) and not is_same:
+            raise ValueError(
+                f"`{self.name}` ({self.model.name!r}) must put out over a "
+                "sequence what it puts out step by step, but `over_time` of "
+                f"its {type(self._memory).__name__} "
+                f"{self._memory.name!r} returns something else. The states "
+                "are 0 before the first step, and the model passes inputs, "
+                "outputs and states on as they are."
+            )
 
     def sequence(self, observations: tf.Tensor) -> tf.Tensor:
         # Several steps: outputs then depend on what is remembered.

@@ -32,6 +32,7 @@ from dice_tf.policies.fixed import (
 from dice_tf.policies.heads import with_head
 from dice_tf.policies.image_networks import convolutional
 from dice_tf.policies.initial import initial_params
+from dice_tf.policies.memory_networks import min_gru, stacked
 from dice_tf.policies.networks import mlp, tabular
 from dice_tf.policies.recurrent_networks import gru, lstm
 from dice_tf.policies.saved_models import from_saved_model
@@ -48,9 +49,11 @@ __all__ = [
     "gru",
     "initial_params",
     "lstm",
+    "min_gru",
     "mlp",
     "on_the_grid",
     "random",
+    "stacked",
     "tabular",
     "tit_for_tat",
     "win_stay_lose_shift",

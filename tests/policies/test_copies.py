@@ -64,7 +64,7 @@ MODELS = {
     "sequential": sequential,
     "registered": registered,
 }
-OURS = ("tabular", "mlp", "gru", "lstm", "random")
+OURS = ("tabular", "mlp", "gru", "lstm", "min_gru", "stacked", "random")
 COPIES = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,

@@ -5,14 +5,20 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.policies import convolutional, gru, initial_params, lstm
+from dice_tf.policies import (
+    convolutional,
+    gru,
+    initial_params,
+    lstm,
+    min_gru,
+)
 from tests import recurrent
 from tests.toys import Pursuit
 
 COINS = dice_tf.games.CoinGame(episode_length=3)
 
 
-@pytest.mark.parametrize("build", [gru, lstm])
+@pytest.mark.parametrize("build", [gru, lstm, min_gru])
 def test_recurrent_policies_fit_their_seats(build):
     policy = build(recurrent.small_game(), 1, units=3)
     assert policy.name == f"{build.__name__}_policy_1"
@@ -42,7 +48,7 @@ def test_a_convolution_sees_the_channels():
     assert dice_tf.check_policy(policy) < 1e-2
 
 
-@pytest.mark.parametrize("build", [gru, lstm, convolutional])
+@pytest.mark.parametrize("build", [gru, lstm, min_gru, convolutional])
 def test_their_parameters_are_drawn_anew(build):
     policy = build(COINS, 0)
     first, again, other = (initial_params(policy, s) for s in (1, 1, 2))
@@ -53,7 +59,7 @@ def test_their_parameters_are_drawn_anew(build):
         assert is_bias or np.any(one != three)
 
 
-@pytest.mark.parametrize("build", [gru, lstm])
+@pytest.mark.parametrize("build", [gru, lstm, min_gru])
 def test_a_unit_is_a_whole_number(build):
     with pytest.raises(TypeError, match="`units` must be a whole number"):
         build(COINS, 0, units=1.5)
