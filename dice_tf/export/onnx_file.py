@@ -10,15 +10,15 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_installed
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
-from dice_tf.export.readings import read_policy
 from dice_tf.policies.action_sets import INFERRED
+from dice_tf.policies.signatures import Signature
 
 
 def export_onnx(
     policy: keras.Model,
     path: str | os.PathLike,
     *,
-    signature: str = "act",
+    signature: str | None = None,
     num_actions: int | str = INFERRED,
     observation_shape: Sequence[int | None] | None = None,
     overwrite: bool = False,
@@ -29,14 +29,18 @@ def export_onnx(
     batches of any size, but that `act(observation, noise) -> {action,
     log_prob}` takes noise in place of a seed: float32 `[B]`, uniform on
     [0, 1). Noise and actions of another length are refused; NaN and actions
-    that do not exist give what they give in a SavedModel. Needs the extra
+    that do not exist give what they give in a SavedModel. With memory, `step`
+    takes noise in place of a seed, too, and the state that follows a step is
+    `next_state`: ONNX has one value for each name. Needs the extra
     `dice_tf[onnx]`.
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.
       path: file to write, `*.onnx`. Folders above it are made.
       signature: `"act"`, `"act_greedy"`, `"probabilities"` or `"log_prob"`;
-        an ONNX file holds one function.
+        with memory `"step"`, `"step_greedy"`, `"step_probabilities"` or
+        `"initial_state"`. An ONNX file holds one function. Default: the
+        first of these.
       num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
       overwrite: whether to replace a file at `path`.
@@ -58,10 +62,12 @@ def export_onnx(
     """
     tf2onnx, onnx = _converters()
     path = check_file(path, ".onnx", overwrite)
-    reading = read_policy(policy, num_actions, observation_shape)
-    signatures = portable_signatures(policy, reading, num_actions, "ONNX")
+    signatures = portable_signatures(
+        policy, num_actions, observation_shape, "ONNX"
+    )
+    signature = signature or next(iter(signatures))
     check_choice("signature", signature, tuple(signatures))
-    function, inputs = signatures[signature]
+    function, inputs = _with_unique_names(signatures[signature])
     try:
         model, _ = tf2onnx.convert.from_function(
             tf.function(function), input_signature=inputs
@@ -74,6 +80,23 @@ def export_onnx(
             f"The policy {policy.name!r} cannot be converted to ONNX: {error}"
         ) from error
     write_file(path, model.SerializeToString())
+
+
+def _with_unique_names(signature: Signature) -> Signature:
+    """Returns a signature whose outputs are not named as its inputs.
+
+    In an ONNX graph each name stands for one value.
+    """
+    function, inputs = signature
+    taken = {spec.name for spec in inputs}
+
+    def renamed(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            f"next_{name}" if name in taken else name: output
+            for name, output in function(*tensors).items()
+        }
+
+    return Signature(renamed, inputs)
 
 
 def _converters() -> tuple[ModuleType, ModuleType]:

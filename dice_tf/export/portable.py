@@ -1,5 +1,8 @@
 """Signatures for runtimes that draw no random numbers of ours."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,8 +12,10 @@ from dice_tf.distributions import (
     Distribution,
     logits_of,
 )
-from dice_tf.export.readings import Reading
-from dice_tf.policies.action_sets import finite_actions
+from dice_tf.export.readings import read_policy
+from dice_tf.export.recurrent_readings import read_recurrent_policy
+from dice_tf.models.recurrent_models import has_memory
+from dice_tf.policies.action_sets import Policy, finite_actions
 from dice_tf.policies.signatures import (
     Signature,
     choose,
@@ -19,6 +24,7 @@ from dice_tf.policies.signatures import (
     nan_for,
     with_nan_kept,
 )
+from dice_tf.policies.step_signatures import recurrent_signatures
 
 # The largest float32 below 1.
 _BELOW_ONE = 1.0 - 2.0**-24
@@ -26,32 +32,50 @@ _BELOW_ONE = 1.0 - 2.0**-24
 
 def portable_signatures(
     policy: keras.Model,
-    reading: Reading,
-    num_actions: int | str | None,
+    num_actions: Any,
+    observation_shape: Any,
     file_format: str,
 ) -> dict[str, Signature]:
-    """Returns signatures by name, in which `act` takes noise for a seed.
+    """Returns signatures by name, in which noise takes the place of a seed.
 
     Noise outside of [0, 1] gives no action: -1, and a `log_prob` of NaN.
 
     Args:
-      policy: the policy, for errors.
-      reading: the same as a function.
+      policy: the policy.
       num_actions: as of `export_policy`.
+      observation_shape: as of `export_policy`.
       file_format: for errors.
 
     Raises:
+      TypeError, ValueError: as of `export_policy`.
       ValueError: if actions are not a finite set.
     """
-    distribution, spec = reading
-    num_actions = finite_actions(distribution, spec, num_actions)
-    if num_actions is None:
-        raise ValueError(
-            f"A {file_format} file needs a policy with a finite set of "
-            f"actions, which that of {policy.name!r} is not (`num_actions` is "
-            "None). Use "
-            "dice_tf.export.export_policy."
+
+    def build(
+        act_as: Policy, observation: tf.TensorSpec, num_actions: Any
+    ) -> Callable[[Policy], dict[str, Signature]]:
+        num_actions = finite_actions(act_as, observation, num_actions)
+        if num_actions is None:
+            raise ValueError(
+                f"A {file_format} file needs a policy with a finite set of "
+                f"actions, which that of {policy.name!r} is not (`num_actions` "
+                "is None). Use dice_tf.export.export_policy."
+            )
+        return lambda distribution: _noise_signatures(
+            distribution, observation, num_actions
         )
+
+    if has_memory(policy):
+        reading = read_recurrent_policy(policy, num_actions, observation_shape)
+        return recurrent_signatures(*reading, num_actions, build)
+    distribution, spec = read_policy(policy, num_actions, observation_shape)
+    return build(distribution, spec, num_actions)(distribution)
+
+
+def _noise_signatures(
+    distribution: Policy, spec: tf.TensorSpec, num_actions: int
+) -> dict[str, Signature]:
+    """Returns the signatures of a policy with a finite set of actions."""
 
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
         shape = spec.shape[1:]

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from dice_tf.checks import naming_given
 from dice_tf.distributions import Distribution
-from dice_tf.models.recurrent_models import has_memory
 from dice_tf.models.seat_models import (
     SeatModel,
     check_finite_weights,
@@ -38,11 +37,6 @@ def read_policy(
 ) -> Reading:
     """Binds a policy to its head; arguments and errors as of exports."""
     num_actions = check_num_actions(num_actions)
-    if has_memory(policy):
-        raise ValueError(
-            f"`policy` ({policy.name!r}) has memory, which only a SavedModel "
-            "can hold: use dice_tf.export.export_policy."
-        )
     observation = observation_spec(policy, observation_shape)
     check_finite_weights("policy", policy)
     expected = "the shape of one observation of the policy"

@@ -69,7 +69,8 @@ def export_policy(
 
     There `batch_size` is an int32 scalar, and `state` `[B, S]` holds all
     states of the model, flattened and side by side; what comes out goes in at
-    the next step.
+    the next step. A NaN in a row of the state acts like one in the
+    observation.
 
     The folder appears under its name when it is complete, or not at all.
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
-from dice_tf.export.readings import read_policy
 from dice_tf.export.saved_model import write_archive
 from dice_tf.policies.action_sets import INFERRED
 
@@ -28,7 +27,8 @@ def export_tflite(
     Its signatures are those of `export_policy`, for batches of any size, but
     that `act(observation, noise) -> {action, log_prob}` takes noise in place
     of a seed: float32 `[B]`, uniform on [0, 1), from any generator. Where a
-    device has none, `act_greedy` needs no noise.
+    device has none, `act_greedy` needs no noise. With memory, `step` takes
+    noise in place of a seed, too; a device hands on the state.
 
     NaN and actions that do not exist give what they give in a SavedModel.
     TFLite takes inputs of any shape: the file holds reshapes that fail on
@@ -55,8 +55,9 @@ def export_tflite(
       >>> action = act(observation=observation, noise=noise)["action"]
     """
     path = check_file(path, ".tflite", overwrite)
-    reading = read_policy(policy, num_actions, observation_shape)
-    signatures = portable_signatures(policy, reading, num_actions, "TFLite")
+    signatures = portable_signatures(
+        policy, num_actions, observation_shape, "TFLite"
+    )
     with tempfile.TemporaryDirectory() as folder:
         # The converter writes wrong weights for a tf.Module that holds a Keras
         # model, and right ones for what Keras exports.

@@ -5,11 +5,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from dice_tf.distributions import Distribution
+from dice_tf.policies.action_sets import Policy
+from dice_tf.policies.sampling import have_nan
 from dice_tf.policies.signatures import (
     PROBABILITIES,
-    SEED,
     Signature,
     in_rows,
+    nan_for,
     signature_builder,
 )
 
@@ -19,12 +21,20 @@ RecurrentPolicy = Callable[
     [tf.Tensor, tf.Tensor], tuple[Distribution, tf.Tensor]
 ]
 
+# From a policy without memory, what it observes and `num_actions` to what makes
+# the signatures of policies that act as it does.
+Builder = Callable[
+    [Policy, tf.TensorSpec, int | str | None],
+    Callable[[Policy], dict[str, Signature]],
+]
+
 
 def recurrent_signatures(
     policy: RecurrentPolicy,
     observation: tf.TensorSpec,
     state: tf.TensorSpec,
     num_actions: int | str | None,
+    builder: Builder = signature_builder,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with memory by name.
 
@@ -35,6 +45,8 @@ def recurrent_signatures(
       state: `[None, S]`, named "state".
       num_actions: a whole number; `None` where actions are not a finite set;
         or `"inferred"`, what the distribution tells.
+      builder: what makes signatures of policies without memory; the last input
+        of `act` is what actions are drawn with.
 
     Returns:
       Signatures by name. What a policy without memory does in `act`,
@@ -53,16 +65,18 @@ def recurrent_signatures(
         start = initial_state(tf.shape(observed)[0])
         return policy(observed, start["state"])[0]
 
-    build = signature_builder(first, observation, num_actions)
+    build = builder(first, observation, num_actions)
+    found = build(first)
 
     def do(
-        name: str, observed: tf.Tensor, before: tf.Tensor, *seed: tf.Tensor
+        name: str, observed: tf.Tensor, before: tf.Tensor, *drawn: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         # A single state would be broadcast to all observations.
         before = in_rows(before, observed, [state.shape[1]])
         distribution, after = policy(observed, before)
-        memoryless = build(lambda _: distribution)
-        return {**memoryless[name].function(observed, *seed), "state": after}
+        memoryless = build(lambda _: distribution)[name].function
+        shown = _nan_where_state_is(before, observed)
+        return {**memoryless(shown, *drawn), "state": after}
 
     def step(
         observation: tf.Tensor, state: tf.Tensor, seed: tf.Tensor
@@ -81,11 +95,23 @@ def recurrent_signatures(
 
     inputs = [observation, state]
     signatures = {
-        "step": Signature(step, [*inputs, SEED]),
+        "step": Signature(step, [*inputs, found["act"].inputs[-1]]),
         "step_greedy": Signature(step_greedy, inputs),
     }
-    if PROBABILITIES in build(first):
+    if PROBABILITIES in found:
         signatures["step_probabilities"] = Signature(step_probabilities, inputs)
     batch_size = tf.TensorSpec([], tf.int32, "batch_size")
     signatures["initial_state"] = Signature(initial_state, [batch_size])
     return signatures
+
+
+def _nan_where_state_is(state: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+    """Returns observations, NaN for the rows whose state holds a NaN.
+
+    Runtimes lose a NaN on its way to the outputs, as in a maximum with 0. That
+    of an observation is looked for already.
+    """
+    if not observed.dtype.is_floating:
+        return observed
+    ones = [1] * (observed.shape.rank - 1)
+    return nan_for(tf.reshape(have_nan(state), [-1, *ones]), observed)

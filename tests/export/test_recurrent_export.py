@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from dice_tf.export import export_policy, export_tflite
+from dice_tf.export import export_policy
 from dice_tf.play.actors import Actor
 from tests import recurrent
 from tests.toys import random_params
@@ -135,11 +135,6 @@ def test_states_of_several_dtypes_are_refused(tmp_path):
     policy = keras.Model([observed, *states], [outputs, *states])
     with pytest.raises(ValueError, match="states of one dtype.*'float32', 'f"):
         export_policy(policy, tmp_path / "mixed")
-
-
-def test_a_tflite_file_of_a_policy_with_memory_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="has memory.* use dice_tf.export.exp"):
-        export_tflite(gru_policy(), tmp_path / "gru.tflite")
 
 
 def test_as_an_opponent_it_is_refused_by_its_signatures(tmp_path):
