@@ -24,11 +24,13 @@ from experiments.settings.line_up import (
 from experiments.settings.matrix_games import TANDEM
 from experiments.settings.training_flags import (
     CRITIC,
+    MIN_GRU,
     MLP,
     NEARLY_EVEN,
     NO_BASELINE,
     NORMAL,
     OUTPUTS,
+    RECURRENT,
     TABULAR,
 )
 from experiments.settings.training_settings import (
@@ -120,6 +122,8 @@ def build_policy(
         return dice_tf.policies.mlp(
             game, player_id, hidden_units=settings.hidden_units[player_id]
         )
+    if policy in RECURRENT:
+        return getattr(dice_tf.policies, policy)(game, player_id)
     if policy != TABULAR:
         return load_policy(policy, settings.trust_policy_files)
     return dice_tf.policies.tabular(
@@ -167,6 +171,10 @@ def build_critic(
         return dice_tf.critics.mlp_critic(
             game, player_id, hidden_units=settings.hidden_units[player_id]
         )
+    if settings.policy[player_id] == MIN_GRU:
+        return dice_tf.critics.min_gru_critic(game, player_id)
+    if settings.policy[player_id] in RECURRENT:
+        return dice_tf.critics.gru_critic(game, player_id)
     return dice_tf.critics.tabular_critic(game, player_id)
 
 

@@ -94,8 +94,23 @@ def write_results(
 def _write_policies(stage: pathlib.Path, training: Training, name: str) -> None:
     """Draws the first runs' policies and exports those of the median run.
 
-    If all runs have failed, nothing is exported.
+    What is drawn are tables, which policies with memory do not have. If all
+    runs have failed, nothing is exported.
     """
+    trainer = training.trainer
+    if not any(actor.has_memory for actor in trainer.objective.actors):
+        _draw_policies(stage, training, name)
+    median = median_run(training.judged)
+    if median is None:
+        return
+    with optional(stage / SAVED_MODELS / name):
+        trainer.load_run(median)
+        for player_id, policy in enumerate(trainer.objective.policies):
+            path = stage / SAVED_MODELS / name / f"player_{player_id}"
+            dice_tf.export.export_policy(policy, path)
+
+
+def _draw_policies(stage: pathlib.Path, training: Training, name: str) -> None:
     settings, trainer = training.settings, training.trainer
     finals = final_joint_returns(training.judged)[:_MOST_RUNS]
     picture = stage / (f"policies_{name}.png" if name else "policies.png")
@@ -108,14 +123,6 @@ def _write_policies(stage: pathlib.Path, training: Training, name: str) -> None:
             settings.game,
             f"{title(settings.game)}: policies at the end",
         )
-    median = median_run(training.judged)
-    if median is None:
-        return
-    with optional(stage / SAVED_MODELS / name):
-        trainer.load_run(median)
-        for player_id, policy in enumerate(trainer.objective.policies):
-            path = stage / SAVED_MODELS / name / f"player_{player_id}"
-            dice_tf.export.export_policy(policy, path)
 
 
 def policy_tables(

@@ -35,6 +35,9 @@ TABULAR = "tabular"
 MLP = "mlp"
 PARAMETERS = "parameters"
 OUTPUTS = "outputs"
+# Policies with memory, and critics of the same kind.
+GRU, LSTM, MIN_GRU = "gru", "lstm", "min_gru"
+RECURRENT = (GRU, LSTM, MIN_GRU)
 OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
 
 MOST_SEEDS = 2**20
@@ -160,11 +163,12 @@ def _define_policy_flags() -> None:
     define_per_seat(
         "policy",
         TABULAR,
-        ChoiceOrFile((TABULAR, MLP), ".keras"),
+        ChoiceOrFile((TABULAR, MLP, *RECURRENT), ".keras"),
         "Policy: a table with one logit per state, a multi-layer perceptron, "
-        "or a Keras model of your own from observations to logits (or to the "
-        "log-odds of action 0, of two), whose parameters are drawn anew. See "
-        "also --trust_policy_files.",
+        "a network with 32 recurrent units (gated ones, LSTM or minimal gated "
+        "ones), or a Keras model of your own from observations to logits (or "
+        "to the log-odds of action 0, of two), whose parameters are drawn "
+        "anew. See also --trust_policy_files.",
     )
     flags.DEFINE_boolean(
         "trust_policy_files",

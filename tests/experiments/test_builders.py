@@ -117,6 +117,20 @@ def test_opponents_are_modelled_as_what_they_are_or_by_a_table() -> None:
     ] == [(5, 1)]
 
 
+def test_policies_and_critics_with_memory_are_of_one_kind() -> None:
+    settings = settings_of("--policy=min_gru,lstm", "--baseline=critic")
+    game = builders.build_game(settings)
+    for build, names in (
+        (builders.build_policy, ("min_gru_policy_0", "lstm_policy_1")),
+        (builders.build_critic, ("min_gru_critic_0", "gru_critic_1")),
+    ):
+        for player_id, name in enumerate(names):
+            model = build(settings, game, player_id)
+            assert model.name == name
+            assert len(model.inputs) > 1
+    assert settings.hidden_units == (None, None)
+
+
 def test_policies_have_the_hidden_units_of_their_seat() -> None:
     settings = settings_of("--policy=mlp,tabular", "--hidden_units=3x4")
     game = builders.build_game(settings)

@@ -143,6 +143,17 @@ def test_an_exported_policy_is_the_opponent_of_a_later_run(
     assert "saved_model_vs_naive_batch_4" in read_curves(folder / "curves.csv")
 
 
+def test_a_policy_with_memory_trains_and_is_exported(tmp_path) -> None:
+    folder = _run(tmp_path, "--policy=min_gru", "--baseline=critic")
+    # There is no picture of a policy that has no table.
+    assert set(os.listdir(folder)) == FILES - {"policies.png"}
+    loaded = tf.saved_model.load(folder / "saved_model" / "player_0")
+    state = loaded.initial_state(batch_size=2)["state"]
+    assert state.shape == (2, 32)
+    curves = read_curves(folder / "curves.csv")[METHOD]
+    assert curves.shape == (3, 2, 2) and np.all(np.isfinite(curves))
+
+
 def test_an_earlier_run_is_refused_before_any_work(
     finished, monkeypatch, capsys
 ) -> None:

@@ -121,7 +121,7 @@ def test_payoffs_tell_the_number_of_players() -> None:
         ("--num_lookaheads=1.5", "invalid literal for int"),
         ("--seed=-1", "-1 is not a non-negative integer"),
         ("--game=go", "one of <prisoners_dilemma.matching_pennies"),
-        ("--policy=tabular,lstm", "one of tabular, mlp"),
+        ("--policy=tabular,rnn", "one of tabular, mlp, gru, lstm, min_gru"),
         ("--policy=not_there.keras", "path of a .keras file"),
         ("--baseline=mean", "one of <none.leave_one_out"),
         ("--optimizer=sdg", "one of <sgd.adam"),
