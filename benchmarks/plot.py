@@ -52,7 +52,9 @@ def draw(entries: Sequence[dict[str, Any]], path: str | os.PathLike) -> None:
 def _points(
     entries: Sequence[dict[str, Any]], setting: str, program: str
 ) -> list[tuple[float, ...]]:
-    base = {name: Size._field_defaults[name] for name in _PANELS}
+    base = {
+        name: Size._field_defaults[name] for name in (*_PANELS, "recurrent")
+    }
     # Many runs at once are those of the default batch.
     if setting == "num_seeds":
         base["batch_size"] = 64

@@ -1,7 +1,8 @@
 """The programs that are timed: ours through the public trainer, and others'.
 
 All train LOLA-DiCE against LOLA-DiCE in the iterated prisoner's dilemma, with
-tabular critics, Adam for policies and critics, and the same sizes.
+tabular critics (of the policies' kind for those with memory), Adam for policies
+and critics, and the same sizes.
 """
 
 import threading
@@ -30,6 +31,7 @@ class Size(NamedTuple):
       num_lookaheads: K.
       num_seeds: independent runs at once.
       hidden_units: width of the two layers of the policies, 0 for tables.
+      recurrent: "gru" or "min_gru" for policies and critics of 32 such units.
       iterations: how many one call makes.
       num_groups: of episodes, differentiated one at a time; of ours alone.
     """
@@ -39,6 +41,7 @@ class Size(NamedTuple):
     num_lookaheads: int = 1
     num_seeds: int = 1
     hidden_units: int = 0
+    recurrent: str = ""
     iterations: int = 10
     num_groups: int = 1
 
@@ -47,7 +50,12 @@ def our_trainer(size: Size) -> dice_tf.Trainer:
     """Returns the trainer of these sizes, compiled by Keras."""
     game = dice_tf.games.iterated_matrix_game(PAYOFFS, size.episode_length)
     players = range(2)
-    if size.hidden_units:
+    build_critic = dice_tf.critics.tabular_critic
+    if size.recurrent:
+        build = getattr(dice_tf.policies, size.recurrent)
+        policies = [build(game, player_id) for player_id in players]
+        build_critic = getattr(dice_tf.critics, f"{size.recurrent}_critic")
+    elif size.hidden_units:
         hidden = (size.hidden_units, size.hidden_units)
         policies = [
             dice_tf.policies.mlp(game, player_id, hidden_units=hidden)
@@ -63,10 +71,7 @@ def our_trainer(size: Size) -> dice_tf.Trainer:
         DISCOUNT,
         size.batch_size,
         baseline="critic",
-        critics=[
-            dice_tf.critics.tabular_critic(game, player_id)
-            for player_id in players
-        ],
+        critics=[build_critic(game, player_id) for player_id in players],
         num_groups=size.num_groups,
     )
     learner = dice_tf.learners.LOLADiCE(

@@ -59,6 +59,7 @@ class Case(NamedTuple):
       others: programs beside ours and the JAX reference.
       required: what ours may take at most, as a ratio to JAX.
       smaller: the case that ours takes turns with, too.
+      has_reference: whether there is a JAX program of this size.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Case(NamedTuple):
     others: tuple[str, ...] = ()
     required: float | None = None
     smaller: Smaller | None = None
+    has_reference: bool = True
 
 
 def cases() -> list[Case]:
@@ -114,7 +116,19 @@ def cases() -> list[Case]:
             {"episode_length": 500},
             smaller=Smaller("length_50", 1.2 * 10),
         ),
+        Case("gru_500", _recurrent("gru"), has_reference=False),
+        # It evaluates episodes without a loop over time.
+        Case(
+            "min_gru_500",
+            _recurrent("min_gru"),
+            smaller=Smaller("gru_500", 1 / 3),
+            has_reference=False,
+        ),
     ]
+
+
+def _recurrent(kind: str) -> dict[str, Any]:
+    return {"recurrent": kind, "episode_length": 500, "iterations": 1}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -171,13 +185,15 @@ def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
     num_sets = 2 if case.smaller else 1
     call = programs.ours(size, CALLS_PER_TURN * num_turns * num_sets)
     ours = (call, size.iterations)
-    jax = (programs.jax_reference(size), size.iterations)
-    timings = alternate({"ours": ours, "jax": jax}, num_turns)
+    timed = {"ours": ours}
+    if case.has_reference:
+        timed["jax"] = (programs.jax_reference(size), size.iterations)
+    timings = alternate(timed, num_turns)
     # Slow programs make one iteration a call, and less often than others.
     slow = {name: (getattr(programs, name)(size), 1) for name in case.others}
     timings.update(alternate(slow, 3))
     entries = [
-        _entry(f"{case.name}/{name}", size, timing, timings["jax"])
+        _entry(f"{case.name}/{name}", size, timing, timings.get("jax"))
         for name, timing in timings.items()
     ]
     if case.required is not None:
