@@ -31,6 +31,7 @@ from dice_tf import (
 from dice_tf.estimators.dice import dice_objective, magic_box
 from dice_tf.estimators.stochastic_graph import StochasticComputationGraph
 from dice_tf.games.game_check import check_game
+from dice_tf.kernels.scans import scan
 from dice_tf.policies.policy_check import check_policy
 from dice_tf.trainer import Trainer
 from dice_tf.version import __version__
@@ -58,5 +59,6 @@ __all__ = [
     "opponent_models",
     "play",
     "policies",
+    "scan",
     "seeds",
 ]

@@ -50,6 +50,8 @@ COMPILING = {
     # It traces a game that a user wrote.
     "dice_tf.games.game_check",
     "dice_tf.kernels.draws",
+    # It calls a cell once beside the graph, to see what it returns and reads.
+    "dice_tf.kernels.scans",
     "evaluation",
     "export",
     *LAYERS[5],

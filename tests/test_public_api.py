@@ -45,6 +45,7 @@ PUBLIC_NAMES = {
         "opponent_models",
         "play",
         "policies",
+        "scan",
         "seeds",
     },
     "dice_tf.bridges": {
@@ -287,6 +288,7 @@ LONG_SIGNATURES = {
     "dice_tf.objectives.*Objective": "pinned",
     "dice_tf.opponent_models.*.step": "as of all learners",
     "dice_tf.play.player_*": "an actor and its weights are one policy",
+    "dice_tf.scan": "as scans have them elsewhere, with the parameters of cells",
 }
 
 

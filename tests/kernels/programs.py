@@ -36,8 +36,8 @@ def compute(way, function, *inputs):
     return tf.nest.map_structure(lambda *values: tf.stack(values), *runs)
 
 
-def derivatives(function):
-    """Returns the function of values and derivatives to the third order.
+def derivatives(function, order=3):
+    """Returns the function of values and derivatives up to an order.
 
     Each derivative is a gradient, of the sum of the one before, weighted by
     other numbers for each entry. The kernel stands between two functions that
@@ -45,32 +45,30 @@ def derivatives(function):
 
     Args:
       function: from a tensor, and others that are held constant, to a tensor.
+      order: that of the last derivative.
     """
+    if order == 0:
+        return lambda x, *constants: [function(tf.sin(x), *constants)]
+    below = derivatives(function, order - 1)
 
     def compute_all(x, *constants):
-        with tf.GradientTape() as third:
-            third.watch(x)
-            with tf.GradientTape() as second:
-                second.watch(x)
-                with tf.GradientTape() as first:
-                    first.watch(x)
-                    value = function(tf.sin(x), *constants)
-                    total = _weighted(tf.exp(value / 2.0))
-                gradient = first.gradient(total, x)
-                total = _weighted(gradient)
-            hessian = second.gradient(total, x)
-            total = _weighted(hessian)
-        return value, gradient, hessian, third.gradient(total, x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            found = below(x, *constants)
+            last = tf.exp(found[-1] / 2.0) if order == 1 else found[-1]
+            total = weighted(last)
+        return [*found, tape.gradient(total, x)]
 
     return compute_all
 
 
-def _weighted(x):
+def weighted(x):
+    """Returns the sum of a tensor, of which each entry counts otherwise."""
     weights = np.cos(np.arange(x.shape.num_elements()) + 1.0)
     return tf.reduce_sum(tf.reshape(weights, x.shape) * x)
 
 
-def assert_agreement(way, kernel, plain, *inputs, rtol=1e-11):
+def assert_agreement(way, kernel, plain, *inputs, rtol=1e-11, order=3):
     """Asserts that values and derivatives are those of the reference.
 
     Args:
@@ -80,14 +78,15 @@ def assert_agreement(way, kernel, plain, *inputs, rtol=1e-11):
       plain: its reference.
       *inputs: arrays with a leading axis of runs, float64 the first.
       rtol: tolerance, relative to the largest number.
+      order: that of the last derivative.
     """
-    found = compute(way, derivatives(kernel), *inputs)
-    expected = compute("graph", derivatives(plain), *inputs)
-    for order, (one, other) in enumerate(zip(found, expected, strict=True)):
+    found = compute(way, derivatives(kernel, order), *inputs)
+    expected = compute("graph", derivatives(plain, order), *inputs)
+    for number, (one, other) in enumerate(zip(found, expected, strict=True)):
         scale = np.abs(other).max()
         assert scale > 1e-3
         np.testing.assert_allclose(
-            one, other, atol=rtol * scale, rtol=0, err_msg=f"order {order}"
+            one, other, atol=rtol * scale, rtol=0, err_msg=f"order {number}"
         )
 
 
