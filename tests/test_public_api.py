@@ -288,7 +288,7 @@ LONG_SIGNATURES = {
     "dice_tf.objectives.*Objective": "pinned",
     "dice_tf.opponent_models.*.step": "as of all learners",
     "dice_tf.play.player_*": "an actor and its weights are one policy",
-    "dice_tf.scan": "as scans have them elsewhere, with the parameters of cells",
+    "dice_tf.scan": "a cell, and all that it is given",
 }
 
 

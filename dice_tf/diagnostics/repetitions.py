@@ -67,19 +67,10 @@ def repeat(
     )
 
 
-def check_repetitions(
-    objective: Objective, at_once: int, jit_compile: bool
-) -> None:
+def check_repetitions(at_once: int, jit_compile: bool) -> None:
     """Raises if repetitions cannot be drawn that way."""
     check_whole_number("repetitions_at_once", at_once, 1)
     check_flag("jit_compile", jit_compile)
-    if objective.has_memory and (jit_compile or at_once != 1):
-        raise ValueError(
-            "A policy or critic of the objective has memory, and a pass over "
-            "time can neither be vectorised nor compiled by XLA. Leave "
-            "repetitions_at_once at 1 and jit_compile at False. Received: "
-            f"repetitions_at_once={at_once}, jit_compile={jit_compile}."
-        )
 
 
 def params_of(objective: Objective, params: Params | None) -> Params:

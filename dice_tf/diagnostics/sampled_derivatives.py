@@ -112,8 +112,8 @@ def derivative_statistics(
     player_id = check_player_id(player_id, num_players)
     check_whole_number("num_repetitions", num_repetitions, 2, MOST_REPETITIONS)
     as_seed(seed)
-    check_repetitions(objective, repetitions_at_once, jit_compile)
-    _check_orders(objective, orders, direction)
+    check_repetitions(repetitions_at_once, jit_compile)
+    _check_orders(orders)
     if exact_objective is not None:
         expected = "a dice_tf.objectives.Objective"
         check_kind("exact_objective", exact_objective, Objective, expected)
@@ -164,21 +164,12 @@ def _as_direction(direction: Any, params: Params) -> Params:
     return direction
 
 
-def _check_orders(
-    objective: Objective, orders: Sequence[int], direction: Params | None
-) -> None:
+def _check_orders(orders: Sequence[int]) -> None:
     check_kind("orders", orders, (list, tuple), "a list of whole numbers")
     if not orders:
         raise ValueError("`orders` must not be empty.")
     for order in orders:
         check_whole_number("orders", order, 1)
-    if objective.has_memory and direction is None and max(orders) > 1:
-        raise ValueError(
-            "`direction` must be given for orders above 1, as a policy or "
-            "critic of the objective has memory: the rows of a whole Hessian "
-            "cannot be vectorised over a pass over time. Received: "
-            f"orders={tuple(orders)} and no direction."
-        )
 
 
 def _derivative(

@@ -117,7 +117,7 @@ def shaping_share(
         (learner, OpponentsHeldStill(objective, player_id)),
         (Naive(), objective),
     )
-    check_repetitions(objective, repetitions_at_once, jit_compile)
+    check_repetitions(repetitions_at_once, jit_compile)
     directions = repeat(
         lambda key: [
             moved.gradient(source, params, player_id, key)

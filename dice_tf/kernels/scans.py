@@ -306,16 +306,10 @@ def _loop(
     if not all(spec.shape.is_fully_defined() for spec in output_specs):
         # The first step tells the sizes that are not known yet.
         _, outputs = cell(params, carry, [x[0] for x in xs])
-    # All is overwritten. `tf.vectorized_map` would take zeros for the same in
-    # all runs, notice later that they are not, and convert the loop again.
-    filler = tf.reshape(xs[0], [-1])[0]
-
-    def buffer(like: Any) -> tf.Tensor:
-        shape = like.shape
-        if not shape.is_fully_defined():
-            shape = tf.shape(like)
-        shape = tf.concat([[length], shape], axis=0)
-        return tf.fill(shape, tf.cast(filler, like.dtype))
+    buffers = [
+        [_buffer(length, like, xs[0]) for like in rows]
+        for rows in (carry, outputs)
+    ]
 
     def turn(
         count: tf.Tensor,
@@ -344,15 +338,25 @@ def _loop(
     *_, carry, befores, rows = tf.while_loop(
         lambda count, *_: count < length,
         turn,
-        (
-            tf.constant(0),
-            list(carry),
-            [buffer(state) for state in carry],
-            [buffer(output) for output in outputs],
-        ),
+        (tf.constant(0), list(carry), *buffers),
         maximum_iterations=length,
     )
     return _Pass(carry, befores, rows)
+
+
+def _buffer(
+    length: int | tf.Tensor, like: tf.Tensor | tf.TensorSpec, x: tf.Tensor
+) -> tf.Tensor:
+    """Returns a row for each step, all of which are to be overwritten.
+
+    `tf.vectorized_map` would take zeros for the same in all runs, notice later
+    that they are not, and convert the loop again. Inputs differ by run.
+    """
+    shape = like.shape
+    if not shape.is_fully_defined():
+        shape = tf.shape(like)
+    filler = tf.cast(tf.reshape(x, [-1])[0], like.dtype)
+    return tf.fill(tf.concat([[length], shape], axis=0), filler)
 
 
 def _guarded(results: Tensors, marks: Tensors) -> list[tf.Tensor]:
@@ -451,9 +455,9 @@ def _checked_step(
     try:
         tf.nest.assert_same_structure(carry, following)
         follows = all(
-            one.dtype == two.dtype
-            and one.shape.as_list() == two.shape.as_list()
-            for one, two in zip(
+            before.dtype == after.dtype
+            and before.shape.is_compatible_with(after.shape)
+            for before, after in zip(
                 tf.nest.flatten(carry), tf.nest.flatten(following), strict=True
             )
         )
@@ -465,4 +469,10 @@ def _checked_step(
             f"the one it is given, {described(carry)}. Received: "
             f"{described(following)}."
         )
+    # A loop must know what the shapes stay.
+    following = tf.nest.map_structure(
+        lambda before, after: tf.ensure_shape(after, before.shape),
+        carry,
+        following,
+    )
     return following, outputs

@@ -131,17 +131,7 @@ def game_jacobian(
     Returns:
       `[d, d]`, with d the number of parameters of these players, in the order
       of `flatten`. Row r holds the derivatives of the r-th gradient.
-
-    Raises:
-      ValueError: if a policy or critic has memory.
     """
-    if objective.has_memory:
-        raise ValueError(
-            "A policy or critic of the objective has memory, and the rows of "
-            "a game's whole Jacobian cannot be vectorised over a pass over "
-            "time. Use a learner that needs products with it only, such as "
-            "SymplecticGradientAdjustment, Consensus or LOLADiCE."
-        )
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:

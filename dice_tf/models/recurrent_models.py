@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dice_tf.kernels.scans import scan
 from dice_tf.models.memory_layers import MemoryLayer
 from dice_tf.models.seat_models import SeatModel, Weights, all_layers
 
@@ -62,9 +63,8 @@ class RecurrentSeatModel(SeatModel):
     at the next step. Episodes start from states of zeros.
 
     Called on a whole sequence, a model of one `dice_tf.layers.MemoryLayer`
-    evaluates it at once. Any other is one loop over time, differentiable to
-    any order eagerly and in graphs. Under XLA on CPU the gradient of a loop
-    can hang, and TensorFlow cannot vectorise it: both are to be left out.
+    evaluates it at once. Any other is one `dice_tf.scan` over time: XLA compiles
+    derivatives of every order, and `tf.vectorized_map` maps them.
 
     Args:
       name: how errors name the model.
@@ -151,7 +151,7 @@ class RecurrentSeatModel(SeatModel):
           weights.
 
         Raises:
-          ValueError: if there are other leading axes.
+          ValueError: if there are other leading axes, or no steps.
         """
         num_leading = observations.shape.rank - len(self._observation_shape)
         if num_leading == 1:
@@ -183,18 +183,17 @@ class RecurrentSeatModel(SeatModel):
         self, weights: Weights, observations: tf.Tensor
     ) -> tf.Tensor:
         """Evaluates a sequence `[T, B, ...]` step by step."""
-        state = self.initial_state(tf.shape(observations)[1])
-        # The first step stands outside the loop: its outputs show the loop what
-        # to carry.
-        first = self.step(weights, observations[0], state)
-        if observations.shape[0] == 1:
-            return first[0][tf.newaxis]
 
-        def follow(carried, seen):
-            return self.step(weights, seen, carried[1])
+        def cell(
+            weights: Weights, state: list[tf.Tensor], seen: tf.Tensor
+        ) -> tuple[list[tf.Tensor], tf.Tensor]:
+            outputs, state = self.step(weights, seen, state)
+            return state, outputs
 
-        later, _ = tf.scan(follow, observations[1:], first)
-        return tf.concat([first[0][tf.newaxis], later], axis=0)
+        batch_size = observations.shape[1] or tf.shape(observations)[1]
+        state = self.initial_state(batch_size)
+        _, outputs = scan(cell, weights, state, observations)
+        return outputs
 
     def _check_over_time(self, dtype: tf.DType) -> None:
         """Raises if a layer's `over_time` is not what its steps are.

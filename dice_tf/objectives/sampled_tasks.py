@@ -114,8 +114,8 @@ class SampledTasks(TaskFamily):
             task, number = inputs
             return function(self.build_objective(task), seed_of(number))
 
-        # TensorFlow can vectorise neither a pass over time nor a sum over
-        # replicas. It would lose the gradients of groups.
+        # TensorFlow cannot vectorise a sum over replicas. A tape around the map
+        # would lose the gradients of groups, and those of a pass over time.
         one_by_one = self.has_memory or self._has_groups or num_replicas() > 1
         if tf.executing_eagerly() or one_by_one:
             return mean_of(

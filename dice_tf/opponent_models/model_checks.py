@@ -87,22 +87,10 @@ def check_seats(
 
 
 def with_models(objective: Objective, models: Models) -> Objective:
-    """Returns the objective with models in place of the opponents.
-
-    Raises:
-      ValueError: if a model has memory, but no policy and no critic has.
-    """
-    believed = objective.with_policies(
+    """Returns the objective with models in place of the opponents."""
+    return objective.with_policies(
         [
             policy if model is None else model
             for model, policy in zip(models, objective.policies, strict=True)
         ]
     )
-    if believed.has_memory and not objective.has_memory:
-        # A trainer compiles the step unless its own objective has memory.
-        raise ValueError(
-            "`models` may have memory only if a policy or critic has memory: "
-            "otherwise XLA compiles the step, and it cannot compile a pass "
-            "over time. Use models without memory."
-        )
-    return believed

@@ -17,17 +17,9 @@ def should_compile_step(objective: Objective, jit_compile: bool | str) -> bool:
 
     Raises:
       ValueError: if `jit_compile` is another value, or True although Python
-        code plays the game or a policy or critic has memory.
+        code plays the game.
     """
     check_choice("jit_compile", jit_compile, (True, False, AUTO))
-    if objective.has_memory:
-        if jit_compile is True:
-            raise ValueError(
-                "A policy or critic has memory, and programs that XLA makes of "
-                "the gradient of a pass over time can hang. Leave jit_compile "
-                "at 'auto', or set it to False."
-            )
-        return False
     game = objective.game
     if game is None or game.is_compilable:
         return bool(jit_compile)

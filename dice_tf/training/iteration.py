@@ -208,7 +208,6 @@ def iterate_runs(
         functools.partial(iterate, objective, rules, seeds),
         RunState(list(states), tf.range(seeds.num_runs)),
         seeds.num_runs,
-        can_vectorize=not objective.has_memory,
     )
 
 
@@ -315,26 +314,22 @@ def critic_gradients(
             [leaf for leaf in leaves if leaf is not None],
         ),
         num_runs,
-        can_vectorize=not objective.has_memory,
     )
 
 
-def map_runs(
-    function: Callable, inputs: Any, num_runs: int, *, can_vectorize: bool
-) -> Any:
+def map_runs(function: Callable, inputs: Any, num_runs: int) -> Any:
     """Applies a function to each run, vectorised in graphs if possible.
 
     Args:
       function: from the nest of one run to a nest of tensors.
       inputs: nest of tensors with a leading axis of runs.
       num_runs: number of runs.
-      can_vectorize: whether TensorFlow can vectorise the function.
 
     Returns:
       A nest of tensors with a leading axis of runs. `None` stays `None`.
     """
     # TensorFlow cannot vectorise a reduction over replicas.
-    can_vectorize &= not tf.executing_eagerly() and num_replicas() == 1
+    can_vectorize = not tf.executing_eagerly() and num_replicas() == 1
     if num_runs > 1 and can_vectorize:
         return tf.vectorized_map(function, inputs)
     runs = [_take_run(inputs, run) for run in range(num_runs)]
