@@ -306,10 +306,7 @@ def _loop(
     if not all(spec.shape.is_fully_defined() for spec in output_specs):
         # The first step tells the sizes that are not known yet.
         _, outputs = cell(params, carry, [x[0] for x in xs])
-    buffers = [
-        [_buffer(length, like, xs[0]) for like in rows]
-        for rows in (carry, outputs)
-    ]
+    start, *buffers = _for_each_run(length, xs[0], carry, outputs)
 
     def turn(
         count: tf.Tensor,
@@ -338,25 +335,40 @@ def _loop(
     *_, carry, befores, rows = tf.while_loop(
         lambda count, *_: count < length,
         turn,
-        (tf.constant(0), list(carry), *buffers),
+        (tf.constant(0), start, *buffers),
         maximum_iterations=length,
     )
     return _Pass(carry, befores, rows)
 
 
-def _buffer(
-    length: int | tf.Tensor, like: tf.Tensor | tf.TensorSpec, x: tf.Tensor
-) -> tf.Tensor:
-    """Returns a row for each step, all of which are to be overwritten.
+def _for_each_run(
+    length: int | tf.Tensor,
+    x: tf.Tensor,
+    carry: Tensors,
+    outputs: Sequence[tf.Tensor | tf.TensorSpec],
+) -> tuple[list[tf.Tensor], ...]:
+    """Returns the carry, and rows for the carry and outputs of each step.
 
-    `tf.vectorized_map` would take zeros for the same in all runs, notice later
-    that they are not, and convert the loop again. Inputs differ by run.
+    `tf.vectorized_map` holds one of each for each run, as the inputs `x` differ
+    by run. It would take a carry of zeros, and rows of zeros, for the same in
+    all runs, notice in the loop that they are not, and convert the loop again,
+    which takes three times as long. All rows are to be overwritten.
     """
-    shape = like.shape
-    if not shape.is_fully_defined():
-        shape = tf.shape(like)
-    filler = tf.cast(tf.reshape(x, [-1])[0], like.dtype)
-    return tf.fill(tf.concat([[length], shape], axis=0), filler)
+    entry = tf.reshape(x, [-1])[0]
+    is_same = entry == entry
+
+    def rows(like: tf.Tensor | tf.TensorSpec) -> tf.Tensor:
+        shape = like.shape
+        if not shape.is_fully_defined():
+            shape = tf.shape(like)
+        shape = tf.concat([[length], shape], axis=0)
+        return tf.fill(shape, tf.cast(entry, like.dtype))
+
+    return (
+        [tf.where(is_same, state, state) for state in carry],
+        [rows(state) for state in carry],
+        [rows(output) for output in outputs],
+    )
 
 
 def _guarded(results: Tensors, marks: Tensors) -> list[tf.Tensor]:
