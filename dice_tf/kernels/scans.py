@@ -2,10 +2,9 @@
 
 The gradient of TensorFlow's own loops fails in two ways. Compiled by XLA on
 CPU it can hang at some later call, and `tf.vectorized_map` cannot convert it.
-`scan` therefore lets no tape see a loop. It runs forward on stopped copies of
-its inputs and has a custom gradient: the same pass in reverse, over the
-vector-Jacobian product of the cell. That pass is a `scan` again, and so on for
-every order. `plain_scan` is the reference.
+`scan` therefore lets no tape see a loop, and has a custom gradient: the same
+pass in reverse, over the vector-Jacobian product of the cell. That pass is a
+`scan` again, and so on for every order. `plain_scan` is the reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +33,11 @@ def scan(cell: Cell, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
     before each step and no other intermediate results: the derivatives of a
     step compute it again. Eagerly it is a Python loop.
 
+    Open the tapes inside of a function that `tf.vectorized_map` maps. To a tape
+    around the map a scan is a loop of TensorFlow, since the map forgets every
+    custom gradient: the derivatives are right and slow, and XLA may not be able
+    to compile them.
+
     Args:
       cell: function from `params`, a carry and the inputs of one step to the
         carry that follows, like the one before, and the outputs of the step,
@@ -55,9 +59,6 @@ def scan(cell: Cell, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
         dtype; if it reads a variable in a graph; or, where such a derivative
         is taken, if it reads a tensor without being given it or one of its
         operations has no derivative of that order.
-      LookupError: if a tape around a `tf.vectorized_map` takes a derivative of
-        a scan inside of it. The map forgets what the derivatives are; the
-        tape must be in the function that is mapped.
 
     Example:
       >>> def cell(decay, total, x):
@@ -178,6 +179,11 @@ def _scan(
     """Passes over time in a graph, with the custom gradient."""
     passed = []
 
+    def loop(*inputs: tf.Tensor) -> list[tf.Tensor]:
+        parts = _split(inputs, len(params), len(carry), len(xs))
+        results = _loop(cell, *parts, output_specs, is_reversed)
+        return [*results.carry, *results.before, *results.outputs]
+
     @tf.custom_gradient
     def run(*inputs: tf.Tensor) -> Any:
         def backward(*cotangents: tf.Tensor) -> list[tf.Tensor | None]:
@@ -188,13 +194,7 @@ def _scan(
                 cell, *parts, passed[0].before, cotangents, is_reversed
             )
 
-        # `tf.vectorized_map` cannot convert a loop that a tape has seen.
-        held = map(tf.stop_gradient, inputs)
-        held = _split(list(held), len(params), len(carry), len(xs))
-        results = _loop(cell, *held, output_specs, is_reversed)
-        results = [*results.carry, *results.before, *results.outputs]
-        # A map has forgotten this custom gradient when a tape around it asks.
-        return _guarded(results, _marks(inputs)), backward
+        return _unseen(loop)(*inputs), backward
 
     results = run(*params, *carry, *xs)
     sizes = len(carry), len(carry), len(output_specs)
@@ -271,14 +271,16 @@ def _products(
       For each list of the inputs that of the cotangents of its floating ones.
     """
     sources = [_floating(tensors) for tensors in inputs]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(sources)
-        carry, outputs = cell(*inputs)
+    carry, outputs = cell(*inputs)
+    flat_sources = tf.nest.flatten(sources)
     try:
-        products = tape.gradient(
+        # Not by a tape: tapes do not record here, see `_unseen`.
+        products = tf.gradients(
             _floating([*carry, *outputs]),
-            sources,
-            output_gradients=list(cotangents),
+            flat_sources,
+            grad_ys=list(cotangents),
+            # What one of them was computed from may be another one.
+            stop_gradients=flat_sources,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
     except LookupError as error:
@@ -287,7 +289,19 @@ def _products(
             f"derivative of that order of one of its operations ({error})."
         ) from error
     # The derivative of a gather is not a tensor, but rows and their numbers.
-    return tf.nest.map_structure(tf.convert_to_tensor, products)
+    products = list(map(tf.convert_to_tensor, products))
+    return _split(products, *map(len, sources))
+
+
+def _unseen(function: Callable) -> Callable:
+    """Returns a function of tensors whose operations no tape records.
+
+    A loop that is built while tapes record keeps what its own gradient would
+    need, in lists of tensors that `tf.vectorized_map` cannot convert. In
+    TensorFlow's public interface, only `tf.recompute_grad` stops all tapes. Its
+    gradient is not used: the function is called in a `tf.custom_gradient`.
+    """
+    return tf.recompute_grad(function)
 
 
 def _loop(
