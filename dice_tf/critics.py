@@ -10,7 +10,13 @@ from dice_tf.policies.memory_networks import min_gru_network
 from dice_tf.policies.networks import dense_stack, observation_input
 from dice_tf.policies.recurrent_networks import cell_network
 
-__all__ = ["gru_critic", "min_gru_critic", "mlp_critic", "tabular_critic"]
+__all__ = [
+    "gru_critic",
+    "min_gru_critic",
+    "mlp_critic",
+    "recurrent_critic",
+    "tabular_critic",
+]
 
 
 def tabular_critic(
@@ -82,10 +88,37 @@ def gru_critic(
       A `keras.Model` from `[observation [B, ...], state [B, units]]` to
       `[value [B, 1], state [B, units]]`, see `dice_tf.policies.gru`.
     """
-    inputs = observation_input(game, player_id)
-    units = check_whole_number("units", units, 1, MOST_UNITS)
+    check_whole_number("units", units, 1, MOST_UNITS)
     cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
     name = check_name("name", name) or f"gru_critic_{player_id}"
+    return recurrent_critic(game, player_id, cell, name=name)
+
+
+def recurrent_critic(
+    game: Game,
+    player_id: int,
+    cell: keras.layers.Layer,
+    *,
+    name: str | None = None,
+) -> keras.Model:
+    """A recurrent critic around a cell of Keras.
+
+    Args:
+      game: the game.
+      player_id: the seat.
+      cell: a Keras cell, see `dice_tf.policies.recurrent`.
+      name: name of the model.
+
+    Returns:
+      A `keras.Model` from `[observation [B, ...], *states]` to
+      `[value [B, 1], *states]`.
+
+    Raises:
+      TypeError: if `cell` is not a cell.
+      ValueError: if the cell does not start from zeros.
+    """
+    inputs = observation_input(game, player_id)
+    name = check_name("name", name) or f"recurrent_critic_{player_id}"
     return cell_network(inputs, cell, 1, name)
 
 

@@ -66,6 +66,7 @@ PUBLIC_NAMES = {
         "gru_critic",
         "min_gru_critic",
         "mlp_critic",
+        "recurrent_critic",
         "tabular_critic",
     },
     "dice_tf.diagnostics": {
@@ -207,6 +208,7 @@ PUBLIC_NAMES = {
         "mlp",
         "on_the_grid",
         "random",
+        "recurrent",
         "stacked",
         "tabular",
         "tit_for_tat",

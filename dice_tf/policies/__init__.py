@@ -34,7 +34,7 @@ from dice_tf.policies.image_networks import convolutional
 from dice_tf.policies.initial import initial_params
 from dice_tf.policies.memory_networks import min_gru, stacked
 from dice_tf.policies.networks import mlp, tabular
-from dice_tf.policies.recurrent_networks import gru, lstm
+from dice_tf.policies.recurrent_networks import gru, lstm, recurrent
 from dice_tf.policies.saved_models import from_saved_model
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "mlp",
     "on_the_grid",
     "random",
+    "recurrent",
     "stacked",
     "tabular",
     "tit_for_tat",

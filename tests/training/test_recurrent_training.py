@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf.learners import LocalSymplecticSurgery, LOLADiCE, Naive
+from dice_tf.learners.jacobians import game_jacobian
 from dice_tf.objectives import DiCEObjective, SampledTasks
 from dice_tf.opponent_models import OpponentModelling
 from tests import recurrent
@@ -30,18 +31,18 @@ def objective_of(critics=False):
     return DiCEObjective(game, policies, 0.9, BATCH, "critic", critics)
 
 
-def trained(num_seeds=1, seed=0, run_eagerly=False):
-    objective = objective_of()
+def trained(num_seeds=1, seed=0, *, learner=Naive, **options):
+    objective = objective_of(critics=True)
     start = [random_params(objective.policies, 3)] * num_seeds
     trainer = dice_tf.Trainer(
         objective,
-        [Naive(), Naive()],
+        [learner(), Naive()],
         num_seeds=num_seeds,
         seed=seed,
         initial_params=start,
         entropy_coefficient=0.1,
     )
-    trainer.compile(keras.optimizers.SGD(0.1), run_eagerly=run_eagerly)
+    trainer.compile(keras.optimizers.SGD(0.1), **options)
     trainer.fit(epochs=2, verbose=0)
     return trainer
 
@@ -51,18 +52,30 @@ def two_runs():
     return trained(num_seeds=2)
 
 
-def test_a_run_is_the_same_beside_another_and_alone():
-    """In a graph, where one comes after the other; and step by step."""
-    alone = trained(seed=1, run_eagerly=True)
+def assert_run_is(trainer, run, alone):
+    """Asserts that a run is that of a trainer that has no others."""
     np.testing.assert_allclose(
-        two_runs().curves[:, 1], alone.curves[:, 0], rtol=1e-10
+        trainer.curves[:, run], alone.curves[:, 0], rtol=1e-10
     )
-    two_runs().load_run(1)
+    trainer.load_run(run)
     for one, other in zip(
-        two_runs().objective.policies, alone.objective.policies, strict=True
+        trainer.objective.policies, alone.objective.policies, strict=True
     ):
         for x, y in zip(one.get_weights(), other.get_weights(), strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {}])
+def test_a_run_is_the_same_vectorised_and_alone(options):
+    """The others by XLA, this one step by step or by XLA."""
+    assert two_runs()._jit_step
+    assert_run_is(two_runs(), 1, trained(seed=1, **options))
+
+
+def test_a_look_ahead_is_the_same_vectorised_and_alone():
+    learner = functools.partial(LOLADiCE, 1, 1.0)
+    alone = trained(seed=1, learner=learner, jit_compile=False)
+    assert_run_is(trained(num_seeds=2, learner=learner), 1, alone)
 
 
 def test_lola_dice_trains_a_gru():
@@ -92,14 +105,6 @@ def test_with_memory_matches_are_played():
             {"tit_for_tat": dice_tf.policies.tit_for_tat}, batch_size=size
         )
         assert np.isfinite(returns["player_0/return_against_tit_for_tat"])
-
-
-def test_xla_is_left_out_and_refused():
-    trainer = dice_tf.Trainer(objective_of(), [Naive(), None])
-    trainer.compile()
-    assert not trainer._jit_step
-    with pytest.raises(ValueError, match="has memory, .*jit_compile at 'auto'"):
-        trainer.compile(jit_compile=True)
 
 
 @pytest.mark.parametrize("seat", ["policy", "critic"])
@@ -151,12 +156,19 @@ def test_tournaments_with_memory_are_played():
 # --- Learners, models and tasks ---------------------------------------------
 
 
-def test_a_whole_jacobian_is_refused():
+def test_a_whole_jacobian_is_that_of_its_rows():
     objective = objective_of()
-    with pytest.raises(ValueError, match="has memory, and the rows of a g"):
-        LocalSymplecticSurgery().gradient(
-            objective, objective.initial_params(), 0, [1, 2]
-        )
+    params, seed = objective.initial_params(), tf.constant([1, 2])
+
+    @tf.function(autograph=False, jit_compile=True)
+    def compiled():
+        return game_jacobian(objective, params, [0, 1], seed)
+
+    expected = game_jacobian(objective, params, [0, 1], seed)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(compiled(), expected, rtol=1e-9, atol=1e-12)
+    direction = LocalSymplecticSurgery().gradient(objective, params, 0, seed)
+    assert all(np.all(np.isfinite(x)) for x in direction)
 
 
 def test_a_model_with_memory_is_fitted_where_there_is_memory():
@@ -181,10 +193,12 @@ def test_a_model_with_memory_is_fitted_where_there_is_memory():
         for point in (state, after)
     ]
     assert likelihoods[1] > likelihoods[0] + 0.1
+    # In a game that is otherwise played from tables, too.
     plain = DiCEObjective(game, tabular_policies(game), 0.9, BATCH)
-    params = plain.initial_params()
-    with pytest.raises(ValueError, match="`models` may have memory only if"):
-        learner.gradient(plain, params, 0, seed)
+    trainer = dice_tf.Trainer(plain, [learner, None], num_seeds=2)
+    trainer.compile(keras.optimizers.SGD(0.1))
+    trainer.fit(verbose=0)
+    assert np.isfinite(trainer.curves).all()
 
 
 def test_sampled_tasks_with_memory_are_met_one_by_one():
@@ -204,27 +218,15 @@ def test_sampled_tasks_with_memory_are_met_one_by_one():
 # --- Diagnostics ------------------------------------------------------------
 
 
-def test_derivatives_are_measured_one_by_one():
-    objective = objective_of()
+def test_derivatives_are_measured_of_several_plays_at_once():
     measure = functools.partial(
-        dice_tf.diagnostics.derivative_statistics, objective, 0
+        dice_tf.diagnostics.derivative_statistics,
+        objective_of(),
+        0,
+        num_repetitions=2,
     )
-    (gradient,) = measure(num_repetitions=2, orders=(1,))
-    assert gradient.exact is None
-    assert np.abs(gradient.mean).max() > 0
-    with pytest.raises(ValueError, match="`direction` must be given for order"):
-        measure(num_repetitions=2)
-
-
-@pytest.mark.parametrize(
-    "options", [{"repetitions_at_once": 2}, {"jit_compile": True}]
-)
-def test_what_cannot_be_vectorised_or_compiled_is_refused(options):
-    objective = objective_of()
-    message = "has memory.*can neither be vectorised nor compiled"
-    with pytest.raises(ValueError, match=message):
-        dice_tf.diagnostics.derivative_statistics(objective, 0, **options)
-    with pytest.raises(ValueError, match=message):
-        dice_tf.diagnostics.shaping_share(
-            LOLADiCE(1, 1.0), objective, 0, **options
-        )
+    found = measure(repetitions_at_once=2, jit_compile=True)
+    expected = measure()
+    for one, other in zip(found, expected, strict=True):
+        assert one.exact is None and np.abs(one.mean).max() > 0
+        np.testing.assert_allclose(one.mean, other.mean, 1e-9, 1e-12)
