@@ -76,11 +76,15 @@ def test_the_expected_value_is_that_of_an_oracle(enumerated):
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("jit_compile", [None, True])
 @pytest.mark.parametrize("player_id", [0, 1])
 def test_lola_dice_follows_differences_of_the_enumerated_look_ahead(
-    enumerated, player_id
+    enumerated, player_id, jit_compile
 ):
-    """d/dtheta_i V_i(theta_i, theta_j + a dV_j/dtheta_j), by an oracle."""
+    """d/dtheta_i V_i(theta_i, theta_j + a dV_j/dtheta_j), by an oracle.
+
+    Eagerly, where `jit_compile` is None, and under XLA.
+    """
     other = 1 - player_id
     params = [
         [x.numpy() for x in player_params]
@@ -98,9 +102,14 @@ def test_lola_dice_follows_differences_of_the_enumerated_look_ahead(
         moved = [x + RATE * d for x, d in zip(params[other], step, strict=True)]
         return recurrent.value(seat(mine, moved), player_id)
 
-    direction = LOLADiCE(1, RATE).gradient(
-        enumerated, params, player_id, tf.constant([0, 1])
-    )
+    def direct():
+        return LOLADiCE(1, RATE).gradient(
+            enumerated, params, player_id, tf.constant([0, 1])
+        )
+
+    if jit_compile:
+        direct = tf.function(direct, autograph=False, jit_compile=True)
+    direction = direct()
     naive = Naive().gradient(enumerated, params, player_id, [0, 1])
     rng, size = np.random.default_rng(1), 1e-5
     for _ in range(3):
