@@ -291,6 +291,24 @@ def child_seeds(seed: Seed, num: int) -> Callable[[int | tf.Tensor], Seed]:
     )
 
 
+def child_tensors(seed: Seed, num: int) -> tf.Tensor:
+    """Returns the children of a seed for samplers that draw by themselves.
+
+    Args:
+      seed: a `Seed`.
+      num: how many.
+
+    Returns:
+      int32 `[num, 2]`, the `seed_tensor` of each child that `split_seed` gives,
+      in one operation for all.
+    """
+    if not isinstance(seed, HoistedSeed):
+        return split_keys(as_seed(seed), num)
+    with graph_of(seed.keys):
+        children = split_keys(seed.keys, num)
+    return tf.gather(children, seed.run, axis=1)
+
+
 def num_runs_of(seed: Seed) -> int:
     """Returns the number of vectorised runs that a seed is one of."""
     return seed.num_runs if isinstance(seed, HoistedSeed) else 1

@@ -11,6 +11,7 @@ from dice_tf.seeds import (
     HoistedSeed,
     as_seed,
     child_seeds,
+    child_tensors,
     make_seed,
     num_runs_of,
     private_seed,
@@ -244,3 +245,16 @@ def test_child_seeds_of_hoisted_seeds_are_those_of_each_run():
         expected = [uniform(child, [4]) for child in split_seed(keys[run], 3)]
         np.testing.assert_array_equal(found[run], expected)
     assert num_runs_of(keys[0]) == 1
+
+
+def test_child_tensors_are_those_of_a_split():
+    @tf.function(autograph=False)
+    def hoisted():
+        seed = HoistedSeed(tf.constant(SEEDS), 3)
+        return tf.function(
+            lambda: child_tensors(seed, 4), autograph=False, jit_compile=True
+        )()
+
+    expected = [seed_tensor(child) for child in split_seed(SEEDS[3], 4)]
+    np.testing.assert_array_equal(child_tensors(SEEDS[3], 4), expected)
+    np.testing.assert_array_equal(hoisted(), expected)

@@ -114,6 +114,8 @@ def derivative_statistics(
     as_seed(seed)
     check_repetitions(repetitions_at_once, jit_compile)
     _check_orders(orders)
+    if direction is None and max(orders) > 1:
+        _check_whole_rows(objective, orders, repetitions_at_once)
     if exact_objective is not None:
         expected = "a dice_tf.objectives.Objective"
         check_kind("exact_objective", exact_objective, Objective, expected)
@@ -170,6 +172,20 @@ def _check_orders(orders: Sequence[int]) -> None:
         raise ValueError("`orders` must not be empty.")
     for order in orders:
         check_whole_number("orders", order, 1)
+
+
+def _check_whole_rows(
+    objective: Objective, orders: Sequence[int], at_once: int
+) -> None:
+    """Raises if rows of derivatives cannot be vectorised over repetitions."""
+    if objective.has_memory and at_once != 1:
+        raise ValueError(
+            "`direction` must be given, or repetitions_at_once be 1, for "
+            "orders above 1, as a policy or critic of the objective has "
+            "memory: TensorFlow cannot vectorise a pass over time twice, over "
+            "the rows of a Hessian and over repetitions. Received: "
+            f"orders={tuple(orders)} and repetitions_at_once={at_once}."
+        )
 
 
 def _derivative(

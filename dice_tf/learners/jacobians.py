@@ -18,6 +18,7 @@ from dice_tf.learners.derivatives import (
 )
 from dice_tf.learners.learner import gradient_of, own_gradients
 from dice_tf.objectives.objective import Objective, Params
+from dice_tf.objectives.tape_places import current_place
 from dice_tf.replicas import num_replicas
 from dice_tf.seeds import Seed
 
@@ -131,7 +132,20 @@ def game_jacobian(
     Returns:
       `[d, d]`, with d the number of parameters of these players, in the order
       of `flatten`. Row r holds the derivatives of the r-th gradient.
+
+    Raises:
+      ValueError: if a policy or critic has memory and several runs are
+        vectorised.
     """
+    if objective.has_memory and current_place().num_loops:
+        raise ValueError(
+            "A policy or critic of the objective has memory, and TensorFlow "
+            "cannot vectorise a pass over time twice: over the rows of a "
+            "game's whole Jacobian, and over several runs. Train one run "
+            "(num_seeds=1), or use a learner that needs products with the "
+            "Jacobian only, such as SymplecticGradientAdjustment, Consensus or "
+            "LOLADiCE."
+        )
     with tf.GradientTape(
         persistent=True, watch_accessed_variables=False
     ) as tape:

@@ -26,7 +26,13 @@ from dice_tf.play.finite_rollouts import sample_finite
 from dice_tf.play.trajectories import Trajectory
 from dice_tf.policies.sampling import have_nan, nan_where, sample_actions
 from dice_tf.replicas import own_seed, own_share, share_size
-from dice_tf.seeds import private_seed, seed_tensor, split_seed, uniform
+from dice_tf.seeds import (
+    child_tensors,
+    private_seed,
+    seed_tensor,
+    split_seed,
+    uniform,
+)
 
 
 def sample_trajectory(
@@ -151,7 +157,7 @@ def _sample_general(
     length = game.episode_length
     # A learner may split the seed too, and play again with a child of it.
     reset_seed, *seeds = split_seed(private_seed(seed), 2 + game.num_players)
-    *player_keys, game_keys = [_step_keys(child, length) for child in seeds]
+    *player_keys, game_keys = [child_tensors(child, length) for child in seeds]
     keeps_states = isinstance(game, FiniteGame)
 
     def act_all(step: tf.Tensor, observations: Any, memories: Any) -> _Acts:
@@ -218,11 +224,6 @@ def _act(
     noise = own_share(uniform(key, [batch_size], log_probs.dtype))
     action = sample_actions(log_probs, noise)
     return action, memory, have_nan(log_probs)
-
-
-def _step_keys(seed: Any, length: int) -> tf.Tensor:
-    """Returns a seed for each step, int32 `[T, 2]`."""
-    return tf.stack([seed_tensor(child) for child in split_seed(seed, length)])
 
 
 def _write(rows: Any, step: tf.Tensor, row: Any) -> Any:

@@ -32,7 +32,7 @@ def objective_of(critics=False):
 
 
 def trained(num_seeds=1, seed=0, *, learner=Naive, **options):
-    objective = objective_of(critics=True)
+    objective = objective_of()
     start = [random_params(objective.policies, 3)] * num_seeds
     trainer = dice_tf.Trainer(
         objective,
@@ -195,7 +195,7 @@ def test_a_model_with_memory_is_fitted_where_there_is_memory():
     assert likelihoods[1] > likelihoods[0] + 0.1
     # In a game that is otherwise played from tables, too.
     plain = DiCEObjective(game, tabular_policies(game), 0.9, BATCH)
-    trainer = dice_tf.Trainer(plain, [learner, None], num_seeds=2)
+    trainer = dice_tf.Trainer(plain, [learner, None])
     trainer.compile(keras.optimizers.SGD(0.1))
     trainer.fit(verbose=0)
     assert np.isfinite(trainer.curves).all()
@@ -219,14 +219,25 @@ def test_sampled_tasks_with_memory_are_met_one_by_one():
 
 
 def test_derivatives_are_measured_of_several_plays_at_once():
+    objective = objective_of()
     measure = functools.partial(
         dice_tf.diagnostics.derivative_statistics,
-        objective_of(),
+        objective,
         0,
         num_repetitions=2,
     )
-    found = measure(repetitions_at_once=2, jit_compile=True)
-    expected = measure()
-    for one, other in zip(found, expected, strict=True):
+    options = {"direction": objective.initial_params()}
+    found = measure(repetitions_at_once=2, jit_compile=True, **options)
+    for one, other in zip(found, measure(**options), strict=True):
         assert one.exact is None and np.abs(one.mean).max() > 0
         np.testing.assert_allclose(one.mean, other.mean, 1e-9, 1e-12)
+    with pytest.raises(ValueError, match="`direction` must be given, or repe"):
+        measure(repetitions_at_once=2)
+
+
+def test_whole_jacobians_of_several_runs_are_refused():
+    learners = [LocalSymplecticSurgery(), None]
+    trainer = dice_tf.Trainer(objective_of(), learners, num_seeds=2)
+    trainer.compile(keras.optimizers.SGD(0.1))
+    with pytest.raises(ValueError, match="cannot vectorise a pass over time t"):
+        trainer.fit(verbose=0)
