@@ -43,6 +43,11 @@ class Problem(NamedTuple):
     def size(self):
         return sum(int(np.prod(shape)) for shape in _shapes_in(self.shapes()))
 
+    def vectors(self, num_runs):
+        """Returns what `inputs` takes, of several runs."""
+        rng = np.random.default_rng(1)
+        return rng.normal(size=(num_runs, self.size()))
+
     def outcome(self, scan):
         """Returns the function from a vector to sums of what a scan returns.
 

@@ -89,6 +89,34 @@ def test_lola_dice_trains_a_gru():
     assert all(np.abs(after[k] - start[k]).max() > 1e-8 for k in range(5))
 
 
+def recurrent_trainer():
+    """Compiled, with Adam, an opponent model and critics with memory."""
+    objective = objective_of(critics=True)
+    model = recurrent.gru_policies(objective.game)[1]
+    modelling = OpponentModelling(Naive(), [None, model], num_steps=1)
+    trainer = dice_tf.Trainer(objective, [modelling, Naive()], seed=3)
+    trainer.compile(keras.optimizers.Adam(0.1))
+    return trainer
+
+
+def test_training_with_memory_continues_bit_by_bit(tmp_path):
+    """In another trainer, whose weights were others, and compiled anew."""
+    trainer = recurrent_trainer()
+    trainer.fit(verbose=0)
+    checkpoint = dice_tf.callbacks.Checkpoint(tmp_path / "run.checkpoint")
+    checkpoint.save(trainer, 1)
+    trainer.fit(epochs=2, initial_epoch=1, verbose=0)
+    resumed = recurrent_trainer()
+    assert checkpoint.restore(resumed) == 1
+    resumed.fit(epochs=2, initial_epoch=1, verbose=0)
+    expected, found = trainer.take_snapshot(), resumed.take_snapshot()
+    for one, other in zip(found.values, expected.values, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(found.curves, expected.curves)
+    # Policies, critics, the model, and the slots of Adam.
+    assert len(found.values) > 60
+
+
 def test_all_that_learns_moves():
     trainer = two_runs()
     trainer.load_run(0)
