@@ -63,8 +63,8 @@ class RecurrentSeatModel(SeatModel):
     at the next step. Episodes start from states of zeros.
 
     Called on a whole sequence, a model of one `dice_tf.layers.MemoryLayer`
-    evaluates it at once. Any other is one `dice_tf.scan` over time: XLA compiles
-    derivatives of every order, and `tf.vectorized_map` maps them.
+    evaluates it at once. Any other is one `dice_tf.scan` over time: XLA
+    compiles derivatives of every order, and `tf.vectorized_map` maps them.
 
     Args:
       name: how errors name the model.
