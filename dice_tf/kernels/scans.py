@@ -70,7 +70,8 @@ def scan(cell: Cell, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
       >>> float(last), squares.numpy().tolist()
       (2.5, [1.0, 6.25])
     """
-    check_function("cell", cell, "a function of params, a carry and inputs")
+    expected = "a function of params, a carry and inputs"
+    check_function("cell", cell, expected, 3)
     nests = [
         tf.nest.map_structure(lambda x, name=name: as_tensor(name, x), nest)
         for name, nest in (("params", params), ("carry", carry), ("xs", xs))
