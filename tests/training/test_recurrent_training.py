@@ -114,7 +114,7 @@ def test_training_with_memory_continues_bit_by_bit(tmp_path):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(found.curves, expected.curves)
     # Policies, critics, the model, and the slots of Adam.
-    assert len(found.values) > 60
+    assert len(found.values) >= 60
 
 
 def test_all_that_learns_moves():
