@@ -70,8 +70,7 @@ def scan(cell: Cell, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
       >>> float(last), squares.numpy().tolist()
       (2.5, [1.0, 6.25])
     """
-    expected = "a function of params, a carry and inputs"
-    check_function("cell", cell, expected, 3)
+    check_function("cell", cell, "a function of params, a carry and inputs", 3)
     nests = [
         tf.nest.map_structure(lambda x, name=name: as_tensor(name, x), nest)
         for name, nest in (("params", params), ("carry", carry), ("xs", xs))
@@ -79,12 +78,7 @@ def scan(cell: Cell, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
     _check_lengths(nests[2])
     if tf.executing_eagerly():
         return plain_scan(cell, *nests)
-    lists = [
-        # In the graph of this call: derivatives of higher orders cannot reach
-        # tensors of the graph around a loop.
-        list(map(tf.identity, tf.nest.flatten(nest)))
-        for nest in nests
-    ]
+    lists = [tf.nest.flatten(nest) for nest in nests]
     traced = _trace(cell, nests)
     passed = _scan(traced.cell, *lists, output_specs=traced.output_specs)
     results = [*passed.carry, *passed.outputs]

@@ -109,6 +109,39 @@ def test_sizes_may_be_unknown_until_it_runs():
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
+def test_in_a_loop_it_has_second_derivatives_in_what_stands_outside():
+    problem = cells.two_states()
+    vector = tf.constant(problem.vectors(1)[0])
+    params, carry, xs = problem.inputs(vector)
+
+    def second():
+        def total():
+            last, _ = scan(problem.cell, params, carry, xs)
+            return tf.reduce_sum(tf.sin(last["slow"]))
+
+        with tf.GradientTape() as outer:
+            outer.watch(params)
+            with tf.GradientTape() as inner:
+                inner.watch(params)
+                value = total()
+            gradient = inner.gradient(value, params)
+            square = tf.add_n([tf.reduce_sum(x**2) for x in gradient])
+        return list(outer.gradient(square, params))
+
+    @tf.function(autograph=False)
+    def twice():
+        def add(count, *sums):
+            return count + 1, *map(tf.add, sums, second())
+
+        start = [tf.zeros_like(param) for param in params]
+        return tf.while_loop(
+            lambda count, *_: count < 2, add, (tf.constant(0), *start)
+        )[1:]
+
+    for one, other in zip(twice(), second(), strict=True):
+        np.testing.assert_allclose(one, 2.0 * other, rtol=1e-10, atol=1e-12)
+
+
 # --- What it is for ---------------------------------------------------------
 
 
