@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from dice_tf.checks import MOST_UNITS, check_name, check_whole_number
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.policies.memory_networks import min_gru_network
 from dice_tf.policies.networks import dense_stack, observation_input
 from dice_tf.policies.recurrent_networks import cell_network
@@ -89,7 +89,7 @@ def gru_critic(
       `[value [B, 1], state [B, units]]`, see `dice_tf.policies.gru`.
     """
     check_whole_number("units", units, 1, MOST_UNITS)
-    cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
+    cell = keras.layers.GRUCell(units, dtype=check_game_type(game).dtype.name)
     name = check_name("name", name) or f"gru_critic_{player_id}"
     return recurrent_critic(game, player_id, cell, name=name)
 

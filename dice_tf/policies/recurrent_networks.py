@@ -13,7 +13,7 @@ from dice_tf.checks import (
     described,
     naming,
 )
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.policies.action_masks import seated
 from dice_tf.policies.networks import dense_stack, seat_input
 
@@ -51,7 +51,7 @@ def gru(
       Encoder-Decoder for Statistical Machine Translation).
     """
     check_whole_number("units", units, 1, MOST_UNITS)
-    cell = keras.layers.GRUCell(units, dtype=game.dtype.name)
+    cell = keras.layers.GRUCell(units, dtype=check_game_type(game).dtype.name)
     name = check_name("name", name) or f"gru_policy_{player_id}"
     return recurrent(game, player_id, cell, name=name)
 
@@ -82,7 +82,7 @@ def lstm(
       Hochreiter and Schmidhuber 1997 (Long Short-Term Memory).
     """
     check_whole_number("units", units, 1, MOST_UNITS)
-    cell = keras.layers.LSTMCell(units, dtype=game.dtype.name)
+    cell = keras.layers.LSTMCell(units, dtype=check_game_type(game).dtype.name)
     name = check_name("name", name) or f"lstm_policy_{player_id}"
     return recurrent(game, player_id, cell, name=name)
 
