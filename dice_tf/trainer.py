@@ -159,7 +159,7 @@ class Trainer(DatalessModel):
         rules = player_rules(
             self.learners, entropy_coefficient, max_gradient_norm
         )
-        run_seeds = self._run_seeds()
+        run_seeds = [self.seed + run for run in range(self.num_seeds)]
         runs = initial_run_states(
             objective, self.learners, run_seeds, initial_params
         )
@@ -458,9 +458,8 @@ class Trainer(DatalessModel):
         Returns:
           What the function returned for each run.
         """
-        check_function(
-            "function", function, "a function of the number of a run", 1
-        )
+        expected = "a function of the number of a run"
+        check_function("function", function, expected, 1)
         if num_runs is not None:
             check_whole_number("num_runs", num_runs, 1, self.num_seeds)
         loaded = self.loaded_run
@@ -595,9 +594,6 @@ class Trainer(DatalessModel):
         """Resets the metrics, as Keras does at the start of each epoch."""
         super().reset_metrics()
         self.distribution.check_agreement(self.iterations)
-
-    def _run_seeds(self) -> list[int]:
-        return [self.seed + run for run in range(self.num_seeds)]
 
 
 # A step that was replaced, in a subclass or on a trainer, is not shared.

@@ -16,6 +16,7 @@ from dice_tf.learners.learner import (
 )
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import Objective, Params, Play
+from dice_tf.objectives.tape_places import current_place
 from dice_tf.objectives.wrapper import ObjectiveWrapper
 from dice_tf.play.actors import Actor
 from dice_tf.play.exact_values import solve
@@ -67,8 +68,8 @@ class OutputSpace(Learner):
     Raises:
       TypeError: if `learner` is not a `Learner`.
       ValueError: if another argument is out of its range. In a step: if the
-        objective has no policies; in `init`: if the learner remembers
-        anything.
+        objective has no policies, or has memory while several runs are
+        vectorised; in `init`: if the learner remembers anything.
 
     Example:
       >>> learner = dice_tf.learners.OutputSpace(
@@ -144,6 +145,13 @@ class OutputSpace(Learner):
         self, objective: Objective, params: Params, seed: Seed | None
     ) -> list["OutputMap"]:
         """Returns the map of each player at the parameters of a step."""
+        if objective.has_memory and current_place().num_loops:
+            raise ValueError(
+                "A policy or critic of the objective has memory, and "
+                "TensorFlow cannot vectorise a pass over time twice: over the "
+                "outputs of a policy, and over several runs. Train one run "
+                "(num_seeds=1), or use the learner without OutputSpace."
+            )
         trajectory = None
         if objective.has_memory or not isinstance(objective.game, FiniteGame):
             trajectory = objective.play(params, seed).trajectory

@@ -51,13 +51,26 @@ _BY_NUM_LOOKAHEADS = {
 }
 
 
+# Kinds of policies: by observation a number of its own, a network of the last
+# observation, and a network that remembers.
+TABLE, NETWORK, MEMORY = "table", "network", "memory"
+
 # In the space of outputs a network moves as a table does, as far as its outputs
 # are linear in its parameters: the longest steps are too long for it. Chosen
 # for the mlp of 64x64 on runs from seed 1000 on.
 _OF_NETWORKS = {"step_space": "outputs", "learning_rate": 2.0}
-# In the space of parameters, a step moves a network's logits much further, in
-# all states at once.
-_MOVE_OF_NETWORK = 0.06
+# In the space of parameters a step moves the outputs much further, for all
+# observations at once. The inner rate is the sum over all look-aheads. With one
+# look-ahead and plain SGD, cooperation is lost again and again.
+_OF_MEMORY = Defaults(
+    inner_learning_rate=0.06,
+    optimizer="adam",
+    learning_rate=0.03,
+    final_learning_rate=0.003,
+)
+_OF_MEMORY_LOOKING_FURTHER = Defaults(
+    inner_learning_rate=0.04, learning_rate=0.007
+)
 
 
 # For exact values, the rates of the literature.
@@ -65,12 +78,22 @@ EXACT_DEFAULTS = Defaults(inner_learning_rate=1.0, learning_rate=1.0)
 TANDEM_DEFAULTS = Defaults(inner_learning_rate=0.1, learning_rate=0.1)
 
 
-def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
+def defaults_for(num_lookaheads: int, kind: str = TABLE) -> Defaults:
     """Returns the settings for a number of look-aheads.
 
     Beyond the table, the same total distance is imagined in more steps.
+
+    Args:
+      num_lookaheads: number of look-aheads.
+      kind: `TABLE`, `NETWORK` or `MEMORY`, of the policy.
     """
-    if is_network:
+    if kind == MEMORY:
+        memory = (
+            _OF_MEMORY if num_lookaheads < 2 else _OF_MEMORY_LOOKING_FURTHER
+        )
+        rate = memory.inner_learning_rate / max(num_lookaheads, 1)
+        return memory._replace(inner_learning_rate=rate)
+    if kind == NETWORK:
         return defaults_for(num_lookaheads)._replace(**_OF_NETWORKS)
     most = max(_BY_NUM_LOOKAHEADS)
     defaults = _BY_NUM_LOOKAHEADS[min(num_lookaheads, most)]
@@ -80,36 +103,40 @@ def defaults_for(num_lookaheads: int, is_network: bool = False) -> Defaults:
     return defaults
 
 
-def whole_move_defaults(is_network: bool = False) -> Defaults:
+def whole_move_defaults(kind: str = TABLE) -> Defaults:
     """Returns the settings of a learner whose direction is a whole move.
 
     It moves in parameters: its penalties already measure outputs.
     """
     defaults = defaults_for(1)._replace(learning_rate=1.0)
-    if is_network:
-        return defaults._replace(inner_learning_rate=_MOVE_OF_NETWORK)
-    return defaults
+    if kind == TABLE:
+        return defaults
+    return defaults._replace(inner_learning_rate=_OF_MEMORY.inner_learning_rate)
 
 
 def describe(setting: str) -> str:
     """Returns a sentence on the defaults of a setting, for its flag."""
-    for_table, for_network = (
-        [
-            _as_text(getattr(defaults_for(count, is_network), setting))
+    found = {
+        kind: [
+            _as_text(getattr(defaults_for(count, kind), setting))
             for count in _BY_NUM_LOOKAHEADS
         ]
-        for is_network in (False, True)
-    )
+        for kind in (TABLE, NETWORK, MEMORY)
+    }
+    texts = {
+        kind: values[0] if len(set(values)) == 1 else ", ".join(values)
+        for kind, values in found.items()
+    }
     counts = ", ".join(map(str, _BY_NUM_LOOKAHEADS))
-    if len(set(for_table)) == 1:
-        text = f" Default: {for_table[0]}"
-    else:
-        text = f" Default for {counts} look-aheads: {', '.join(for_table)}"
-    if for_network == for_table:
-        return f"{text}."
-    if len(set(for_network)) == 1:
-        for_network = for_network[:1]
-    return f"{text}; for networks {', '.join(for_network)}."
+    text = " Default"
+    if any(len(set(values)) > 1 for values in found.values()):
+        text += f" for {counts} look-aheads"
+    text += f": {texts[TABLE]}"
+    if texts[NETWORK] != texts[TABLE]:
+        text += f"; for networks {texts[NETWORK]}"
+    if texts[MEMORY] != texts[NETWORK]:
+        text += f"; with memory {texts[MEMORY]}"
+    return f"{text}."
 
 
 def _as_text(value: Any) -> str:

@@ -11,6 +11,9 @@ from experiments.command_line.flag_parsers import (
 )
 from experiments.settings.defaults import (
     EXACT_DEFAULTS,
+    MEMORY,
+    NETWORK,
+    TABLE,
     TANDEM_DEFAULTS,
     Defaults,
     defaults_for,
@@ -40,6 +43,7 @@ from experiments.settings.training_flags import (
     MLP,
     NO_BASELINE,
     NORMAL,
+    RECURRENT,
     STATE_VALUES,
     TABULAR,
 )
@@ -263,15 +267,15 @@ def _resolve_player(
     if learner not in NUMBERED:
         given["num_lookaheads"] = None
     if defaults is None:
-        is_network = given["policy"] != TABULAR
+        kind = _kind_of(given["policy"])
         # Learners without a number of look-aheads imagine a step once.
         steps = 1 if learner in IMAGINING else 0
         if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
             steps = given["num_lookaheads"]
         defaults = (
-            whole_move_defaults(is_network)
+            whole_move_defaults(kind)
             if learner == POLA
-            else defaults_for(steps, is_network)
+            else defaults_for(steps, kind)
         )
     player = defaults._asdict() | given | {"learner": learner}
     if learner not in LEARNERS:
@@ -286,6 +290,13 @@ def _resolve_player(
     if learner not in IMAGINING:
         player["inner_learning_rate"] = None
     return player
+
+
+def _kind_of(policy: str) -> str:
+    """Returns the kind of a policy, by its name; files hold networks."""
+    if policy == TABULAR:
+        return TABLE
+    return MEMORY if policy in RECURRENT else NETWORK
 
 
 def _exact_settings(values: flags.FlagValues, game: str) -> dict[str, Any]:

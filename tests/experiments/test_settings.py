@@ -40,7 +40,10 @@ def test_beyond_the_table_the_imagined_distance_stays_the_same() -> None:
 
 def test_networks_have_rates_of_their_own() -> None:
     settings = settings_of("--policy=tabular,mlp", "--num_lookaheads=2")
-    table, network = defaults.defaults_for(2), defaults.defaults_for(2, True)
+    table, network = (
+        defaults.defaults_for(2, kind)
+        for kind in (defaults.TABLE, defaults.NETWORK)
+    )
     assert settings.learning_rate == (
         table.learning_rate,
         network.learning_rate,
@@ -48,6 +51,15 @@ def test_networks_have_rates_of_their_own() -> None:
     assert settings.inner_learning_rate[1] == network.inner_learning_rate
     assert network.learning_rate < table.learning_rate
     assert settings.step_space == ("parameters", "outputs")
+
+
+@pytest.mark.parametrize("num_lookaheads", [1, 2])
+def test_policies_with_memory_step_in_parameters(num_lookaheads: int) -> None:
+    settings = settings_of("--policy=gru", f"--num_lookaheads={num_lookaheads}")
+    expected = defaults.defaults_for(num_lookaheads, defaults.MEMORY)
+    assert settings.step_space == ("parameters", "parameters")
+    assert settings.learning_rate[0] == expected.learning_rate
+    assert settings.optimizer[0] == expected.optimizer
 
 
 def test_a_proximal_learner_measures_outputs_itself() -> None:

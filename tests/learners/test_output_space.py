@@ -297,6 +297,18 @@ def test_a_learner_that_remembers_is_refused():
         learner.gradient(objective, objective.initial_params(), 0)
 
 
+def test_memory_in_vectorised_runs_is_refused():
+    game = make_game()
+    policies = [dice_tf.policies.gru(game, i, units=2) for i in range(2)]
+    learner = OutputSpace(learners.Naive())
+    trainer = dice_tf.Trainer(
+        make_objective("dice", policies), [learner, learner], num_seeds=2
+    )
+    trainer.compile(optimizer="sgd")
+    with pytest.raises(ValueError, match="cannot vectorise a pass over time"):
+        trainer.fit(verbose=0)
+
+
 def test_an_objective_without_policies_is_refused():
     objective = dice_tf.objectives.FunctionObjective(
         [lambda params: params[0][0]]
