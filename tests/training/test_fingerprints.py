@@ -84,7 +84,8 @@ def test_values_of_variables_do_not_show():
             collections.defaultdict(dict, a=1),
         ),
     ],
-    ids=repr,
+    # The names of functions in tests must not change from process to process.
+    ids=lambda value: type(value).__name__,
 )
 def test_values_are_told_apart(one, another):
     assert key_of([one]) == key_of([one])
