@@ -39,7 +39,7 @@ def replacement(*arguments, **options):
         (dice_tf.learners.unrolling.unroll, "__kwdefaults__", {}),
         (dice_tf.kernels.philox.count_blocks, "__code__", replacement.__code__),
     ],
-    ids=lambda value: getattr(value, "__name__", str(value)),
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_what_is_replaced_is_seen_once_and_when_it_is_put_back(
     code, monkeypatch, owner, name, value
