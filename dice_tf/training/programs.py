@@ -73,6 +73,9 @@ class Programs:
     def of(self, step: TrainingStep) -> Callable[[], Logs]:
         """Returns a function that makes a step, as a graph.
 
+        Its first call chooses the program, for the step as it is then, and
+        later calls keep it. Callbacks of Keras may change the step before.
+
         A program is shared if the fingerprints of both steps are equal, so
         that all of these are: the game with its arrays, policies and critics
         with all layers, learners, objective, rules and optimisers, with all
@@ -90,6 +93,21 @@ class Programs:
           step: the step.
         """
         function = tf.function(step.make_iterations, autograph=False)
+        chosen = []
+
+        def call() -> Logs:
+            if not chosen:
+                chosen.append(self._choose(step, function))
+            if tf.config.functions_run_eagerly():
+                return function()
+            return chosen[0]()
+
+        return call
+
+    def _choose(
+        self, step: TrainingStep, function: Callable[[], Logs]
+    ) -> Callable[[], Logs]:
+        """Returns a shared program of a step, or else its function."""
         try:
             found = fingerprint(step)
         except NotComparableError:
@@ -107,14 +125,7 @@ class Programs:
             self._programs.move_to_end(key)
             while len(self._programs) > _MOST_PROGRAMS:
                 self._programs.popitem(last=False)
-        shared = program.bind(found.variables)
-
-        def call() -> Logs:
-            if tf.config.functions_run_eagerly():
-                return function()
-            return shared()
-
-        return call
+        return program.bind(found.variables)
 
     def _trace(
         self, function: Callable[[], Logs], variables: Sequence[tf.Variable]

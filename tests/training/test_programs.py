@@ -181,6 +181,52 @@ def test_rates_of_optimizers_are_inputs(shared, monkeypatch):
     assert state_of(trainer) == state_of(alone(monkeypatch, **another))
 
 
+class Begin(keras.callbacks.Callback):
+    """Calls a function with the trainer when training begins."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def on_train_begin(self, logs=None):
+        self.change(self.model)
+
+
+@pytest.mark.parametrize("name", ["clipvalue", "schedule", "inner rates"])
+def test_what_a_callback_changes_at_the_start_counts(shared, name):
+    def change(trainer):
+        if name == "clipvalue":
+            trainer.optimizer.clipvalue = 1e-4
+        elif name == "schedule":
+            trainer.optimizer.learning_rate = (
+                keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)
+            )
+        else:
+            rates = dice_tf.learners.LOLADiCE(1, 2.0).inner_rates
+            trainer.learners[0].inner_rates = rates
+
+    exact = {
+        "objective": dice_tf.objectives.ExactObjective,
+        "policy": QUICK,
+        **with_learner(dice_tf.learners.LOLADiCE, 1, 0.5),
+        **with_optimizer(keras.optimizers.SGD, 0.1),
+    }
+    plain, begun, before = (make_trainer(**exact) for _ in range(3))
+    change(before)
+    plain.fit(steps_per_epoch=2, verbose=0)
+    begun.fit(steps_per_epoch=2, verbose=0, callbacks=[Begin(change)])
+    before.fit(steps_per_epoch=2, verbose=0)
+    assert state_of(begun) == state_of(before)
+    assert state_of(begun) != state_of(plain)
+    assert shared.num_traced == 2
+
+
+def test_training_for_no_epoch_traces_nothing(shared):
+    trainer = make_trainer()
+    trainer.fit(epochs=2, initial_epoch=2, verbose=0)
+    assert shared.num_traced == 0
+
+
 def test_a_program_holds_no_trainer_policy_or_variable(shared):
     trainer = trained(with_critics=True)
     variables = [trainer.players[0].params[0], trainer._curves.variable]
