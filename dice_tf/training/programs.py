@@ -96,10 +96,11 @@ class Programs:
         chosen = []
 
         def call() -> Logs:
-            if not chosen:
-                chosen.append(self._choose(step, function))
+            # What is traced then has no functions inside, as those of XLA.
             if tf.config.functions_run_eagerly():
                 return function()
+            if not chosen:
+                chosen.append(self._choose(step, function))
             return chosen[0]()
 
         return call

@@ -432,6 +432,24 @@ def test_eager_training_uses_no_program(shared):
     assert shared.num_traced == 1
 
 
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+def test_a_trainer_that_began_eagerly_shares_later(shared):
+    exact = dice_tf.objectives.ExactObjective
+    options = {"objective": exact, "policy": QUICK}
+    trainer = make_trainer(**options, compiled={"jit_compile": True})
+    tf.config.run_functions_eagerly(True)
+    try:
+        trainer.fit(verbose=0)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert shared.num_traced == 0
+    trainer.fit(initial_epoch=1, epochs=2, verbose=0)
+    assert shared.num_traced == 1
+    (program,) = shared._programs.values()
+    definition = program.call.__self__.graph.as_graph_def()
+    assert "_XlaMustCompile" in str(definition)
+
+
 def test_devices_and_settings_are_told_apart(shared):
     trained()
     before = programs.surroundings()
