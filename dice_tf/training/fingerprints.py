@@ -145,7 +145,7 @@ class _Walk:
             # Tells zeros of both signs apart, and NaN is like NaN.
             return (kind.__name__, repr(thing))
         if isinstance(thing, type):
-            return _class_name(thing)
+            return class_name(thing)
         if isinstance(thing, (tf.DType, np.dtype)):
             return (kind.__name__, thing.name)
         if kind in (tf.TensorShape, tf.TensorSpec):
@@ -167,7 +167,7 @@ class _Walk:
         if isinstance(thing, (np.ndarray, np.generic, tf.Tensor, tf.Variable)):
             return self._numeric(thing)
         if isinstance(thing, tuple):
-            return (_class_name(type(thing)), *self._references(thing))
+            return (class_name(type(thing)), *self._references(thing))
         if isinstance(thing, _CONTAINERS):
             return self._container(thing)
         if isinstance(thing, functools.partial):
@@ -189,7 +189,7 @@ class _Walk:
         return [self.reference(thing) for thing in things]
 
     def _container(self, container: Any) -> tuple[Any, ...]:
-        kind = _class_name(type(container))
+        kind = class_name(type(container))
         if isinstance(container, (set, frozenset)):
             # The order of other entries differs from run to run.
             if not all(type(entry) in (int, str) for entry in container):
@@ -221,22 +221,13 @@ class _Walk:
             raise _unknown(array)
         if array.dtype.hasobject:
             raise _unknown(array)
-        kind = _class_name(type(array))
+        kind = class_name(type(array))
         bits = array.tobytes()
         return (kind, place, array.dtype.str, array.shape, bits)
 
     def _function(self, function: Any) -> tuple[Any, ...]:
-        # What its `__module__` says may be copied from another function.
         name = function.__globals__.get("__name__", "")
-        module = sys.modules.get(name)
-        if (
-            not _is_known(name)
-            or module is None
-            or vars(module) is not function.__globals__
-        ):
-            raise _unknown(function)
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        parts = (function.__defaults__, function.__kwdefaults__, *cells)
+        parts = held_by_function(function)
         return ("function", name, function.__code__, *self._references(parts))
 
     def _instance(self, thing: Any) -> tuple[Any, ...]:
@@ -246,7 +237,7 @@ class _Walk:
             # The class is only there to hold something, see `attachments`.
             held = _held_by_class(kind)
             kind = plain_class(thing)
-        name = _class_name(kind)
+        name = class_name(kind)
         if not all(map(_shows_attributes, kind.__mro__[:-1])):
             raise _unknown(thing)
         if not hasattr(thing, "__dict__"):
@@ -271,12 +262,36 @@ class _Walk:
         )
 
 
+def held_by_function(function: types.FunctionType) -> list[Any]:
+    """Returns the defaults of a function, and what its closure holds.
+
+    Raises:
+      NotComparableError: if it reads the names of another module than those of
+        the packages that are known.
+    """
+    # What its `__module__` says may be copied from another function.
+    name = function.__globals__.get("__name__", "")
+    module = sys.modules.get(name)
+    if (
+        not _is_known(name)
+        or module is None
+        or vars(module) is not function.__globals__
+    ):
+        raise _unknown(function)
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [function.__defaults__, function.__kwdefaults__, *cells]
+
+
 def _is_known(module: str) -> bool:
     return module.partition(".")[0] in _KNOWN
 
 
-def _class_name(kind: type) -> tuple[str, str, str]:
-    """Returns where a class can be imported from, or raises."""
+def class_name(kind: type) -> tuple[str, str, str]:
+    """Returns where a class can be imported from.
+
+    Raises:
+      NotComparableError: if that is not a package that is known.
+    """
     found = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)

@@ -87,7 +87,8 @@ class Programs:
 
         If a fingerprint reaches code of a user, such as a game, layer, head or
         learner, the step has a program of its own. If a function of this
-        library or of Keras was replaced, all programs are forgotten.
+        library or of Keras was replaced, all programs are forgotten. Nothing is
+        shared while code of a user is in its place.
 
         Args:
           step: the step.
@@ -117,6 +118,8 @@ class Programs:
         with self._lock:
             if self._code.has_changed():
                 self._programs.clear()
+            if self._code.is_foreign:
+                return function
             program = self._programs.get(key)
             if program is None:
                 program = self._trace(function, found.variables)
@@ -193,4 +196,10 @@ def _has_state(graph: tf.Graph) -> bool:
 
 
 PROGRAMS = Programs()
-shared_program = PROGRAMS.of
+# Remembers the code as it is before a user can replace any.
+PROGRAMS._code.has_changed()
+
+
+def shared_program(step: TrainingStep) -> Callable[[], Logs]:
+    """Returns a function that makes a step, as a graph, see `Programs.of`."""
+    return PROGRAMS.of(step)
