@@ -8,6 +8,7 @@ variables. What cannot be compared with certainty has no fingerprint.
 import abc
 import collections
 import functools
+import hashlib
 import sys
 import types
 from collections.abc import Iterable
@@ -96,7 +97,8 @@ def fingerprint(thing: Any) -> Fingerprint:
     as its class and its attributes or entries. References are numbers of
     objects in this list, so that shared objects differ from equal ones.
 
-    - Numbers, strings, arrays and constant tensors count by value and dtype.
+    - Numbers, strings, arrays and constant tensors count by value and dtype;
+      the key holds a digest of each array, not its entries.
     - Variables count by shape, dtype and device.
     - Functions and classes of this library, of Keras, TensorFlow,
       TensorFlow Probability and NumPy count by name, closures by what they
@@ -222,8 +224,9 @@ class _Walk:
         if array.dtype.hasobject:
             raise _unknown(array)
         kind = class_name(type(array))
-        bits = array.tobytes()
-        return (kind, place, array.dtype.str, array.shape, bits)
+        # Tables of a game may take many megabytes, and keys are kept.
+        digest = hashlib.sha256(array.tobytes()).digest()
+        return (kind, place, array.dtype.str, array.shape, digest)
 
     def _function(self, function: Any) -> tuple[Any, ...]:
         name = function.__globals__.get("__name__", "")

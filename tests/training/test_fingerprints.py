@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import pickle
 import threading
 
 import keras
@@ -238,6 +239,14 @@ def test_an_array_that_is_changed_in_place_shows():
     before = key_of(game)
     game.rewards.flat[0] += 1.0
     assert key_of(game) != before
+
+
+def test_the_size_of_arrays_is_not_that_of_keys():
+    sizes = [
+        len(pickle.dumps(key_of([np.zeros(number), tf.zeros([number])])))
+        for number in (10, 10**5)
+    ]
+    assert sizes[1] < sizes[0] + 100
 
 
 def test_variables_that_an_optimizer_excludes_by_name_have_none():
