@@ -270,7 +270,7 @@ def held_by_function(function: types.FunctionType) -> list[Any]:
 
     Raises:
       NotComparableError: if it reads the names of another module than those of
-        the packages that are known.
+        the packages that are known, or a cell of its closure is empty.
     """
     # What its `__module__` says may be copied from another function.
     name = function.__globals__.get("__name__", "")
@@ -281,7 +281,11 @@ def held_by_function(function: types.FunctionType) -> list[Any]:
         or vars(module) is not function.__globals__
     ):
         raise _unknown(function)
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    try:
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    except ValueError:
+        # A variable of the function around it has no value.
+        raise _unknown(function) from None
     return [function.__defaults__, function.__kwdefaults__, *cells]
 
 
@@ -330,6 +334,8 @@ def _check_no_exclusions(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def _unknown(thing: Any) -> NotComparableError:
+    # The `repr` of an object of a user may take long, or fail.
+    kind = thing if isinstance(thing, type) else type(thing)
     return NotComparableError(
-        f"{type(thing).__name__} is not known by its value: {thing!r:.200}"
+        f"{kind.__module__}.{kind.__qualname__} is not known by its value"
     )

@@ -3,7 +3,9 @@
 import collections
 import functools
 import pickle
+import re
 import threading
+import types
 
 import keras
 import numpy as np
@@ -191,6 +193,37 @@ class Slots:
 def test_what_is_not_known_by_its_value_has_no_fingerprint(thing):
     with pytest.raises(NotComparableError, match="is not known by its value"):
         fingerprint([thing])
+
+
+def test_a_function_with_an_empty_cell_has_no_fingerprint():
+    def with_cell():
+        return value
+
+    function = types.FunctionType(
+        with_cell.__code__,
+        vars(dice_tf.learners.naive),
+        closure=with_cell.__closure__,
+    )
+    with pytest.raises(NotComparableError, match="function is not known by"):
+        fingerprint(function)
+    value = 1.0
+    assert key_of(function) == key_of(function)
+
+
+class Unprintable:
+    """An object whose `repr` fails."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        raise AttributeError("what is printed")
+
+
+@pytest.mark.parametrize("thing", [Unprintable, Unprintable()])
+def test_the_message_names_the_type(thing):
+    message = f"{__name__}.Unprintable is not known by its value"
+    with pytest.raises(NotComparableError, match=re.escape(message)):
+        fingerprint(thing)
 
 
 def test_a_symbolic_tensor_has_no_fingerprint():
