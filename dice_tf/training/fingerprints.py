@@ -60,6 +60,8 @@ _UNREAD = (
         (
             *_NAMES,
             "_distribution_strategy",
+            # Filled in training, see `_check_no_exclusions`.
+            "_exclude_from_weight_decay_cache",
             "_tracker",
             # The numbers of `_trainable_variables`, by their names.
             "_trainable_variables_indices",
@@ -328,9 +330,16 @@ def _held_by_class(kind: type) -> list[tuple[str, Any]]:
 
 def _check_no_exclusions(optimizer: keras.optimizers.Optimizer) -> None:
     """Raises if variables are excluded from weight decay, by their names."""
-    for attribute, value in vars(optimizer).items():
-        if attribute.lstrip("_").startswith("exclude") and value:
-            raise _unknown(optimizer)
+    attributes = dict(vars(optimizer))
+    # Keras notes here of each variable whether its weight decays.
+    decays = attributes.pop("_exclude_from_weight_decay_cache", {})
+    excluded = not all(decays.values()) or any(
+        value
+        for attribute, value in attributes.items()
+        if attribute.lstrip("_").startswith("exclude")
+    )
+    if excluded:
+        raise _unknown(optimizer)
 
 
 def _unknown(thing: Any) -> NotComparableError:

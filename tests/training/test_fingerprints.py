@@ -289,6 +289,25 @@ def test_variables_that_an_optimizer_excludes_by_name_have_none():
         fingerprint(optimizer)
 
 
+def test_what_keras_notes_on_weight_decay_does_not_show():
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.1)
+    optimizer.build([keras.Variable(1.0)])
+    before = key_of(optimizer)
+    optimizer.apply([tf.constant(1.0)])
+    assert optimizer._exclude_from_weight_decay_cache
+    assert key_of(optimizer) == before
+
+
+def test_an_exclusion_that_keras_only_remembers_shows():
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["parameter"])
+    optimizer.build([keras.Variable(1.0, name="parameter")])
+    optimizer.apply([tf.constant(1.0)])
+    optimizer._exclude_from_weight_decay_pattern = None
+    with pytest.raises(NotComparableError, match="is not known by its value"):
+        fingerprint(optimizer)
+
+
 def test_layers_that_are_frozen_show():
     def policies(trainable):
         made = make_policies(make_game())

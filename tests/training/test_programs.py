@@ -292,6 +292,18 @@ def test_what_happens_between_trainings_keeps_the_program(shared, tmp_path):
     assert shared.num_traced == 1
 
 
+def test_an_optimizer_that_has_noted_weight_decay_shares(shared):
+    adam = with_optimizer(keras.optimizers.AdamW, 0.1, weight_decay=0.1)
+    trainer = trained(**adam)
+    trainer.make_train_function(force=True)
+    trainer.fit(initial_epoch=1, epochs=2, verbose=0)
+    shared._programs.clear()
+    trainer.make_train_function(force=True)
+    trainer.fit(initial_epoch=2, epochs=3, verbose=0)
+    assert shared.num_traced == 2
+    assert len(shared._programs) == 1
+
+
 def test_weights_that_are_set_on_a_policy_count(shared, monkeypatch):
     trained()
     trainers = [trained(), alone(monkeypatch)]
