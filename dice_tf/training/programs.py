@@ -149,7 +149,7 @@ class Programs:
             if number is None and captured.dtype in (tf.resource, tf.variant):
                 return None
             inputs.append(captured if number is None else number)
-        _forget_captures(traced.graph)
+        _forget_captures(traced.inference_fn)
         return Program(traced.inference_fn.call_preflattened, tuple(inputs))
 
 
@@ -179,11 +179,16 @@ def surroundings() -> tuple[Any, ...]:
     )
 
 
-def _forget_captures(graph: tf.Graph) -> None:
-    """Lets the variables go with which a function was traced."""
-    graph.function_captures.clear()
+def _forget_captures(function: Any) -> None:
+    """Lets the variables go with which a function was traced.
+
+    TensorFlow keeps functions inside of it, which XLA compiles, for gradients.
+    """
+    function.graph.function_captures.clear()
     # TensorFlow keeps a list of them until it is read again.
-    list(graph.captures)
+    list(function.graph.captures)
+    for inner in function.children:
+        _forget_captures(inner)
 
 
 def _has_state(graph: tf.Graph) -> bool:

@@ -228,8 +228,10 @@ def test_training_for_no_epoch_traces_nothing(shared):
     assert shared.num_traced == 0
 
 
-def test_a_program_holds_no_trainer_policy_or_variable(shared):
-    trainer = trained(with_critics=True)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_program_holds_no_trainer_policy_or_variable(shared, jit_compile):
+    options = {"with_critics": True, "compiled": {"jit_compile": jit_compile}}
+    trainer = trained(**options)
     variables = [trainer.players[0].params[0], trainer._curves.variable]
     references = [
         weakref.ref(thing)
@@ -250,7 +252,7 @@ def test_a_program_holds_no_trainer_policy_or_variable(shared):
     del trainer, variables
     gc.collect()
     assert [reference() for reference in references] == [None] * len(references)
-    trained(with_critics=True)
+    trained(**options)
     assert shared.num_traced == 1
 
 
