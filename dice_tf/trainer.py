@@ -324,7 +324,7 @@ class Trainer(DatalessModel):
     def make_train_function(self, force: bool = False) -> Callable:
         """Makes `train_function`, which Keras calls for each execution."""
         # A program is traced for the device in whose scope `fit` is called.
-        device = tf.constant(0).device
+        device = tf.constant(0.0).device
         if self.train_function and not force and device == self._device:
             return self.train_function
         self._device = device

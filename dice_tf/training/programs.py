@@ -166,7 +166,8 @@ def surroundings() -> tuple[Any, ...]:
     options = tf.config.optimizer.get_experimental_options()
     return (
         graph,
-        tf.constant(0).device,
+        # In the scope of a GPU, integers may stay on the CPU.
+        tf.constant(0.0).device,
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),

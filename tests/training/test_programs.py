@@ -428,6 +428,25 @@ class OwnTrainer(dice_tf.Trainer):
         return super().train_step(data)
 
 
+def test_the_device_is_that_of_floats(monkeypatch):
+    """TensorFlow may leave integers on the CPU in the scope of a GPU."""
+    constant = tf.constant
+
+    def of_gpu(value, *arguments, **options):
+        if not isinstance(value, int):
+            return constant(value, *arguments, **options)
+        with tf.device("CPU:0"):
+            return constant(value, *arguments, **options)
+
+    trainer = make_trainer()
+    monkeypatch.setattr(tf, "constant", of_gpu)
+    with tf.device("CPU:1"):
+        assert tf.constant(1).device.endswith("CPU:0")
+        trainer.make_train_function()
+        assert trainer._device.endswith("CPU:1")
+        assert programs.surroundings()[1].endswith("CPU:1")
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_step_that_was_replaced_is_not_shared(shared, steps, jit_compile):
