@@ -246,10 +246,8 @@ def _define_optimizer_flags() -> None:
             "step_space",
             None,
             flags.EnumParser((PARAMETERS, OUTPUTS)),
-            "What the steps of the learner are steps of, real and imagined "
-            "ones: the parameters of policies, or their outputs for all "
-            "observations, see dice_tf.learners.OutputSpace. For a table they "
-            "are nearly the same.",
+            "Whether real and imagined steps move the parameters of policies "
+            "or their outputs, see dice_tf.learners.OutputSpace.",
         ),
         (
             "optimizer",
