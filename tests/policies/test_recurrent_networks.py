@@ -30,26 +30,28 @@ class TwoStates(keras.layers.Layer):
         return keras.ops.concatenate([fast, slow], axis=-1), [fast, slow]
 
 
+def cell_of(kind, *arguments):
+    # Keras asks for its default dtype only until the first layer is made.
+    return kind(*arguments, dtype="float64")
+
+
 def stacked():
-    cells = [keras.layers.GRUCell(3), keras.layers.LSTMCell(2)]
-    return keras.layers.StackedRNNCells(cells)
+    return cell_of(
+        keras.layers.StackedRNNCells,
+        [
+            cell_of(keras.layers.GRUCell, 3),
+            cell_of(keras.layers.LSTMCell, 2),
+        ],
+    )
 
 
 CELLS = {
-    "gru": (lambda: keras.layers.GRUCell(3), 1),
-    "lstm": (lambda: keras.layers.LSTMCell(3), 2),
-    "simple": (lambda: keras.layers.SimpleRNNCell(3), 1),
+    "gru": (lambda: cell_of(keras.layers.GRUCell, 3), 1),
+    "lstm": (lambda: cell_of(keras.layers.LSTMCell, 3), 2),
+    "simple": (lambda: cell_of(keras.layers.SimpleRNNCell, 3), 1),
     "stacked": (stacked, 3),
-    "two_states": (TwoStates, 2),
+    "two_states": (lambda: cell_of(TwoStates), 2),
 }
-
-
-@pytest.fixture(autouse=True)
-def float64(monkeypatch):
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -62,9 +64,8 @@ def test_a_policy_is_a_layer_over_time_and_linear_outputs(name):
     model = seat_model("policies[0]", policy, (5,), tf.float64)
     outputs = tf.function(model)(model.weights(), seen)
     # The same weights, by Keras' own layer.
-    features = keras.layers.RNN(cell, return_sequences=True)(
-        tf.transpose(seen, [1, 0, 2])
-    )
+    layer = keras.layers.RNN(cell, return_sequences=True, dtype="float64")
+    features = layer(tf.transpose(seen, [1, 0, 2]))
     kernel, bias = policy.layers[-1].get_weights()
     expected = tf.transpose(features @ kernel + bias, [1, 0, 2])
     np.testing.assert_allclose(outputs, expected, rtol=1e-10, atol=1e-12)
