@@ -159,7 +159,7 @@ def test_xla_is_switched_off_with_one_warning():
     with pytest.warns(UserWarning, match="XLA is off.*MirroredStrategy") as log:
         trainer.compile("sgd")
     assert len(log) == 1
-    assert not trainer._jit_step
+    assert not trainer._step.is_compiled
 
 
 def test_the_step_is_traced_once():

@@ -68,7 +68,7 @@ def assert_run_is(trainer, run, alone):
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {}])
 def test_a_run_is_the_same_vectorised_and_alone(options):
     """The others by XLA, this one step by step or by XLA."""
-    assert two_runs()._jit_step
+    assert two_runs()._step.is_compiled
     assert_run_is(two_runs(), 1, trained(seed=1, **options))
 
 
