@@ -15,7 +15,7 @@ def compute(way, function, *inputs):
     """Applies a function of tensors to each run.
 
     Args:
-      way: one of `WAYS`.
+      way: one of `WAYS`, or "eager".
       function: from tensors of one run to a nest of tensors.
       *inputs: arrays with a leading axis of runs.
 
@@ -31,7 +31,9 @@ def compute(way, function, *inputs):
             return tf.vectorized_map(lambda run: function(*run), inputs)
 
         return apply(*inputs)
-    apply = tf.function(function, autograph=False, jit_compile=jit_compile)
+    apply = function
+    if way != "eager":
+        apply = tf.function(function, autograph=False, jit_compile=jit_compile)
     runs = [apply(*run) for run in zip(*map(tf.unstack, inputs), strict=True)]
     return tf.nest.map_structure(lambda *values: tf.stack(values), *runs)
 
@@ -82,6 +84,17 @@ def assert_agreement(way, kernel, plain, *inputs, rtol=1e-11, order=3):
     """
     found = compute(way, derivatives(kernel, order), *inputs)
     expected = compute("graph", derivatives(plain, order), *inputs)
+    assert_orders_agree(found, expected, rtol)
+
+
+def assert_orders_agree(found, expected, rtol=1e-11):
+    """Asserts that derivatives of each order are those expected.
+
+    Args:
+      found: arrays, one for each order.
+      expected: arrays.
+      rtol: tolerance, relative to the largest number of an order.
+    """
     for number, (one, other) in enumerate(zip(found, expected, strict=True)):
         scale = np.abs(other).max()
         assert scale > 1e-3
