@@ -24,15 +24,19 @@ from tests.training.variants import (
 
 QUICK = {"hidden_units": ()}
 SHARING = {
-    "sampled": {"arguments": {}},
-    "runs": {"arguments": {}, "num_seeds": 2},
-    "critics": DIFFERENT["critics"],
+    "sampled": {"arguments": {}, "policy": QUICK},
+    "runs": {"arguments": {}, "policy": QUICK, "num_seeds": 2},
+    "critics": DIFFERENT["critics"] | {"policy": QUICK},
     "fitted rates": DIFFERENT["fitted rates"],
     "schedule": DIFFERENT["schedule"],
     "averages": DIFFERENT["averages"],
     "in turn": DIFFERENT["in turn"],
     "frozen": DIFFERENT["frozen"],
-    "compiled steps": DIFFERENT["compiled steps"],
+    "compiled steps": {
+        "objective": dice_tf.objectives.ExactObjective,
+        "policy": QUICK,
+        **DIFFERENT["compiled steps"],
+    },
 }
 
 
@@ -230,7 +234,11 @@ def test_training_for_no_epoch_traces_nothing(shared):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_program_holds_no_trainer_policy_or_variable(shared, jit_compile):
-    options = {"with_critics": True, "compiled": {"jit_compile": jit_compile}}
+    options = {
+        "with_critics": True,
+        "policy": QUICK,
+        "compiled": {"jit_compile": jit_compile},
+    }
     trainer = trained(**options)
     variables = [trainer.players[0].params[0], trainer._curves.variable]
     references = [
@@ -447,8 +455,7 @@ def test_the_device_is_that_of_floats(monkeypatch):
         assert programs.surroundings()[1].endswith("CPU:1")
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(("steps", "jit_compile"), [(1, True), (3, False)])
 def test_a_step_that_was_replaced_is_not_shared(shared, steps, jit_compile):
     plain = trained(3)
     learners = [dice_tf.learners.Naive(), dice_tf.learners.Naive()]
