@@ -1,5 +1,6 @@
 """Layers with memory, over whole sequences and step by step."""
 
+import functools
 import itertools
 
 import keras
@@ -16,7 +17,12 @@ from dice_tf.layers import (
 )
 from dice_tf.models.recurrent_models import RecurrentSeatModel, seat_model
 from tests import recurrent
-from tests.kernels.programs import WAYS, assert_agreement, derivatives
+from tests.kernels.programs import (
+    WAYS,
+    assert_orders_agree,
+    compute,
+    derivatives,
+)
 from tests.toys import random_params
 
 LENGTH, BATCH_SIZE = 7, 3
@@ -93,39 +99,29 @@ def flat_runs(model, count):
     return np.random.default_rng(3).normal(size=(count, size)) / 2.0
 
 
+@functools.cache
+def of_a_python_loop(kind):
+    """Values and derivatives to the third order, of two runs."""
+    model = random_model(BUILDERS[kind]())
+    outputs = of_flat_params(
+        model, lambda weights, seen: steps_of(model, weights, seen)
+    )
+    return compute("eager", derivatives(outputs), flat_runs(model, 2))
+
+
 @pytest.mark.parametrize(
     ("kind", "way"),
     [
-        *itertools.product(("min_gru", "stacked"), WAYS),
+        *itertools.product(("min_gru", "stacked"), ("eager", *WAYS)),
         ("two units", "graph"),
     ],
 )
 def test_sequences_have_the_derivatives_of_a_python_loop(kind, way):
     """To the third order, in all parameters."""
     model = random_model(BUILDERS[kind]())
-    assert_agreement(
-        way,
-        of_flat_params(model, model),
-        of_flat_params(
-            model, lambda weights, seen: steps_of(model, weights, seen)
-        ),
-        flat_runs(model, 2),
-        rtol=1e-10,
-    )
-
-
-@pytest.mark.parametrize("kind", ["min_gru", "stacked"])
-def test_eager_sequences_have_the_derivatives_of_a_python_loop(kind):
-    model = random_model(BUILDERS[kind]())
-    (flat,) = tf.unstack(tf.constant(flat_runs(model, 1)))
-    found, expected = (
-        derivatives(of_flat_params(model, evaluate))(flat)
-        for evaluate in (model, lambda *inputs: steps_of(model, *inputs))
-    )
-    for one, other in zip(found, expected, strict=True):
-        scale = np.abs(other).max()
-        assert scale > 1e-3
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * scale)
+    outputs = of_flat_params(model, model)
+    found = compute(way, derivatives(outputs), flat_runs(model, 2))
+    assert_orders_agree(found, of_a_python_loop(kind), rtol=1e-10)
 
 
 def test_a_minimal_unit_is_that_of_an_oracle():
