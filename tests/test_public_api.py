@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import dice_tf
+from benchmarks.public_names import public_modules, public_names
 
 # What `__all__` holds, for the top and each public module, which is one that
 # is itself a public name.
@@ -294,24 +295,13 @@ LONG_SIGNATURES = {
 }
 
 
-def _public_modules(module: types.ModuleType) -> Iterator[types.ModuleType]:
-    """Yields a module, and those among its public names, to any depth."""
-    yield module
-    for name in module.__all__:
-        value = getattr(module, name)
-        if isinstance(value, types.ModuleType):
-            yield from _public_modules(value)
-
-
 def _public_objects() -> dict[str, Any]:
     """Returns public functions, classes and modules by dotted name."""
-    found = {}
-    for module in _public_modules(dice_tf):
-        for name in module.__all__:
-            value = getattr(module, name)
-            if callable(value) or isinstance(value, types.ModuleType):
-                found[f"{module.__name__}.{name}"] = value
-    return found
+    return {
+        name: value
+        for name, value in public_names()
+        if callable(value) or isinstance(value, types.ModuleType)
+    }
 
 
 def _undocumented(name: str, value: Any) -> list[str]:
@@ -415,7 +405,7 @@ def _order_faults(orders: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def test_public_modules_are_those_listed_here() -> None:
-    found = {module.__name__ for module in _public_modules(dice_tf)}
+    found = {module.__name__ for module in public_modules()}
     assert found == set(PUBLIC_NAMES)
 
 
