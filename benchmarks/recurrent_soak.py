@@ -9,8 +9,8 @@ of LOLA-DiCE with one and two look-aheads, in games of 2, 4, 50 and 150 steps;
 every call draws afresh. A call that takes longer than 30 times the median of
 its size (and 10 seconds) ends the process with an error, with the size and the
 seed, even if the call never returns. The folder gets soak.json, a list of
-{policy, episode_length, num_lookaheads, iterations, median_ms, longest_ms,
-compile_s}.
+{policy, episode_length, num_lookaheads, batch_size, units, iterations,
+median_ms, longest_ms, compile_s}.
 """
 
 import itertools
@@ -19,23 +19,14 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from absl import app, flags
+from absl import flags
 
-from experiments.command_line.commands import import_tensorflow, user_errors
+from experiments.command_line.commands import Command
 from experiments.results.outputs import OutputFolder, write_json
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
-flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
-flags.DEFINE_integer(
-    "num_iterations", 20_000, "Of all sizes together.", lower_bound=1
-)
-flags.DEFINE_list("episode_lengths", ["2", "4", "50", "150"], "Lengths.")
-flags.DEFINE_integer("batch_size", 8, "Episodes of a call.", lower_bound=2)
-flags.DEFINE_integer("units", 8, "Of each cell.", lower_bound=1)
+from experiments.settings.training_flags import define_output_flags
 
 POLICIES = ("gru", "lstm")
 NUM_LOOKAHEADS = (1, 2)
@@ -44,6 +35,55 @@ NUM_LOOKAHEADS = (1, 2)
 LONGEST, PATIENCE = 30.0, 10.0
 # Compiling is no call.
 _COMPILING = 3600.0
+
+
+class SoakSettings(NamedTuple):
+    """What is called again and again.
+
+    Attributes:
+      num_iterations: of all sizes together.
+      episode_lengths: of the games.
+      batch_size: episodes of a call.
+      units: of each cell.
+    """
+
+    num_iterations: int
+    episode_lengths: tuple[int, ...]
+    batch_size: int
+    units: int
+
+
+def define_flags() -> None:
+    """Defines the flags."""
+    define_output_flags()
+    flags.DEFINE_integer(
+        "num_iterations",
+        20_000,
+        "How many calls, of all sizes together.",
+        lower_bound=1,
+    )
+    flags.DEFINE_list(
+        "episode_lengths", ["2", "4", "50", "150"], "Lengths of episodes."
+    )
+    flags.DEFINE_integer("batch_size", 8, "Episodes of a call.", lower_bound=2)
+    flags.DEFINE_integer("units", 8, "Of each cell.", lower_bound=1)
+
+
+def resolve(values: flags.FlagValues) -> SoakSettings:
+    """Returns the settings that the flags ask for."""
+    lengths = []
+    for text in values.episode_lengths:
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(
+                "--episode_lengths must be positive whole numbers, such as "
+                f"2,50. Received: {text!r}."
+            )
+        lengths.append(int(text))
+    if not lengths:
+        raise ValueError("--episode_lengths is empty; give at least one.")
+    return SoakSettings(
+        values.num_iterations, tuple(lengths), values.batch_size, values.units
+    )
 
 
 class Watchdog:
@@ -84,7 +124,11 @@ class Watchdog:
 
 
 def compiled_direction(
-    policy: str, episode_length: int, num_lookaheads: int
+    policy: str,
+    episode_length: int,
+    num_lookaheads: int,
+    batch_size: int,
+    units: int,
 ) -> Callable[[int], None]:
     """Returns a function of a seed that waits for one direction."""
     import tensorflow as tf
@@ -93,9 +137,9 @@ def compiled_direction(
 
     game = dice_tf.games.iterated_prisoners_dilemma(episode_length)
     build = {"gru": dice_tf.policies.gru, "lstm": dice_tf.policies.lstm}[policy]
-    policies = [build(game, i, units=FLAGS.units) for i in range(2)]
+    policies = [build(game, i, units=units) for i in range(2)]
     objective = dice_tf.objectives.DiCEObjective(
-        game, policies, discount=0.96, batch_size=FLAGS.batch_size
+        game, policies, discount=0.96, batch_size=batch_size
     )
     learner = dice_tf.learners.LOLADiCE(num_lookaheads, 1.0)
     params = objective.initial_params()
@@ -134,32 +178,29 @@ def soak(watchdog: Watchdog, num_calls: int, **size: Any) -> dict[str, Any]:
     }
 
 
-def sizes() -> Iterator[dict[str, Any]]:
+def sizes(settings: SoakSettings) -> Iterator[dict[str, Any]]:
     """Yields all sizes, the short ones first."""
-    lengths = [int(length) for length in FLAGS.episode_lengths]
     for length, policy, number in itertools.product(
-        lengths, POLICIES, NUM_LOOKAHEADS
+        settings.episode_lengths, POLICIES, NUM_LOOKAHEADS
     ):
         yield {
             "policy": policy,
             "episode_length": length,
             "num_lookaheads": number,
+            "batch_size": settings.batch_size,
+            "units": settings.units,
         }
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Flags start with --. Received: {argv[1]!r}.")
-    with user_errors():
-        folder = OutputFolder(FLAGS.output_dir, FLAGS.overwrite)
-    import_tensorflow()
+def run(settings: SoakSettings, folder: OutputFolder) -> None:
+    """Calls every size, and writes the rows."""
     start = time.monotonic()
-    watchdog, all_sizes, rows = Watchdog(), list(sizes()), []
-    num_calls = -(-FLAGS.num_iterations // len(all_sizes))
-    for size in all_sizes:
-        rows.append(soak(watchdog, num_calls, **size))
-        print(rows[-1], flush=True)
+    watchdog, all_sizes, rows = Watchdog(), list(sizes(settings)), []
+    num_calls = -(-settings.num_iterations // len(all_sizes))
     with folder.collect() as stage:
+        for size in all_sizes:
+            rows.append(soak(watchdog, num_calls, **size))
+            print(rows[-1], flush=True)
         write_json(stage / "soak.json", rows)
     minutes = (time.monotonic() - start) / 60.0
     print(
@@ -167,5 +208,7 @@ def main(argv: Sequence[str]) -> None:
     )
 
 
+COMMAND = Command(define_flags, resolve, run, libraries=())
+
 if __name__ == "__main__":
-    app.run(main)
+    COMMAND.start()
