@@ -65,7 +65,8 @@ def export_onnx(
     signatures = portable_signatures(
         policy, num_actions, observation_shape, "ONNX"
     )
-    signature = signature or next(iter(signatures))
+    if signature is None:
+        signature = next(iter(signatures))
     check_choice("signature", signature, tuple(signatures))
     function, inputs = _with_unique_names(signatures[signature])
     try:

@@ -163,7 +163,8 @@ def test_what_a_format_does_not_know_is_refused(tmp_path, suffix):
     assert os.listdir(tmp_path) == []
 
 
-def test_an_onnx_file_holds_one_of_the_signatures(tmp_path):
+@pytest.mark.parametrize("name", ["step", "", 0, np.zeros(2)])
+def test_an_onnx_file_holds_one_of_the_signatures(tmp_path, name):
     policy = dice_tf.policies.tit_for_tat(GAME, 0)
     with pytest.raises(ValueError, match="`signature` must be one of 'act', "):
-        export_onnx(policy, tmp_path / "policy.onnx", signature="step")
+        export_onnx(policy, tmp_path / "policy.onnx", signature=name)
