@@ -7,6 +7,7 @@ and critics, and the same sizes.
 
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 import keras
@@ -138,6 +139,17 @@ def ours(size: Size, num_calls: int) -> Call:
     return turns
 
 
+def jax_module(size: Size) -> ModuleType:
+    """Returns the module of the JAX program for these sizes."""
+    if size.recurrent:
+        from benchmarks import jax_recurrent
+
+        return jax_recurrent
+    from benchmarks import jax_reference
+
+    return jax_reference
+
+
 def jax_settings(size: Size) -> NamedTuple:
     """Returns the settings of the JAX program for these sizes."""
     from benchmarks import jax_reference as reference
@@ -160,12 +172,12 @@ def jax_reference(size: Size) -> Call:
     """Returns the scanned iterations of the ideal JAX program."""
     import jax
 
-    from benchmarks import jax_reference as reference
+    from benchmarks.jax_reference import make_keys
 
-    settings = jax_settings(size)
+    settings, reference = jax_settings(size), jax_module(size)
     program = reference.make_program(settings, size.num_seeds)
     training = reference.initial(settings)
-    keys = reference.make_keys(0, size.num_seeds * size.iterations)
+    keys = make_keys(0, size.num_seeds * size.iterations)
     if size.num_seeds > 1:
         runs = [
             reference.initial(settings, run) for run in range(size.num_seeds)

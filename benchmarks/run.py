@@ -74,7 +74,7 @@ def cases() -> list[Case]:
     """Returns all that is timed."""
     return [
         Case("batch_128", {}, ("torch_reference", "openspiel"), 1.0),
-        Case("batch_128_per_call", {"iterations": 1}),
+        Case("batch_128_per_call", {"iterations": 1}, required=1.0),
         # An iteration grows no faster than the number of look-aheads.
         Case(
             "lookaheads_2",
@@ -116,19 +116,34 @@ def cases() -> list[Case]:
             {"episode_length": 500},
             smaller=Smaller("length_50", 1.2 * 10),
         ),
-        Case("gru_500", _recurrent("gru"), has_reference=False),
+        *_recurrent_cases(),
+    ]
+
+
+def _recurrent_cases() -> list[Case]:
+    return [
+        Case("gru_128", _recurrent(), required=1.0),
+        Case("gru_4096", _recurrent(batch_size=4096), required=1.0),
+        Case("gru_seeds_1", _recurrent(batch_size=64)),
+        Case(
+            "gru_seeds_5",
+            _recurrent(batch_size=64, num_seeds=5),
+            required=0.9,
+            smaller=Smaller("gru_seeds_1", 3.0),
+        ),
+        Case("gru_500", _recurrent(episode_length=500), has_reference=False),
         # It evaluates episodes without a loop over time.
         Case(
             "min_gru_500",
-            _recurrent("min_gru"),
+            _recurrent(recurrent="min_gru", episode_length=500),
             smaller=Smaller("gru_500", 1 / 3),
             has_reference=False,
         ),
     ]
 
 
-def _recurrent(kind: str) -> dict[str, Any]:
-    return {"recurrent": kind, "episode_length": 500, "iterations": 1}
+def _recurrent(**size: Any) -> dict[str, Any]:
+    return {"recurrent": "gru", "episode_length": 50, "iterations": 1} | size
 
 
 def main(argv: Sequence[str]) -> None:
@@ -166,10 +181,15 @@ def _import_pytorch() -> None:
 
 def _verify_gradients() -> None:
     """Stops if a program that is timed does not compute the gradient."""
-    from benchmarks.verification import REQUIRED_COSINE, cosines
+    from benchmarks.verification import (
+        REQUIRED_COSINE,
+        cosines,
+        recurrent_cosines,
+    )
 
     for num_lookaheads in (1, 2):
-        for name, cosine in cosines(num_lookaheads).items():
+        found = cosines(num_lookaheads) | recurrent_cosines(num_lookaheads)
+        for name, cosine in found.items():
             print(f"K = {num_lookaheads}, {name}: cosine {cosine:.5f}")
             if not cosine >= REQUIRED_COSINE:
                 sys.exit(

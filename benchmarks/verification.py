@@ -39,22 +39,104 @@ def cosines(num_lookaheads: int, seed: int = 0) -> dict[str, float]:
     }
 
 
-def _directions(objective, size, logits, seed=None):
+def recurrent_cosines(num_lookaheads: int, seed: int = 0) -> dict[str, float]:
+    """As `cosines`, for policies and critics of gated recurrent units.
+
+    Args:
+      num_lookaheads: K.
+      seed: of the weights and the play.
+
+    Returns:
+      By program, `ours, gru` and `jax, gru`. The exact direction is that of an
+      enumeration, in JAX.
+    """
+    import jax
+
+    from benchmarks import jax_recurrent
+
+    size = programs.Size(65_536, 3, num_lookaheads, recurrent="gru")
+    settings = programs.jax_settings(size)._replace(
+        inner_learning_rate=INNER_LEARNING_RATE
+    )
+    training = jax_recurrent.initial(settings, seed)
+    direct, exact = (
+        jax.jit(function, static_argnums=(0, 1))
+        for function in (
+            jax_recurrent.direction,
+            jax_recurrent.exact_direction,
+        )
+    )
+    current = training.params, training.critics
+    keys = reference.make_keys(seed, 2)
+    jaxs, exacts = [], []
+    for player, key in enumerate(keys):
+        uniforms = reference.draw_uniforms(key, _shape(size, settings))
+        jaxs.append(direct(settings, player, *current, uniforms)[0])
+        exacts.append(exact(settings, player, training.params))
+    exacts = [_flat(_keras_weights(weights)) for weights in exacts]
+    sampled = {
+        "ours, gru": map(_flat, _our_recurrent_directions(size, training)),
+        "jax, gru": (_flat(_keras_weights(weights)) for weights in jaxs),
+    }
+    return {
+        name: min(map(_cosine, found, exacts))
+        for name, found in sampled.items()
+    }
+
+
+def _our_recurrent_directions(size, training):
+    objective = programs.our_trainer(size).objective
+    for critic, weights in zip(
+        objective.critics, training.critics, strict=True
+    ):
+        critic.network.set_weights(_keras_weights(weights))
+    params = [
+        list(map(tf.constant, _keras_weights(weights)))
+        for weights in training.params
+    ]
+    return _directions(objective, size, params, tf.constant([1, 2]))
+
+
+def _keras_weights(weights):
+    """Returns weights of the JAX program in the order of Keras."""
+    names = ("kernel", "recurrent", "bias", "head", "head_bias")
+    return [np.asarray(weights[name]) for name in names]
+
+
+def _flat(weights):
+    return np.concatenate([np.ravel(array) for array in weights])
+
+
+def _shape(size, settings):
+    return (
+        size.num_lookaheads + 1,
+        size.batch_size // settings.group_size,
+        2,
+        size.episode_length,
+        settings.group_size,
+    )
+
+
+def _directions(objective, size, params, seed=None):
     learner = dice_tf.learners.LOLADiCE(
         size.num_lookaheads, INNER_LEARNING_RATE
     )
-    params = [
-        [tf.constant(table[:, np.newaxis], tf.float32)] for table in logits
-    ]
 
     @tf.function(jit_compile=True)
     def both():
         return [
-            learner.gradient(objective, params, player_id, seed)[0]
+            learner.gradient(objective, params, player_id, seed)
             for player_id in range(2)
         ]
 
-    return [direction.numpy().ravel() for direction in both()]
+    return both()
+
+
+def _table_directions(objective, size, logits, seed=None):
+    params = [
+        [tf.constant(table[:, np.newaxis], tf.float32)] for table in logits
+    ]
+    return list(map(_flat, _directions(objective, size, params, seed)))
 
 
 def _exact_directions(size, logits):
@@ -62,14 +144,14 @@ def _exact_directions(size, logits):
     exact = dice_tf.objectives.ExactObjective(
         objective.game, objective.policies, programs.DISCOUNT
     )
-    return _directions(exact, size, logits)
+    return _table_directions(exact, size, logits)
 
 
 def _our_directions(size, logits, values):
     objective = programs.our_trainer(size).objective
     for critic, table in zip(objective.critics, values, strict=True):
         critic.network.set_weights([table[:, np.newaxis]])
-    return _directions(objective, size, logits, tf.constant([1, 2]))
+    return _table_directions(objective, size, logits, tf.constant([1, 2]))
 
 
 def _jax_directions(size, logits, values, seed):
@@ -79,13 +161,7 @@ def _jax_directions(size, logits, values, seed):
     settings = programs.jax_settings(size)._replace(
         inner_learning_rate=INNER_LEARNING_RATE
     )
-    shape = (
-        size.num_lookaheads + 1,
-        size.batch_size // settings.group_size,
-        2,
-        size.episode_length,
-        settings.group_size,
-    )
+    shape = _shape(size, settings)
     params = [jnp.asarray(table, jnp.float32) for table in logits]
     critics = jnp.asarray(values, jnp.float32)
     directions = []
