@@ -54,7 +54,7 @@ def recurrent_cosines(num_lookaheads: int, seed: int = 0) -> dict[str, float]:
 
     from benchmarks import jax_recurrent
 
-    size = programs.Size(65_536, 3, num_lookaheads, recurrent="gru")
+    size = programs.Size(16_384, 3, num_lookaheads, recurrent="gru")
     settings = programs.jax_settings(size)._replace(
         inner_learning_rate=INNER_LEARNING_RATE
     )
