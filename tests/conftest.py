@@ -6,6 +6,8 @@ import random
 import pytest
 import tensorflow as tf
 
+pytest_plugins = ["tests.own_process"]
+
 # Graphs are many small objects that live long: to look for rubbish among them
 # as often as Python does by default takes a twentieth of the tests' time.
 gc.set_threshold(100_000, 20, 50)

@@ -10,6 +10,8 @@ from dice_tf.seeds import split_seed
 from tests import oracles
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 DISCOUNT = 0.9
 LENGTH = 3
 RATES = (0.4, 0.7)

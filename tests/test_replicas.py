@@ -12,6 +12,8 @@ from dice_tf.learners.jacobians import game_jacobian
 from tests.strategies import on_replicas
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 SEED = [3, 1]
 BATCH_SIZE = 6
 

@@ -15,6 +15,8 @@ from examples import (
     trajectories_from_tf_data,
 )
 
+pytestmark = pytest.mark.own_process
+
 EXAMPLES = sorted(pathlib.Path(pretrained_trunk.__file__).parent.glob("*.py"))
 
 

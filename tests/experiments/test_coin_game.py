@@ -20,6 +20,8 @@ from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
 from tests.experiments.parsed_flags import run_command
 
+pytestmark = pytest.mark.own_process
+
 TINY = coin_settings.CoinSettings(
     policy="mlp",
     learner="naive",

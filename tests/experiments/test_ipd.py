@@ -23,6 +23,8 @@ from tests.experiments.kills import calls_of
 from tests.experiments.parsed_flags import parsed_flags, run_command
 from tests.strategies import mirrored
 
+pytestmark = pytest.mark.own_process
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = {
     "config.json",

@@ -27,6 +27,8 @@ from experiments.results.partial_results import PartialResults
 from tests.experiments.commands import read_curves
 from tests.experiments.kills import Killed, kill_at
 
+pytestmark = pytest.mark.own_process
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -12,6 +12,8 @@ from experiments import pola
 from experiments.comparisons import reciprocity
 from experiments.results.outputs import OutputFolder
 
+pytestmark = pytest.mark.own_process
+
 
 def test_the_game_is_that_of_the_paper() -> None:
     game = reciprocity.contribution_game()

@@ -2,8 +2,7 @@
 
   python -m tests.kernels.scan_orders
 
-Compares them with those of a loop in Python, to 1e-10 of the largest. It takes
-minutes, in which TensorFlow builds the graphs.
+Compares them with those of a loop in Python, to 1e-10 of the largest.
 """
 
 import time

@@ -18,6 +18,8 @@ from tests.kernels.programs import (
     count_calls,
 )
 
+pytestmark = pytest.mark.own_process
+
 SHAPE = (2, 3)
 
 

@@ -12,6 +12,8 @@ from dice_tf.objectives import DiCEObjective, ExactObjective
 from dice_tf.play import rollouts
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 SEED = (3, 4)
 DISCOUNT, LENGTH, BATCH = 0.9, 3, 6
 # An invertible change of coordinates that is far from a rotation.

@@ -19,6 +19,8 @@ from tests.toys import (
     tabular_policies,
 )
 
+pytestmark = pytest.mark.own_process
+
 SEED = (3, 4)
 DISCOUNT, LENGTH = 0.9, 3
 

@@ -10,6 +10,8 @@ from dice_tf import learners
 from dice_tf.inner_optimizers import Adam, ClipByGlobalNorm
 from tests.toys import ASYMMETRIC, exact_objective, random_params
 
+pytestmark = pytest.mark.own_process
+
 LINE_UPS = {
     "taylor": lambda: [learners.SOS(0.3), learners.LOLA(0.3)],
     "look_ahead": lambda: [

@@ -25,6 +25,8 @@ from tests.kernels.programs import (
 )
 from tests.toys import random_params
 
+pytestmark = pytest.mark.own_process
+
 LENGTH, BATCH_SIZE = 7, 3
 GAME = recurrent.small_game(LENGTH)
 

@@ -14,6 +14,8 @@ from tests.toys import (
     tabular_policies,
 )
 
+pytestmark = pytest.mark.own_process
+
 BATCH_SIZE, SEED = 12, [2, 5]
 
 

@@ -11,6 +11,8 @@ from tests import recurrent
 from tests.objectives.test_recurrent import Enumerated
 from tests.toys import random_params
 
+pytestmark = pytest.mark.own_process
+
 DISCOUNT, RATE = recurrent.DISCOUNT, 2.0
 
 

@@ -10,6 +10,8 @@ from dice_tf.play.trajectories import Trajectory
 from tests import recurrent
 from tests.toys import ASYMMETRIC
 
+pytestmark = pytest.mark.own_process
+
 DISCOUNT, LENGTH, RATE = recurrent.DISCOUNT, recurrent.LENGTH, 2.0
 
 

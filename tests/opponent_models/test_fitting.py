@@ -19,6 +19,8 @@ from tests.opponent_models.settings import (
 )
 from tests.toys import THREE_PLAYERS
 
+pytestmark = pytest.mark.own_process
+
 # By iteration, 0, 1 and 2; all of them exact in float32.
 RATES = [0.5, 0.5, 0.125]
 

@@ -32,6 +32,8 @@ from tests.toys import (
     tabular_policies,
 )
 
+pytestmark = pytest.mark.own_process
+
 RATE = 0.7
 
 

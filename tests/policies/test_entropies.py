@@ -15,6 +15,8 @@ from dice_tf.opponent_models import OpponentModelling
 from dice_tf.policies.entropies import divergence, entropy
 from tests.toys import Plain, masked_game, random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 tfd = tfp.distributions
 NEVER = np.array([False, True, False, True])
 

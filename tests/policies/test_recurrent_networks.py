@@ -12,6 +12,8 @@ from dice_tf.objectives import DiCEObjective
 from tests import recurrent
 from tests.toys import tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 
 class TwoStates(keras.layers.Layer):
     """A cell of one's own, with two states of other shapes."""

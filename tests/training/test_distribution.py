@@ -12,6 +12,8 @@ from dice_tf.training.distribution import Distribution, is_chief
 from tests.strategies import mirrored, two_logical_cpus
 from tests.toys import random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 NAIVE = dice_tf.learners.Naive()
 
 

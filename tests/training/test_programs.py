@@ -22,6 +22,8 @@ from tests.training.variants import (
     with_optimizer,
 )
 
+pytestmark = pytest.mark.own_process
+
 QUICK = {"hidden_units": ()}
 SHARING = {
     "sampled": {"arguments": {}, "policy": QUICK},

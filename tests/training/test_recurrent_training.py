@@ -15,6 +15,8 @@ from dice_tf.opponent_models import OpponentModelling
 from tests import recurrent
 from tests.toys import random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 BATCH, LENGTH = 8, 3
 
 
