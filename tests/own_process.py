@@ -49,7 +49,7 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item):
+def pytest_runtest_protocol(item, nextitem):
     if _FILE in os.environ or not item.get_closest_marker("own_process"):
         return None
     by_module = item.config.stash[_REPORTS]
@@ -59,6 +59,8 @@ def pytest_runtest_protocol(item):
     hook.pytest_runtest_logstart(**place)
     for report in by_module[item.path][item.nodeid]:
         hook.pytest_runtest_logreport(report=report)
+    # Of the test before, which left what this one would have shared.
+    item.session._setupstate.teardown_exact(nextitem)
     hook.pytest_runtest_logfinish(**place)
     return True
 

@@ -45,14 +45,22 @@ def test_runs_here():
     os.environ["STARTED_BY"] = str(os.getpid())
 """
 
+# In another folder: what the tests before have set up must be gone.
+LAST = """
+def test_runs_last():
+    pass
+"""
+
 
 def test_what_came_in_a_child_is_reported(tmp_path):
-    for name, text in (
-        ("conftest.py", CONFTEST),
-        ("test_here.py", HERE),
-        ("test_there.py", MODULE),
+    for folder, name, text in (
+        (".", "conftest.py", CONFTEST),
+        ("a", "test_here.py", HERE),
+        ("a", "test_there.py", MODULE),
+        ("b", "test_last.py", LAST),
     ):
-        (tmp_path / name).write_text(text)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, f"--rootdir={tmp_path}", tmp_path],
@@ -76,4 +84,4 @@ def test_what_came_in_a_child_is_reported(tmp_path):
         assert f"test_there.py::{name} {outcome}" in output
     assert "AssertionError: so it is" in output
     assert "The child ended with status 7" in output
-    assert "3 failed, 3 passed, 1 skipped" in output
+    assert "3 failed, 4 passed, 1 skipped" in output
