@@ -30,6 +30,8 @@ from tests.toys import (
     tabular_policies,
 )
 
+pytestmark = pytest.mark.own_process
+
 T, DISCOUNT = 5, 0.9
 # The last step of each episode. The last of them is not shortened.
 ENDS = np.array([0, 2, 1, 3, 4, 0])

@@ -15,6 +15,8 @@ import tensorflow_probability as tfp
 import dice_tf
 from dice_tf.seeds import uniform
 
+pytestmark = pytest.mark.own_process
+
 tfd = tfp.distributions
 
 

@@ -24,6 +24,8 @@ from tests.toys import (
     tabular_policies,
 )
 
+pytestmark = pytest.mark.own_process
+
 
 def fit(trainer, steps=1, epochs=1, **arguments):
     return trainer.fit(

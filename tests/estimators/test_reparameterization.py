@@ -13,6 +13,8 @@ from tests.estimators.test_stochastic_graph import (
     derivatives,
 )
 
+pytestmark = pytest.mark.own_process
+
 tfd, tfb = tfp.distributions, tfp.bijectors
 
 

@@ -20,6 +20,8 @@ from tests.kernels.programs import (
     largest_array,
 )
 
+pytestmark = pytest.mark.own_process
+
 BATCH_SIZE = 3
 
 

@@ -28,6 +28,8 @@ from tests.kernels.programs import (
     largest_array,
 )
 
+pytestmark = pytest.mark.own_process
+
 # How XLA on CPU reads and writes number by number.
 ONE_BY_ONE = ("gather", "scatter", "while", "dynamic-update-slice")
 

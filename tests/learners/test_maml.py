@@ -24,6 +24,8 @@ from tests.learners import settings
 from tests.objectives.test_tasks import navigation
 from tests.toys import iteration_seed
 
+pytestmark = pytest.mark.own_process
+
 DISCOUNT, LENGTH, SHAPE = 0.9, 4, (3, 3)
 SEED = tf.constant([3, 4])
 
