@@ -8,8 +8,6 @@ from benchmarks import fuzzing, public_calls
 from benchmarks.bad_values import BAD_VALUES
 from tests import faulty_calls
 
-pytestmark = pytest.mark.own_process
-
 NUM_CALLS = 300
 
 

@@ -16,8 +16,6 @@ from experiments.settings import line_up
 from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
 
-pytestmark = pytest.mark.own_process
-
 
 def _run(folder: pathlib.Path, *arguments: str) -> pathlib.Path:
     run_command(compare_learners.COMMAND, f"--output_dir={folder}", *arguments)

@@ -23,8 +23,6 @@ from experiments.results import pictures, result_files
 from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import run_command, settings_of
 
-pytestmark = pytest.mark.own_process
-
 METHOD = "lola_dice_1_lookahead_batch_4"
 TINY = (
     "--episode_length=5",

@@ -19,8 +19,6 @@ from experiments.settings.training_settings import TrainingSettings
 from tests.experiments.kills import Killed, calls_of, kill_at
 from tests.experiments.parsed_flags import parsed_flags, run_command
 
-pytestmark = pytest.mark.own_process
-
 TINY = (
     "--facts=defector",
     "--num_seeds=1",

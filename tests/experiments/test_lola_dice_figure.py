@@ -15,8 +15,6 @@ from experiments.settings.defaults import defaults_for
 from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
 
-pytestmark = pytest.mark.own_process
-
 TINY = (
     "--num_seeds=2",
     "--num_iterations=2",

@@ -18,8 +18,6 @@ from tests.kernels.programs import (
     count_calls,
 )
 
-pytestmark = pytest.mark.own_process
-
 BATCH_SIZE = 6
 
 

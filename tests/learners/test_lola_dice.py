@@ -23,8 +23,6 @@ from tests.toys import (
     tabular_policies,
 )
 
-pytestmark = pytest.mark.own_process
-
 GAMES = {"2": ASYMMETRIC, "3": THREE_PLAYERS}
 DISCOUNT, LENGTH = 0.9, 3
 
