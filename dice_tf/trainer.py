@@ -60,7 +60,9 @@ class Trainer(DatalessModel):
 
     A `keras.Model` whose `fit` needs no data. `num_seeds` independent runs are
     one vectorised program. Run r (from 0) draws its random numbers from
-    `seed + r`, whatever the number of runs.
+    `seed + r`, whatever the number of runs. A model in several seats has one
+    set of parameters there, as in self-play, which the first of these players
+    holds: it moves along the sum of the seats' directions.
 
     The policies and critics of the objective hold the parameters of one run,
     the loaded one: the first, or that of the last call of `load_run`. Weights
@@ -116,9 +118,9 @@ class Trainer(DatalessModel):
       TypeError, ValueError: if an argument does not fit the objective, or the
         parameters that a run starts from are not finite.
       ValueError: if a model that learns has regularizers, constraints or
-        losses, which would be ignored; if two policies or critics share
-        trainable variables; or if layers of a policy were set free whose
-        second derivatives are wrong.
+        losses, which would be ignored; if two models share a part of their
+        trainable variables, or a frozen player a policy that learns; or if
+        layers of a policy were set free whose second derivatives are wrong.
 
     Example:
       >>> trainer = dice_tf.Trainer(objective, learners=[learner, learner])
@@ -154,17 +156,15 @@ class Trainer(DatalessModel):
         self.seed = check_whole_number("seed", seed, 0, None)
         if initial_params is None:
             initial_params = CURRENT if self.num_seeds == 1 else RANDOM
-        kinds = (str, list, tuple, np.ndarray)
-        check_kind("initial_params", initial_params, kinds, "a list of runs")
         rules = player_rules(
-            self.learners, entropy_coefficient, max_gradient_norm
+            objective, self.learners, entropy_coefficient, max_gradient_norm
         )
         run_seeds = [self.seed + run for run in range(self.num_seeds)]
         runs = initial_run_states(
             objective, self.learners, run_seeds, initial_params
         )
         with distribution.scope():
-            self.players = make_players(rules, runs)
+            self.players = make_players(objective, rules, runs)
         self._updates = PlayerUpdates(
             objective, rules, self.players, updates, distribution
         )
@@ -495,7 +495,7 @@ class Trainer(DatalessModel):
           player_id: the player.
         """
         check_player_id(player_id, len(self.players))
-        return self._updates.optimizers.of(player_id) if self.compiled else None
+        return self._updates.optimizer_of(player_id) if self.compiled else None
 
     def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
         """Prints who learns what, and how, and Keras' table of variables.

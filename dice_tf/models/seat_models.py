@@ -349,7 +349,7 @@ def check_finite_weights(name: str, model: keras.Model) -> None:
 def check_separate(models: Mapping[str, keras.Model]) -> None:
     """Raises if what one model trains is a part of another one.
 
-    Parameters of each seat are values of their own, which training moves
+    Parameters of each model are values of their own, which training moves
     apart: a variable in two models would be trained as two copies.
 
     Args:
@@ -374,13 +374,14 @@ def check_separate(models: Mapping[str, keras.Model]) -> None:
             listed += f" and {len(paths) - 4} others" if len(paths) > 4 else ""
             raise ValueError(
                 f"{one[0]} and {other[0]} share the trainable variables "
-                f"{listed}. Seats cannot share parameters yet: each would "
-                "train a copy of its own, and the models would end with the "
-                "values of the last. Make one model for each seat, also for "
-                "self-play: keras.models.clone_model(model) makes another, "
-                "and set_weights(model.get_weights()) lets it start from the "
-                "same values. Layers may be shared if nothing trains them, "
-                "with their `trainable` set to False. In a match "
+                f"{listed}. Only a whole model can be shared, as one object in "
+                "several seats of the policies, or of the critics. A part of "
+                "two models would be trained as two copies, and the models "
+                "would end with the values of the last. Make one model for "
+                "each: keras.models.clone_model(model) makes another, and "
+                "set_weights(model.get_weights()) lets it start from the same "
+                "values. Layers may be shared if nothing trains them, with "
+                "their `trainable` set to False. In a match "
                 "(dice_tf.evaluation.play_match) one policy may take several "
                 "seats."
             )

@@ -12,6 +12,7 @@ from dice_tf.games.game import Game
 from dice_tf.kernels.table_lookups import lookup
 from dice_tf.models.recurrent_models import seat_model
 from dice_tf.models.seat_models import Weights
+from dice_tf.models.shared_models import check_seats_alike
 from dice_tf.play.trajectories import Trajectory, player_steps, step_discounts
 from dice_tf.policies.policy_check import example_observations
 from dice_tf.replicas import mean_over_replicas
@@ -147,9 +148,9 @@ def seat_critics(
     """Returns the critics in their seats; empty if there are none."""
     if critics is None:
         return ()
+    critics = check_per_player("critics", critics, game.num_players)
+    check_seats_alike("critics", critics, game)
     return tuple(
         SeatCritic(critic, game, player_id)
-        for player_id, critic in enumerate(
-            check_per_player("critics", critics, game.num_players)
-        )
+        for player_id, critic in enumerate(critics)
     )

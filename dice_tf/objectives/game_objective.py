@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from dice_tf.checks import check_kind, check_number
+from dice_tf.checks import check_kind, check_number, check_per_player
 from dice_tf.estimators.returns import return_scale
-from dice_tf.games.game import Game
+from dice_tf.games.game import Game, check_game_type
 from dice_tf.games.game_check import (
     check_foreign_attributes,
     check_foreign_play,
 )
 from dice_tf.models.seat_models import Weights, check_separate
+from dice_tf.models.shared_models import check_seats_alike, in_first_seats
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.play.actors import Actor, check_params, seat_actors
 
@@ -34,6 +35,10 @@ class GameState(NamedTuple):
 class GameObjective(Objective):
     """The values of policies in a game.
 
+    A model may sit in several seats that see and do alike. A trainer then
+    keeps one set of parameters for them. Here the parameters of each seat are
+    values of their own, so that derivatives are those of one seat.
+
     Args:
       game: the game.
       policies: one `keras.Model` per player.
@@ -49,7 +54,8 @@ class GameObjective(Objective):
     Raises:
       TypeError: if the game is not a `Game`, or a policy not a `keras.Model`.
       ValueError: if the policies do not fit the game, draw noise of their own,
-        cannot be differentiated twice, or share trainable variables; as
+        cannot be differentiated twice, share a part of their trainable
+        variables, or if seats that differ hold one model; as
         `dice_tf.check_game` does, which is called on a game of your own.
     """
 
@@ -57,7 +63,7 @@ class GameObjective(Objective):
         self, game: Game, policies: Sequence[keras.Model], discount: float
     ):
         check_foreign_attributes(game)
-        self.actors = seat_actors(game, policies)
+        self.actors = _seated(game, policies)
         check_foreign_play(game, [_sampler(actor) for actor in self.actors])
         self.game = game
         self.num_players = game.num_players
@@ -84,7 +90,7 @@ class GameObjective(Objective):
           TypeError, ValueError: as of the policies of `GameObjective`.
         """
         changed = copy.copy(self)
-        changed.actors = seat_actors(self.game, policies)
+        changed.actors = _seated(self.game, policies)
         changed.policies = tuple(policies)
         check_separate(changed._trained_models())
         if self._trajectories is not None:
@@ -104,9 +110,9 @@ class GameObjective(Objective):
         return params
 
     def _trained_models(self) -> dict[str, keras.Model]:
-        """Returns the models of the seats, by the names that errors use."""
-        models = [actor.model for actor in self.actors]
-        return {model.name: model.model for model in models}
+        """Returns each model once, by the names that errors use."""
+        models = in_first_seats(self.policies)
+        return {f"policies[{seat}]": model for seat, model in models.items()}
 
     def initial_params(self) -> list[list[tf.Tensor]]:
         """Returns current values of the policies' trainable variables."""
@@ -131,6 +137,15 @@ class GameObjective(Objective):
                 params, state.non_trainable, strict=True
             )
         ]
+
+
+def _seated(game: Game, policies: Sequence[keras.Model]) -> tuple[Actor, ...]:
+    """Returns the policies in their seats, some of which may share one."""
+    policies = check_per_player(
+        "policies", policies, check_game_type(game).num_players
+    )
+    check_seats_alike("policies", policies, game)
+    return seat_actors(game, policies)
 
 
 def _sampler(actor: Actor) -> Callable[[tf.Tensor], Any]:

@@ -15,6 +15,7 @@ from dice_tf.models.seat_models import (
     check_separate,
     weights_to_replicas,
 )
+from dice_tf.models.shared_models import in_first_seats
 from dice_tf.objectives.baselines import (
     CRITIC,
     batch_baseline,
@@ -91,9 +92,9 @@ class SampledObjective(GameObjective):
         return critics or super().has_memory
 
     def _trained_models(self) -> dict[str, keras.Model]:
-        models = [critic.model for critic in self.critics]
-        critics = {model.name: model.model for model in models}
-        return {**super()._trained_models(), **critics}
+        critics = in_first_seats([critic.network for critic in self.critics])
+        named = {f"critics[{seat}]": model for seat, model in critics.items()}
+        return {**super()._trained_models(), **named}
 
     @abc.abstractmethod
     def _estimator(self) -> Callable[..., tf.Tensor]:

@@ -7,12 +7,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dice_tf.checks import is_finite_in
+from dice_tf.checks import check_kind, is_finite_in
 from dice_tf.learners.learner import Learner
 from dice_tf.models.seat_models import check_finite_weights
 from dice_tf.objectives.objective import Objective
 from dice_tf.policies.initial import initial_params
 from dice_tf.training.iteration import PlayerState
+from dice_tf.training.shared_seats import (
+    check_equal_start,
+    critic_seats,
+    policy_seats,
+)
 
 CURRENT = "current"
 RANDOM = "random"
@@ -41,9 +46,12 @@ def initial_run_states(
       For each run one `PlayerState` per player.
 
     Raises:
-      ValueError: if `start` does not fit the objective and the runs, or is
-        not finite.
+      TypeError: if `start` is neither a string nor a list.
+      ValueError: if `start` does not fit the objective and the runs, is not
+        finite, or differs for seats that share their parameters.
     """
+    kinds = (str, list, tuple, np.ndarray)
+    check_kind("initial_params", start, kinds, "a list of runs")
     if not isinstance(start, str):
         if len(start) != len(seeds):
             raise ValueError(
@@ -69,6 +77,8 @@ def initial_run_states(
         all_params = [
             _policy_params(objective, learners, seed, start) for seed in seeds
         ]
+    for params in all_params:
+        check_equal_start(params, policy_seats(objective))
     return [
         [
             PlayerState(
@@ -94,11 +104,11 @@ def _policy_params(
     start: str,
 ) -> list[list[np.ndarray]]:
     return [
-        _in_game(objective, initial_params(policy, [seed, player_id]))
+        _in_game(objective, initial_params(policy, [seed, seat]))
         if start == RANDOM and learner is not None
-        else _current(objective, f"policies[{player_id}]", policy)
-        for player_id, (policy, learner) in enumerate(
-            zip(objective.policies, learners, strict=True)
+        else _current(objective, f"policies[{seat}]", policy)
+        for policy, learner, seat in zip(
+            objective.policies, learners, policy_seats(objective), strict=True
         )
     ]
 
@@ -117,9 +127,9 @@ def _critic_params(
     return [
         _in_game(
             objective,
-            initial_params(critic, [seed, objective.num_players + player_id]),
+            initial_params(critic, [seed, objective.num_players + seat]),
         )
-        for player_id, critic in enumerate(critics)
+        for critic, seat in zip(critics, critic_seats(objective), strict=True)
     ]
 
 

@@ -25,6 +25,11 @@ from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.objective import Objective, Play
 from dice_tf.replicas import num_replicas
 from dice_tf.seeds import HoistedSeed, child_keys, graph_of, make_seed
+from dice_tf.training.shared_seats import (
+    check_learning_alike,
+    policy_seats,
+    summed_over_seats,
+)
 
 
 class PlayerRule(NamedTuple):
@@ -158,24 +163,28 @@ def iteration_seeds(
 
 
 def player_rules(
+    objective: Objective,
     learners: Sequence[Learner | None],
     entropy_coefficient: Any,
     max_gradient_norm: Any,
 ) -> list[PlayerRule]:
-    """Returns one rule per player; a single number is for all players."""
+    """Returns one rule per player; a single number is for all players.
+
+    Raises:
+      TypeError, ValueError: if there is not one number for all, or one per
+        player, or players that share parameters could not move as one.
+    """
     num_players = len(learners)
+    coefficients = check_number_per_player(
+        "entropy_coefficient", entropy_coefficient, num_players
+    )
+    norms = check_number_per_player(
+        "max_gradient_norm", max_gradient_norm, num_players
+    )
+    check_learning_alike(policy_seats(objective), learners, norms)
     return [
         PlayerRule(*rule)
-        for rule in zip(
-            learners,
-            check_number_per_player(
-                "entropy_coefficient", entropy_coefficient, num_players
-            ),
-            check_number_per_player(
-                "max_gradient_norm", max_gradient_norm, num_players
-            ),
-            strict=True,
-        )
+        for rule in zip(learners, coefficients, norms, strict=True)
     ]
 
 
@@ -221,7 +230,8 @@ def iterate(
 
     All players start from the same parameters and get the same seed. The bound
     objective remembers what it has played with these tensors, so that all
-    learners share the play whose returns are reported.
+    learners share the play whose returns are reported. Seats that share
+    parameters all get the sum of their directions.
 
     Args:
       objective: what the players maximise.
@@ -241,29 +251,34 @@ def iterate(
     ) as tape:
         tape.watch(params)
         play = objective.play(params, seed)
-    results = []
+    steps = []
     for player_id, (rule, state) in enumerate(
         zip(rules, run.players, strict=True)
     ):
-        learner = rule.learner
-        direction, learner_state = _learner_step(
-            objective, rule, params, player_id, seed, state
-        )
-        if learner is not None and rule.entropy_coefficient:
+        step = _learner_step(objective, rule, params, player_id, seed, state)
+        if rule.learner is not None and rule.entropy_coefficient:
             bonus = gradient_of(tape, play.entropies[player_id], state.params)
             direction = [
                 gradient + rule.entropy_coefficient * extra
-                for gradient, extra in zip(direction, bonus, strict=True)
+                for gradient, extra in zip(step.direction, bonus, strict=True)
             ]
-        direction, norm = _clip(direction, rule.max_gradient_norm)
+            step = step._replace(direction=direction)
+        steps.append(step)
+    directions = summed_over_seats(
+        [step.direction for step in steps], policy_seats(objective)
+    )
+    results = []
+    for player_id, (rule, step) in enumerate(zip(rules, steps, strict=True)):
+        direction, norm = _clip(directions[player_id], rule.max_gradient_norm)
+        learner = rule.learner
         results.append(
             PlayerResult(
                 direction,
-                learner_state,
+                step.state,
                 objective.return_scale * play.values[player_id],
                 play.entropies[player_id],
                 norm,
-                () if learner is None else learner.metrics(learner_state),
+                () if learner is None else learner.metrics(step.state),
             )
         )
     return Iteration(results, play if any(critic_params) else ())

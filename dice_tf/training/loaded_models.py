@@ -17,6 +17,7 @@ from dice_tf.models.seat_models import check_no_penalties, check_separate
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.initial_states import CURRENT, GIVEN
 from dice_tf.training.players import Player, check_trainable
+from dice_tf.training.shared_seats import critic_seats, policy_seats
 
 # Several trainers may share a model. This tells which one wrote to it last.
 _WRITERS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -182,6 +183,7 @@ class LoadedModels:
                 # An objective without a game has no policies.
                 zip(objective.policies, players, learners, strict=False)
             )
+            if policy_seats(objective)[player_id] == player_id
         ]
         critics = [
             LoadedModel(
@@ -192,6 +194,7 @@ class LoadedModels:
                 is_shared=False,
             )
             for player_id, critic in enumerate(objective.critics)
+            if critic_seats(objective)[player_id] == player_id
         ]
         trained = [*policies, *critics]
         # Layers that were frozen when the objective was made may now learn.

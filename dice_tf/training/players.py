@@ -10,6 +10,7 @@ import tensorflow as tf
 from dice_tf.learners.learner import Learner
 from dice_tf.objectives.objective import Objective
 from dice_tf.training.iteration import PlayerRule, PlayerState
+from dice_tf.training.shared_seats import critic_seats, policy_seats
 
 
 class Player(keras.layers.Layer):
@@ -21,12 +22,15 @@ class Player(keras.layers.Layer):
       runs: the state that each run starts from.
       trainable: whether the policy learns.
       name: name of the layer.
+      policy_seat: the player that has the parameters of the policy, if this
+        one shares them.
 
     Attributes:
       num_seeds: number of runs.
-      params: list of Keras variables `[num_seeds, ...]`, those of the policy.
+      params: list of Keras variables `[num_seeds, ...]`, those of the policy;
+        empty if the player shares them with an earlier one, which has them.
       critic_params: list of Keras variables `[num_seeds, ...]`, those of the
-        critic; empty without one.
+        critic; empty without one, and if they are shared with an earlier one.
     """
 
     def __init__(
@@ -34,8 +38,19 @@ class Player(keras.layers.Layer):
         runs: Sequence[PlayerState],
         trainable: bool,
         name: str,
+        policy_seat: int | None = None,
     ):
         super().__init__(name=name, trainable=trainable)
+        if policy_seat is not None:
+            # Keras would load the weights of another player, without an
+            # error, into a layer that has no variable.
+            self.add_weight(
+                name="policy_seat",
+                dtype="int32",
+                initializer=keras.initializers.Constant(policy_seat),
+                trainable=False,
+                aggregation="only_first_replica",
+            )
         self.params = self._stack(
             "parameter", [run.params for run in runs], trainable
         )
@@ -107,22 +122,31 @@ class Player(keras.layers.Layer):
 
 
 def make_players(
-    rules: Sequence[PlayerRule], runs: Sequence[Sequence[PlayerState]]
+    objective: Objective,
+    rules: Sequence[PlayerRule],
+    runs: Sequence[Sequence[PlayerState]],
 ) -> list[Player]:
     """Makes the variables of all players.
 
+    Parameters that several players share are variables of the first of them.
+
     Args:
+      objective: what the players maximise.
       rules: one per player.
       runs: for each run, the state that each player starts from.
     """
-    return [
-        Player(
-            [run[player_id] for run in runs],
-            trainable=rule.learner is not None,
-            name=f"player_{player_id}",
-        )
-        for player_id, rule in enumerate(rules)
-    ]
+    players = []
+    for player_id, rule in enumerate(rules):
+        seat, states = None, [run[player_id] for run in runs]
+        if policy_seats(objective)[player_id] != player_id:
+            seat = policy_seats(objective)[player_id]
+            states = [state._replace(params=[]) for state in states]
+        if critic_seats(objective)[player_id] != player_id:
+            states = [state._replace(critic_params=[]) for state in states]
+        is_learning = rule.learner is not None
+        name = f"player_{player_id}"
+        players.append(Player(states, is_learning, name, seat))
+    return players
 
 
 def check_trainable(
@@ -176,21 +200,25 @@ def describe_training(
     return (
         f"{type(objective).__name__}, {len(players)} players, {runs}, "
         f"{iterations} iterations so far\n"
-        f"{_describe_players(players, learners, optimizers)}"
+        f"{_describe_players(objective, players, learners, optimizers)}"
     )
 
 
 def _describe_players(
+    objective: Objective,
     players: Sequence[Player],
     learners: Sequence[Learner | None],
     optimizers: Iterable[keras.optimizers.Optimizer | None],
 ) -> str:
     lines = []
-    for player, learner, optimizer in zip(
-        players, learners, optimizers, strict=True
+    for player, learner, optimizer, seat in zip(
+        players, learners, optimizers, policy_seats(objective), strict=True
     ):
         parts = ["frozen" if learner is None else type(learner).__name__]
-        parts.append(f"{_size_of_run(player.params)} parameters a run")
+        if players[seat] is player:
+            parts.append(f"{_size_of_run(player.params)} parameters a run")
+        else:
+            parts.append(f"the parameters of {players[seat].name}")
         if player.critic_params:
             parts.append(f"critic of {_size_of_run(player.critic_params)}")
         if optimizer is not None:

@@ -13,12 +13,20 @@ from dice_tf.training.iteration import (
     Iteration,
     IterationSeeds,
     PlayerRule,
+    PlayerState,
     critic_gradients,
     iterate_runs,
 )
 from dice_tf.training.player_optimizers import PlayerOptimizers
 from dice_tf.training.players import Player
 from dice_tf.training.records import iteration_scalars
+from dice_tf.training.shared_seats import (
+    check_choices,
+    check_in_turn,
+    critic_seats,
+    policy_seats,
+    summed_over_seats,
+)
 
 SIMULTANEOUS = "simultaneous"
 ALTERNATING = "alternating"
@@ -40,7 +48,8 @@ class PlayerUpdates:
       critic_optimizers: `PlayerOptimizers` of the critics.
 
     Raises:
-      ValueError: if `order` is neither of the two.
+      ValueError: if `order` is neither of the two, or players that move in turn
+        share parameters.
     """
 
     optimizers: PlayerOptimizers
@@ -62,6 +71,10 @@ class PlayerUpdates:
         self._rules = rules
         self._players = players
         self._distribution = distribution
+        self._seats = policy_seats(objective)
+        self._critic_seats = critic_seats(objective)
+        if order == ALTERNATING:
+            check_in_turn(self._seats)
 
     @property
     def use_averages(self) -> bool:
@@ -69,6 +82,10 @@ class PlayerUpdates:
         return (
             self.optimizers.use_averages or self.critic_optimizers.use_averages
         )
+
+    def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
+        """Returns what moves a player's policy, `None` for a frozen one."""
+        return self.optimizers.of(self._seats[player_id])
 
     def use_optimizers(
         self, optimizer: Any, critic_optimizer: Any, critic_passes: int
@@ -81,6 +98,8 @@ class PlayerUpdates:
         self._distribution.check_optimizers(
             "critic_optimizer", critic_optimizer
         )
+        check_choices("optimizer", optimizer, self._seats)
+        check_choices("critic_optimizer", critic_optimizer, self._critic_seats)
         num_runs = self._players[0].num_seeds
         with self._distribution.scope():
             self.optimizers = PlayerOptimizers(
@@ -117,9 +136,8 @@ class PlayerUpdates:
         if self._order == ALTERNATING:
             iteration = self._update_in_turn(seeds)
         else:
-            states = [player.state() for player in self._players]
             iteration = iterate_runs(
-                self._objective, self._rules, states, seeds
+                self._objective, self._rules, self._states(), seeds
             )
             self.optimizers.ascend(
                 [result.direction for result in iteration.results]
@@ -150,7 +168,7 @@ class PlayerUpdates:
             turn = iterate_runs(
                 self._objective,
                 rules,
-                [player.state() for player in self._players],
+                self._states(),
                 seeds.of_turn(player_id),
             )
             self.optimizers.ascend(
@@ -172,8 +190,23 @@ class PlayerUpdates:
         for _ in range(self._critic_passes):
             gradients = critic_gradients(
                 self._objective,
-                [player.state().critic_params for player in self._players],
+                [state.critic_params for state in self._states()],
                 play,
                 num_runs,
             )
-            self.critic_optimizers.descend(gradients)
+            self.critic_optimizers.descend(
+                summed_over_seats(gradients, self._critic_seats)
+            )
+
+    def _states(self) -> list[PlayerState]:
+        """Returns each player's state, with the parameters that it shares."""
+        states = [player.state() for player in self._players]
+        return [
+            state._replace(
+                params=states[seat].params,
+                critic_params=states[critic_seat].critic_params,
+            )
+            for state, seat, critic_seat in zip(
+                states, self._seats, self._critic_seats, strict=True
+            )
+        ]

@@ -1,4 +1,8 @@
-"""Seats cannot share what is trained: objectives and learners say so."""
+"""Models cannot share a part of what is trained: objectives say so.
+
+What one model in several seats means is tested in
+`tests/training/test_shared_seats.py`.
+"""
 
 import keras
 import numpy as np
@@ -75,7 +79,6 @@ def one_inside_the_other():
 
 
 SHARED = [
-    the_same,
     with_one_layer,
     with_one_inner_model,
     with_one_embedding,
@@ -95,7 +98,7 @@ def test_objectives_refuse_policies_that_share_what_is_trained(build, kind):
 def test_the_error_names_what_is_shared_and_the_remedy():
     message = (
         r"\('a'\) and `policies.1.` \('b'\) share the trainable variables "
-        r"'trunk/bias', 'trunk/kernel'\. Seats cannot.*self-play.*clone_model"
+        r"'trunk/bias', 'trunk/kernel'\. Only a whole model.*clone_model"
     )
     with pytest.raises(ValueError, match=message):
         dice_tf.objectives.ExactObjective(GAME, with_one_layer())
@@ -103,14 +106,17 @@ def test_the_error_names_what_is_shared_and_the_remedy():
 
 def test_many_shared_variables_are_counted():
     policy = dice_tf.policies.mlp(GAME, 0, hidden_units=[2, 2])
-    with pytest.raises(ValueError, match=r"kernel' and 2 others\. Seats"):
-        dice_tf.objectives.ExactObjective(GAME, [policy, policy])
+    inputs = keras.Input((5,), dtype="float64")
+    wrapped = keras.Model(inputs, policy(inputs))
+    with pytest.raises(ValueError, match=r"kernel' and 2 others\. Only"):
+        dice_tf.objectives.ExactObjective(GAME, [policy, wrapped])
 
 
 def test_any_two_of_many_seats_are_compared():
     game = dice_tf.games.iterated_matrix_game(THREE_PLAYERS, 2)
     policies = [dice_tf.policies.tabular(game, seat) for seat in range(3)]
-    policies[2] = policies[0]
+    inputs = keras.Input(game.observation_shapes[0])
+    policies[2] = keras.Model(inputs, policies[0](inputs))
     with pytest.raises(ValueError, match=r"`policies.0.`.*`policies.2.`.*sha"):
         dice_tf.objectives.ExactObjective(game, policies)
 
@@ -119,7 +125,7 @@ def test_a_copy_of_an_objective_refuses_them_too():
     policies = [dice_tf.policies.tabular(GAME, seat) for seat in range(2)]
     objective = dice_tf.objectives.DiCEObjective(GAME, policies)
     with pytest.raises(ValueError, match="share the trainable variables"):
-        objective.with_policies([policies[1], policies[1]])
+        objective.with_policies(with_one_layer())
 
 
 # Critics.
@@ -132,10 +138,9 @@ def critics_of(first, second):
     )
 
 
-def test_critics_may_not_share_what_is_trained():
-    critic = dice_tf.critics.tabular_critic(GAME, 0)
+def test_critics_may_not_share_a_part_of_what_is_trained():
     with pytest.raises(ValueError, match=r"`critics.0.`.*`critics.1.`.*share"):
-        critics_of(critic, critic)
+        critics_of(*with_one_layer())
 
 
 @pytest.mark.parametrize("build", [the_same, with_one_layer])
