@@ -31,6 +31,10 @@ NOT_CALLED = {
     "learners.*.direction": "called by `step`, which checks",
     "learners.*.move": "called by `step`, which checks",
     "learners.*.terms_of": "called by `step`, which checks",
+    "partners.*.advanced": "called by `AgainstPartners.step`, which checks",
+    "partners.*.drawn": "called by `AgainstPartners.step`, which checks",
+    "partners.*.params_of": "called by `AgainstPartners.step`, which checks",
+    "partners.*.seated": "called by `AgainstPartners.step`, which checks",
 }
 
 

@@ -181,6 +181,14 @@ def _modelling() -> dice_tf.opponent_models.OpponentModelling:
     )
 
 
+def _pool() -> list[tuple[float, Any]]:
+    return [(0.5, dice_tf.partners.PastSelves(2))]
+
+
+def _against_partners() -> dice_tf.partners.AgainstPartners:
+    return dice_tf.partners.AgainstPartners(dice_tf.learners.Naive(), _pool())
+
+
 def _fitting_learner() -> dice_tf.learners.LOLADiCE:
     rates = dice_tf.learners.FittedRates(1.0)
     return dice_tf.learners.LOLADiCE(1, rates, carry_slots=True)
@@ -424,6 +432,15 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
             lambda x: x[tf.newaxis], _modelling().init(_table_params())
         )
     },
+    "partners.AgainstPartners": {"pool": _pool},
+    "partners.AgainstPartners.*": {
+        "objective": _exact_objective,
+        "params": _table_params,
+        "state": lambda: _against_partners().init(_table_params()),
+        "states": lambda: _against_partners().init(_table_params()),
+    },
+    "partners.FixedPolicies": {"policies": _models},
+    "partners.PastSelves": {"capacity": _always(2)},
     "play.Actor.step": {"state": lambda: []},
     "play.sample_trajectory": {
         "weights": lambda: [_weights(i) for i in range(2)]
@@ -469,5 +486,6 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
         [_function_objective()]
     ),
     "opponent_models.OpponentModelling": _modelling,
+    "partners.AgainstPartners": _against_partners,
     "play.Actor": lambda: _actors()[0],
 }

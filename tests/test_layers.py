@@ -37,7 +37,14 @@ LAYERS = (
     # 3
     {"objectives"},
     # 4
-    {"diagnostics", "evaluation", "export", "learners", "opponent_models"},
+    {
+        "diagnostics",
+        "evaluation",
+        "export",
+        "learners",
+        "opponent_models",
+        "partners",
+    },
     # 5: what holds variables, compiles and trains, or meets other libraries.
     {"bridges", "callbacks", "trainer", "training"},
 )

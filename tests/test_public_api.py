@@ -44,6 +44,7 @@ PUBLIC_NAMES = {
         "magic_box",
         "objectives",
         "opponent_models",
+        "partners",
         "play",
         "policies",
         "scan",
@@ -186,6 +187,13 @@ PUBLIC_NAMES = {
         "TaskFamily",
     },
     "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
+    "dice_tf.partners": {
+        "AgainstPartners",
+        "FixedPolicies",
+        "NaiveLearners",
+        "PartnersState",
+        "PastSelves",
+    },
     "dice_tf.play": {
         "Actor",
         "Trajectory",
@@ -290,6 +298,8 @@ LONG_SIGNATURES = {
     "dice_tf.objectives.*.divergences": "as a call, with two of its params",
     "dice_tf.objectives.*Objective": "pinned",
     "dice_tf.opponent_models.*.step": "as of all learners",
+    "dice_tf.partners.*.drawn": "as of all sources of partners",
+    "dice_tf.partners.*.step": "as of all learners",
     "dice_tf.play.player_*": "an actor and its weights are one policy",
     "dice_tf.scan": "a cell, and all that it is given",
 }
