@@ -1,5 +1,8 @@
 """The Coin Game: a social dilemma on a grid that closes upon itself."""
 
+import functools
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -20,7 +23,6 @@ from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import Seed, uniform
 
 _NO_CELL = -1
-_PLAYERS = range(2)
 _CHANNELS_FIRST, _CHANNELS_LAST = "channels_first", "channels_last"
 
 
@@ -51,33 +53,36 @@ class CoinStatistics(NamedTuple):
 
 
 class CoinGame(Game):
-    """Two players collect coins on a torus; each coin belongs to one of them.
+    """Players collect coins on a torus; each coin belongs to one of them.
 
     Actions move by one cell: right (0), left (1), down (2), up (3). Whoever
-    steps on a coin picks it up and earns 1, and its owner loses 2 if that was
-    the other player: both collect where both are on it. Players may share a
-    cell and start anywhere.
+    steps on a coin picks it up and earns 1, and its owner loses 2 if another
+    player did: all collect that are on it. Players may share a cell and start
+    anywhere.
 
-    With one coin its owner alternates: once picked up, the other's coin
-    appears. With two (Lu et al.) each player's coin is always there and only
-    what was picked up appears anew. Coins appear on any cell without a player
-    with the same probability. The first of a single coin is either's.
+    With one coin its owner rotates in the order of seats: once picked up, the
+    next player's coin appears. With one for each player (Lu et al., of two)
+    all coins are always there and only what was picked up appears anew. Coins
+    appear on any cell without a player with the same probability. The first
+    of a single coin is anyone's.
 
-    An observation has four channels, each zero except for a one: the player
-    itself, the other, its own coin, the other's. The game is thus the same
-    from both seats.
+    An observation has two channels for each player, each zero except for a
+    one: the player itself, those of seats i+1, i+2, ... modulo N, and their
+    coins in the same order. The game is thus the same from all seats.
 
     It is a dilemma: each does best by taking every coin, but two who do so
     earn nothing on average, and most if they leave the other's coins alone.
+    Of more players, one can be robbed by several at once, and loses 2.
 
     Args:
       episode_length: T.
+      num_players: N, at least 2, and fewer than there are cells.
       grid_size: number of rows, and of columns, at least 2.
-      num_coins: 1, or 2 for the variant.
+      num_coins: 1, or N for the variant.
       can_stay: whether there is a fifth action, to stay (4).
-      data_format: `"channels_first"`, observations `[4, rows, columns]`, or
-        `"channels_last"`, `[rows, columns, 4]`, as `keras.layers.Conv2D`
-        needs them on CPU.
+      data_format: `"channels_first"`, observations `[2 N, rows, columns]`,
+        or `"channels_last"`, `[rows, columns, 2 N]`, as
+        `keras.layers.Conv2D` needs them on CPU.
       dtype: floating dtype, "float32" or "float64".
 
     Raises:
@@ -92,15 +97,15 @@ class CoinGame(Game):
       dilemmas using deep reinforcement learning); on 3 x 3 cells Foerster et
       al. 2018 (Learning with Opponent-Learning Awareness), Zhao et al. 2022
       (Proximal Learning With Opponent-Learning Awareness); with two coins Lu
-      et al. 2022 (Model-Free Opponent Shaping).
+      et al. 2022 (Model-Free Opponent Shaping); for three players Aghajohari
+      et al. 2024 (LOQA: Learning with Opponent Q-Learning Awareness).
     """
-
-    num_players = 2
 
     def __init__(
         self,
         episode_length: int = 50,
         *,
+        num_players: int = 2,
         grid_size: int = 3,
         num_coins: int = 1,
         can_stay: bool = False,
@@ -112,36 +117,43 @@ class CoinGame(Game):
         )
         # On one cell there would be no place for a coin.
         self.grid_size = check_whole_number("grid_size", grid_size, 2, 2**10)
-        self.num_coins = check_choice("num_coins", num_coins, (1, 2))
-        self.num_actions = (5 if check_flag("can_stay", can_stay) else 4,) * 2
+        self.num_players = check_whole_number(
+            "num_players", num_players, 2, self.num_cells - 1
+        )
+        choices = (1, self.num_players)
+        self.num_coins = check_choice("num_coins", num_coins, choices)
+        num_actions = 5 if check_flag("can_stay", can_stay) else 4
+        self.num_actions = (num_actions,) * num_players
         self.data_format = check_choice(
             "data_format", data_format, (_CHANNELS_FIRST, _CHANNELS_LAST)
         )
         self.dtype = check_float_dtype("dtype", dtype)
         shape = [grid_size, grid_size]
-        shape.insert(0 if data_format == _CHANNELS_FIRST else 2, 4)
-        self.observation_shapes = (tuple(shape),) * 2
+        place = 0 if data_format == _CHANNELS_FIRST else 2
+        shape.insert(place, 2 * num_players)
+        self.observation_shapes = (tuple(shape),) * num_players
 
     def reset(self, seed: Seed, batch_size: int) -> tuple[CoinState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
-        # The first three rows place the players and choose the coin's owner.
-        noise = uniform(seed, [3 + self.num_coins, batch_size])
-        players = tuple(random_cell(noise[i], self.num_cells) for i in _PLAYERS)
-        cells = [self._free_cell(players, row) for row in tf.unstack(noise[3:])]
-        if self.num_coins == 2:
+        # The first rows place the players and choose the coin's owner.
+        num_players = self.num_players
+        noise = uniform(seed, [num_players + 1 + self.num_coins, batch_size])
+        players = tuple(
+            random_cell(noise[i], self.num_cells) for i in self._players
+        )
+        rows = tf.unstack(noise[num_players + 1 :])
+        cells = [self._free_cell(players, row) for row in rows]
+        if self.num_coins > 1:
             state = CoinState(players, tuple(cells))
         else:
+            owner = random_cell(noise[num_players], num_players)
             absent = tf.fill([batch_size], _NO_CELL)
-            is_first = noise[2] < 0.5
-            state = CoinState(
-                players,
-                (
-                    tf.where(is_first, cells[0], absent),
-                    tf.where(is_first, absent, cells[0]),
-                ),
-            )
+            coins = [
+                tf.where(owner == i, cells[0], absent) for i in self._players
+            ]
+            state = CoinState(players, tuple(coins))
         nothing = tf.zeros([batch_size], self.dtype)
-        return state, self._time_step(state, (nothing, nothing))
+        return state, self._time_step(state, (nothing,) * num_players)
 
     def step(
         self, state: CoinState, actions: tuple[tf.Tensor, ...], seed: Seed
@@ -153,29 +165,34 @@ class CoinGame(Game):
             self._move(cell, action)
             for cell, action in zip(state.players, actions, strict=True)
         )
-        is_own = [players[i] == state.coins[i] for i in _PLAYERS]
-        foreign = [players[i] == state.coins[1 - i] for i in _PLAYERS]
+        # Of each player, the owners of the coins that it steps on.
+        collected = [[cell == coin for coin in state.coins] for cell in players]
+        robbed = [
+            _any([collected[j][i] for j in self._players if j != i])
+            for i in self._players
+        ]
         rewards = tuple(
-            tf.cast(to_int(is_own[i]) + to_int(foreign[i]), self.dtype)
-            - 2.0 * tf.cast(foreign[1 - i], self.dtype)
-            for i in _PLAYERS
+            tf.cast(_sum(map(to_int, collected[i])), self.dtype)
+            - 2.0 * tf.cast(robbed[i], self.dtype)
+            for i in self._players
         )
         noise = uniform(seed, [self.num_coins, players[0].shape[0]])
         cells = [self._free_cell(players, row) for row in tf.unstack(noise)]
-        taken = [is_own[i] | foreign[1 - i] for i in _PLAYERS]
-        if self.num_coins == 2:
+        taken = [collected[i][i] | robbed[i] for i in self._players]
+        if self.num_coins > 1:
             coins = tuple(
-                tf.where(taken[i], cells[i], state.coins[i]) for i in _PLAYERS
+                tf.where(taken[i], cells[i], state.coins[i])
+                for i in self._players
             )
         else:
-            # The coin that was not there appears in place of the other.
+            # The coin of the player after its owner appears in its place.
             coins = tuple(
                 tf.where(
-                    taken[0] | taken[1],
-                    tf.where(taken[i], _NO_CELL, cells[0]),
+                    _any(taken),
+                    tf.where(taken[i - 1], cells[0], _NO_CELL),
                     state.coins[i],
                 )
-                for i in _PLAYERS
+                for i in self._players
             )
         state = CoinState(players, coins)
         return state, self._time_step(state, rewards)
@@ -194,16 +211,17 @@ class CoinGame(Game):
         state = self.state_of(trajectory.observations[0])
         players = [
             self._move(state.players[i], trajectory.actions[i])
-            for i in _PLAYERS
+            for i in self._players
         ]
         shares, rates = [], []
-        for i in _PLAYERS:
-            own_rate, foreign = (
+        for i in self._players:
+            by_owner = [
                 tf.reduce_mean(tf.cast(players[i] == coins, self.dtype))
-                for coins in (state.coins[i], state.coins[1 - i])
-            )
-            shares.append(own_rate / (own_rate + foreign))
-            rates.append(own_rate + foreign)
+                for coins in state.coins
+            ]
+            rate = _sum(by_owner)
+            shares.append(by_owner[i] / rate)
+            rates.append(rate)
         return CoinStatistics(tuple(shares), tuple(rates))
 
     def state_of(self, observations: tf.Tensor) -> CoinState:
@@ -225,12 +243,17 @@ class CoinGame(Game):
             cell = tf.argmax(flat, axis=-1, output_type=tf.int32)
             is_there = tf.reduce_max(flat, axis=-1) > 0.5
             cells.append(tf.where(is_there, cell, _NO_CELL))
-        return CoinState(tuple(cells[:2]), tuple(cells[2:]))
+        num_players = self.num_players
+        return CoinState(tuple(cells[:num_players]), tuple(cells[num_players:]))
 
     @property
     def num_cells(self) -> int:
         """Number of cells of the grid."""
         return self.grid_size**2
+
+    @property
+    def _players(self) -> range:
+        return range(self.num_players)
 
     def _move(self, cell: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
         return move(cell, action, self.grid_size)
@@ -238,32 +261,37 @@ class CoinGame(Game):
     def _free_cell(
         self, players: tuple[tf.Tensor, ...], noise: tf.Tensor
     ) -> tf.Tensor:
-        return free_cell(*players, noise, self.num_cells)
+        return free_cell(players, noise, self.num_cells)
 
     def _time_step(
         self, state: CoinState, rewards: tuple[tf.Tensor, ...]
     ) -> TimeStep:
         return TimeStep(
-            tuple(self._observe(state, i) for i in _PLAYERS),
+            tuple(self._observe(state, i) for i in self._players),
             rewards,
             tf.ones_like(rewards[0]),
         )
 
     def _observe(self, state: CoinState, player_id: int) -> tf.Tensor:
-        other = 1 - player_id
-        cells = tf.stack(
-            [
-                state.players[player_id],
-                state.players[other],
-                state.coins[player_id],
-                state.coins[other],
-            ],
-            axis=1,
-        )
+        # As the player sees them: itself first, then the next seats.
+        cells = [
+            cell
+            for kind in (state.players, state.coins)
+            for cell in (*kind[player_id:], *kind[:player_id])
+        ]
+        cells = tf.stack(cells, axis=1)
         # A coin that is not there, -1, is all zeros.
         axis = 2 if self.data_format == _CHANNELS_FIRST else 1
         seen = tf.one_hot(cells, self.num_cells, axis=axis, dtype=self.dtype)
         return tf.reshape(seen, [-1, *self.observation_shapes[player_id]])
+
+
+def _any(conditions: Sequence[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(operator.or_, conditions)
+
+
+def _sum(terms: Iterable[tf.Tensor]) -> tf.Tensor:
+    return functools.reduce(operator.add, terms)
 
 
 def check_played(trajectory: Any, parts: tuple[str, ...]) -> None:

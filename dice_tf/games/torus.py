@@ -3,6 +3,7 @@
 All in integer arithmetic, on tensors `[B]` of any number of episodes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -57,25 +58,40 @@ def random_cell(noise: tf.Tensor, num_cells: Any) -> tf.Tensor:
 
 
 def free_cell(
-    first: tf.Tensor, second: tf.Tensor, noise: tf.Tensor, num_cells: int
+    taken: Sequence[tf.Tensor], noise: tf.Tensor, num_cells: int
 ) -> tf.Tensor:
-    """Returns a cell that is neither of two, uniformly.
+    """Returns a cell that is none of some, uniformly.
 
     Args:
-      first: int32 `[B]`, a cell that is taken.
-      second: int32 `[B]`, another, or the same.
+      taken: int32 `[B]` each, cells that are taken, some of which may be the
+        same.
       noise: `[B]`, uniform on [0, 1).
       num_cells: number of cells of the grid.
 
     Returns:
       int32 `[B]`.
     """
-    low, high = tf.minimum(first, second), tf.maximum(first, second)
-    apart = to_int(low != high)
-    cell = random_cell(noise, num_cells - 1 - apart)
+    ordered = _ascending(taken)
+    are_new = [
+        to_int(cell != lower)
+        for lower, cell in zip(ordered, ordered[1:], strict=False)
+    ]
+    num_free = num_cells - 1
+    for is_new in are_new:
+        num_free -= is_new
+    cell = random_cell(noise, num_free)
     # The number of a free cell, counted over those that are taken.
-    cell += to_int(cell >= low)
-    return cell + apart * to_int(cell >= high)
+    cell += to_int(cell >= ordered[0])
+    for is_new, higher in zip(are_new, ordered[1:], strict=True):
+        cell += is_new * to_int(cell >= higher)
+    return cell
+
+
+def _ascending(cells: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns tensors `[B]` of the same numbers, in ascending order."""
+    if len(cells) == 2:
+        return [tf.minimum(*cells), tf.maximum(*cells)]
+    return tf.unstack(tf.sort(tf.stack(cells), axis=0))
 
 
 def _wrap(place: tf.Tensor, size: int) -> tf.Tensor:

@@ -109,15 +109,17 @@ def on_the_grid(
     observation, num_outputs = seat_input(game, player_id)
     num_states = len(numbered_states(game.grid_size)[0])
     is_standard = (
-        game.num_coins == 1
+        game.num_players == 2
+        and game.num_coins == 1
         and game.observation_shapes[player_id][0] == 4
         and num_outputs == 4
     )
     if not is_standard or policy.input_shape[1:] != (num_states,):
         raise ValueError(
-            "`game` must have one coin, four actions and channels first, and "
-            f"`policy` must take views {(num_states,)} of a TabularCoinGame "
-            f"of its size. Received: num_coins={game.num_coins}, "
+            "`game` must have two players, one coin, four actions and "
+            f"channels first, and `policy` must take views {(num_states,)} of "
+            "a TabularCoinGame of its size. Received: "
+            f"num_players={game.num_players}, num_coins={game.num_coins}, "
             f"num_actions={game.num_actions}, "
             f"data_format={game.data_format!r}, a policy of inputs "
             f"{policy.input_shape[1:]}."

@@ -30,6 +30,7 @@ class OneGrid:
 
     def __init__(self, size, players, coins):
         self.size = size
+        self.num_players = len(players)
         self.players = [divmod(int(cell), size) for cell in players]
         self.coins = {
             owner: divmod(int(cell), size)
@@ -43,14 +44,14 @@ class OneGrid:
             tuple((np.array(place) + STEPS[action]) % self.size)
             for place, action in zip(self.players, actions, strict=True)
         ]
-        rewards, taken = [0, 0], set()
-        for player, place in enumerate(self.players):
-            for owner, coin in self.coins.items():
-                if place == coin:
-                    rewards[player] += 1
-                    taken.add(owner)
-                    if owner != player:
-                        rewards[owner] -= 2
+        rewards, taken = [0] * self.num_players, set()
+        for owner, coin in self.coins.items():
+            takers = [i for i, x in enumerate(self.players) if x == coin]
+            for player in takers:
+                rewards[player] += 1
+                taken.add(owner)
+            if set(takers) - {owner}:
+                rewards[owner] -= 2
         return rewards, taken
 
     def reappear(self, taken, cells):
@@ -59,18 +60,18 @@ class OneGrid:
         for owner in taken:
             del self.coins[owner]
         for owner in taken:
-            new = owner if len(before) == 2 else 1 - owner
+            new = owner if len(before) > 1 else (owner + 1) % self.num_players
             place = divmod(int(cells[new]), self.size)
             assert place not in self.players
             self.coins[new] = place
 
     def observation(self, player):
-        grid = np.zeros([4, self.size, self.size])
-        other = 1 - player
-        grid[(0, *self.players[player])] = 1
-        grid[(1, *self.players[other])] = 1
+        grid = np.zeros([2 * self.num_players, self.size, self.size])
+        for seat, place in enumerate(self.players):
+            grid[((seat - player) % self.num_players, *place)] = 1
         for owner, place in self.coins.items():
-            grid[(2 if owner == player else 3, *place)] = 1
+            channel = self.num_players + (owner - player) % self.num_players
+            grid[(channel, *place)] = 1
         return grid
 
 
@@ -80,7 +81,7 @@ def as_numpy(nest):
 
 def random_actions(game, num_steps, batch_size, seed=0):
     rng = np.random.default_rng(seed)
-    shape = (num_steps, 2, batch_size)
+    shape = (num_steps, game.num_players, batch_size)
     return rng.integers(game.num_actions[0], size=shape).astype(np.int32)
 
 
@@ -103,8 +104,8 @@ def played(request):
     return game, actions, as_numpy(play(game, SEED, actions))
 
 
-def test_the_rules_are_those_of_the_slow_oracle(played):
-    game, actions, (states, after) = played
+def check_rules(game, actions, states, after):
+    """Compares with the oracle; returns how many coins were picked up."""
     num_picked = 0
     for b in range(actions.shape[-1]):
         grid = OneGrid(
@@ -121,16 +122,87 @@ def test_the_rules_are_those_of_the_slow_oracle(played):
                     player_rewards[t, b] for player_rewards in after.rewards
                 ] == rewards
                 grid.reappear(taken, [cells[t, b] for cells in states.coins])
-            for player in range(2):
+            for player in range(game.num_players):
                 seen = after.observations[player][t, b]
                 expected = grid.observation(player)
                 if game.data_format == "channels_last":
                     expected = np.moveaxis(expected, 0, -1)
                 np.testing.assert_array_equal(seen, expected)
-    assert num_picked > 50
     assert after.rewards[0].dtype == game.dtype.as_numpy_dtype
     np.testing.assert_array_equal(after.discounts, 1)
     assert after.observations[0].shape[2:] == game.observation_shapes[0]
+    return num_picked
+
+
+def test_the_rules_are_those_of_the_slow_oracle(played):
+    game, actions, (states, after) = played
+    assert check_rules(game, actions, states, after) > 50
+
+
+@pytest.mark.parametrize(
+    "variant", [{}, {"num_coins": 3, "data_format": "channels_last"}], ids=str
+)
+def test_three_players_play_by_the_rules_of_the_slow_oracle(variant):
+    """10,000 random steps; two players rob a third one now and then."""
+    game = CoinGame(num_players=3, **variant)
+    actions = random_actions(game, 40, 250)
+    states, after = as_numpy(play(game, SEED, actions))
+    assert check_rules(game, actions, states, after) > 1000
+    rewards = np.stack(after.rewards)
+    num_robbers = np.sum(rewards > 0, axis=0)[np.min(rewards, axis=0) == -2]
+    assert np.bincount(num_robbers)[2] > 50
+
+
+def test_three_seats_rotate():
+    """The game looks the same to a player one seat further."""
+    game = CoinGame(num_players=3)
+    state, first = game.reset(SEED, 500)
+    (joint,) = random_actions(game, 1, 500)
+
+    def rotated(x):
+        return (*x[1:], *x[:1])
+
+    after, step = game.step(state, tuple(joint), SEED)
+    turned = CoinState(rotated(state.players), rotated(state.coins))
+    turned_after, turned_step = game.step(turned, rotated(joint), SEED)
+    for found, expected in (
+        (turned_after.players, after.players),
+        (turned_after.coins, after.coins),
+        (turned_step.rewards, step.rewards),
+        (turned_step.observations, step.observations),
+    ):
+        for one, two in zip(found, rotated(expected), strict=True):
+            np.testing.assert_array_equal(one, two)
+    expected = game.state_of(first.observations[0])
+    for one, two in zip(
+        (*expected.players, *expected.coins),
+        (*state.players, *state.coins),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("cells", [(0, 1, 2), (4, 4, 8), (5, 5, 5), (7, 0, 7)])
+def test_a_coin_appears_on_any_cell_that_three_players_leave_free(cells):
+    game = CoinGame(num_players=3, can_stay=True)
+    size = 70_000
+    (free,) = np.nonzero(~np.isin(np.arange(9), cells))
+    players = tuple(tf.fill([size], cell) for cell in cells)
+    absent = tf.fill([size], -1)
+    state = CoinState(players, (absent, players[0], absent))
+    after, _ = game.step(state, (tf.fill([size], 4),) * 3, SEED)
+    counts = np.bincount(after.coins[2], minlength=9)
+    assert counts[free].sum() == size
+    uniform = np.full(len(free), 1 / len(free))
+    assert abs(chi_square(counts[free], uniform)) < 5
+    np.testing.assert_array_equal(after.coins[:2], np.full([2, size], -1))
+
+
+def test_the_first_coin_is_that_of_any_of_three():
+    state, _ = CoinGame(num_players=3).reset(SEED, 30_000)
+    counts = np.sum(np.stack(state.coins) >= 0, axis=1)
+    assert counts.sum() == 30_000
+    assert abs(chi_square(counts, np.full(3, 1 / 3))) < 5
 
 
 def test_swapping_the_seats_swaps_everything(played):
@@ -249,21 +321,25 @@ def test_it_is_the_same_eagerly_in_graphs_and_under_xla(num_coins):
     )
 
 
-@pytest.mark.parametrize("num_coins", [1, 2])
-def test_statistics_count_what_was_picked_up(num_coins):
-    game = CoinGame(num_coins=num_coins)
+@pytest.mark.parametrize(("num_players", "num_coins"), [(2, 1), (2, 2), (3, 3)])
+def test_statistics_count_what_was_picked_up(num_players, num_coins):
+    game = CoinGame(num_players=num_players, num_coins=num_coins)
     actions = random_actions(game, 30, 20)
     states, after = as_numpy(play(game, SEED, actions))
     measured = game.statistics(
         types.SimpleNamespace(
             observations=[tf.constant(x[:-1]) for x in after.observations],
-            actions=[tf.constant(actions[:, i]) for i in range(2)],
+            actions=[tf.constant(actions[:, i]) for i in range(num_players)],
         )
     )
-    for i in range(2):
+    for i in range(num_players):
         places = states.players[i][1:]
         own_count = np.sum(places == states.coins[i][:-1])
-        foreign = np.sum(places == states.coins[1 - i][:-1])
+        foreign = sum(
+            np.sum(places == coins[:-1])
+            for owner, coins in enumerate(states.coins)
+            if owner != i
+        )
         assert own_count > 0 and foreign > 0
         np.testing.assert_allclose(
             measured.own_coin_share[i],
@@ -299,6 +375,12 @@ def test_the_trainer_trains_in_it():
         ({"episode_length": 0}, "`episode_length` must be at least 1"),
         ({"grid_size": 1}, "`grid_size` must be at least 2"),
         ({"num_coins": 3}, "`num_coins` must be one of 1, 2"),
+        (
+            {"num_coins": 2, "num_players": 3},
+            "`num_coins` must be one of 1, 3",
+        ),
+        ({"num_players": 1}, "`num_players` must be at least 2"),
+        ({"num_players": 9}, "`num_players` must be at most 8"),
         ({"data_format": "nchw"}, "`data_format` must be one of 'channels_f"),
     ],
 )

@@ -99,10 +99,17 @@ def test_they_are_saved_and_loaded(tmp_path, objective):
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_coins": 2}, {"can_stay": True}, {"data_format": "channels_last"}],
+    [
+        {"num_coins": 2},
+        {"num_players": 3},
+        {"can_stay": True},
+        {"data_format": "channels_last"},
+    ],
 )
 def test_other_forms_of_the_game_are_refused(table, options):
-    with pytest.raises(ValueError, match="`game` must have one coin"):
+    with pytest.raises(
+        ValueError, match="`game` must have two players, one coin"
+    ):
         on_the_grid(CoinGame(5, **options), tabular(table, 0), 0)
 
 
