@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.held_training import BETWEEN
+from benchmarks.held_training import BETWEEN, NEVER
 from experiments.results.outputs import CURVES, SAVED_MODELS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -84,14 +84,22 @@ class Training:
     Args:
       place: a folder for its results and logs.
       arguments: its flags.
+      num_past_selves: size of the buffer of past selves that players learn
+        against; 0 for none.
 
     Attributes:
       limit: seconds that a process may take.
     """
 
-    def __init__(self, place: pathlib.Path, arguments: Sequence[str] = FLAGS):
+    def __init__(
+        self,
+        place: pathlib.Path,
+        arguments: Sequence[str] = FLAGS,
+        num_past_selves: int = 0,
+    ):
         self.place = place
         self._arguments = tuple(arguments)
+        self._num_past_selves = num_past_selves
         self._children: list[subprocess.Popen] = []
         self.limit = _MOST
 
@@ -138,8 +146,10 @@ class Training:
     ) -> list[str]:
         """Returns the command that starts or continues it."""
         more = more or ("--resume", "--checkpoint_every=0")
+        if not program:
+            program = self._held(NEVER) if self._num_past_selves else _IN_PEACE
         return [
-            *(sys.executable, "-m", *(program or _IN_PEACE)),
+            *(sys.executable, "-m", *program),
             f"--output_dir={folder}",
             *self._arguments,
             *more,
@@ -171,8 +181,12 @@ class Training:
         self, folder: pathlib.Path, epoch: int, where: str = BETWEEN
     ) -> subprocess.Popen:
         """Starts one that stands still after an epoch."""
-        program = ("benchmarks.held_training", str(epoch), where)
+        program = self._held(epoch, where)
         return self.start(folder, self.command(folder, *program))
+
+    def _held(self, epoch: int, where: str = BETWEEN) -> tuple[str, ...]:
+        number = str(self._num_past_selves)
+        return "benchmarks.held_training", str(epoch), where, number
 
     def wait(
         self, child: subprocess.Popen, is_there: Callable[[], bool]

@@ -10,7 +10,8 @@ results are written. No training goes further than the epoch after its moment,
 so that the kills are as far apart on a fast machine as on a slow one. At the
 end curves.csv and the weights of the policies must be those of the first
 training, byte for byte. summary.json holds every check; the exit status is 1 if
-one fails.
+one fails. With --past_selves=8, players learn against what their opponents
+were, in a buffer of 8.
 """
 
 import contextlib
@@ -46,11 +47,13 @@ class KillSettings(NamedTuple):
       num_kills: how often.
       seed: of the moments.
       flags: those of experiments.ipd.
+      num_past_selves: size of the buffer of past selves, 0 for none.
     """
 
     num_kills: int
     seed: int
     flags: tuple[str, ...]
+    num_past_selves: int = 0
 
 
 class Kill(NamedTuple):
@@ -78,6 +81,13 @@ def define_flags() -> None:
     define_output_flags()
     flags.DEFINE_integer("num_kills", 20, "How often to kill.", lower_bound=3)
     flags.DEFINE_integer("seed", 0, "Of the moments.", lower_bound=0)
+    flags.DEFINE_integer(
+        "past_selves",
+        0,
+        "Size of the buffer of past selves that players learn against, 0 for "
+        "none.",
+        lower_bound=0,
+    )
     flags.DEFINE_list(
         "flags",
         [
@@ -99,7 +109,12 @@ def define_flags() -> None:
 
 def resolve(values: flags.FlagValues) -> KillSettings:
     """Returns the settings of parsed flags."""
-    return KillSettings(values.num_kills, values.seed, tuple(values.flags))
+    return KillSettings(
+        values.num_kills,
+        values.seed,
+        tuple(values.flags),
+        values.past_selves,
+    )
 
 
 def kill_again_and_again(
@@ -205,7 +220,7 @@ def run(settings: KillSettings, folder: OutputFolder) -> Sequence[Check]:
     with (
         folder.collect() as stage,
         contextlib.closing(
-            Training(stage.resolve(), settings.flags)
+            Training(stage.resolve(), settings.flags, settings.num_past_selves)
         ) as training,
     ):
         checks = measure(settings, training)

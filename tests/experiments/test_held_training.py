@@ -5,7 +5,8 @@ import os
 import pytest
 
 import dice_tf
-from benchmarks import held_training
+from benchmarks import disturbed_training, held_training
+from experiments.building import builders
 from tests.experiments.kills import Killed
 
 
@@ -48,3 +49,34 @@ def test_a_training_goes_no_further_than_the_epoch_after(
         dice_tf.callbacks.Checkpoint.save(None, None, 2)
     assert saved == ([1] if in_writing else [1, 2])
     assert place.exists() != in_writing
+
+
+def test_players_that_learn_do_so_against_past_selves(monkeypatch) -> None:
+    naive = dice_tf.learners.Naive()
+    monkeypatch.setattr(
+        builders, "build_learner", lambda player_id: (naive, None)[player_id]
+    )
+    held_training.play_against_past_selves(8)
+    learner = builders.build_learner(0)
+    assert isinstance(learner, dice_tf.partners.AgainstPartners)
+    assert learner.learner is naive and builders.build_learner(1) is None
+    (source,) = learner.sources
+    assert source.capacity == 8
+
+
+@pytest.mark.parametrize("num_past_selves", [0, 8])
+def test_all_processes_of_a_training_have_the_same_partners(
+    tmp_path, monkeypatch, num_past_selves: int
+) -> None:
+    training = disturbed_training.Training(tmp_path, (), num_past_selves)
+    commands = [training.command(tmp_path)]
+    monkeypatch.setattr(training, "start", lambda _, x: commands.append(x))
+    training.start_held(tmp_path, 3)
+    in_peace, held = (command[2:6] for command in commands)
+    assert held == ["benchmarks.held_training", "3", "between", held[3]]
+    assert held[3] == str(num_past_selves)
+    if num_past_selves:
+        never = str(held_training.NEVER)
+        assert in_peace == [held[0], never, "between", held[3]]
+    else:
+        assert in_peace[0] == "experiments.ipd"
