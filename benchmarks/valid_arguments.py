@@ -158,6 +158,11 @@ def _point_game() -> dice_tf.games.PointNavigation:
     return dice_tf.games.PointNavigation([0.3, -0.2], 3)
 
 
+@functools.cache
+def _negotiation() -> dice_tf.games.Negotiation:
+    return dice_tf.games.Negotiation(3)
+
+
 def _state_of(game: dice_tf.games.Game) -> Any:
     return game.reset((0, 1), 4)[0]
 
@@ -371,6 +376,10 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "games.CommonPool.*": {"state": lambda: tf.fill([4], 12)},
     "games.FiniteGame": _game_tables(),
     "games.FiniteGame.*": {"state": lambda: tf.zeros([4], tf.int32)},
+    "games.Negotiation.step": {
+        "state": lambda: _state_of(_negotiation()),
+        "actions": lambda: (tf.zeros([4, 3]),) * 2,
+    },
     "games.PointNavigation.step": {
         "state": lambda: _state_of(_point_game()),
         "actions": lambda: (tf.zeros([4, 2]),),
@@ -471,6 +480,7 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
     ),
     "games.FiniteGame": _game,
     "games.Game": _coin_game,
+    "games.Negotiation": _negotiation,
     "games.PointNavigation": _point_game,
     "games.RepeatedCournot": lambda: dice_tf.games.RepeatedCournot(3),
     "games.TabularCoinGame": _coin_table,

@@ -124,6 +124,8 @@ PUBLIC_NAMES = {
         "CommonPool",
         "FiniteGame",
         "Game",
+        "Negotiation",
+        "NegotiationState",
         "PointNavigation",
         "RepeatedCournot",
         "TabularCoinGame",

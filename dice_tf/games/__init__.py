@@ -15,6 +15,7 @@ from dice_tf.games.named import (
     iterated_public_goods,
     iterated_stag_hunt,
 )
+from dice_tf.games.negotiation import Negotiation, NegotiationState
 from dice_tf.games.point_navigation import PointNavigation
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "CommonPool",
     "FiniteGame",
     "Game",
+    "Negotiation",
+    "NegotiationState",
     "PointNavigation",
     "RepeatedCournot",
     "TabularCoinGame",

@@ -40,6 +40,7 @@ for name in (
     "CommonPool",
     "CoinGame",
     "TabularCoinGame",
+    "Negotiation",
     "RepeatedCournot",
     "iterated_prisoners_dilemma",
     "iterated_matching_pennies",
@@ -53,7 +54,8 @@ BUILDERS |= BRIDGES
 
 
 def test_all_games_are_here():
-    others = {"CoinState", "CoinStatistics", "Game", "TimeStep"}
+    states = {"CoinState", "NegotiationState"}
+    others = {*states, "CoinStatistics", "Game", "TimeStep"}
     assert set(games.__all__) - others <= BUILDERS.keys()
 
 
