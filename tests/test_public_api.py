@@ -187,6 +187,7 @@ PUBLIC_NAMES = {
         "SampledTasks",
         "SurrogateObjective",
         "TaskFamily",
+        "ultimatum",
     },
     "dice_tf.opponent_models": {"OpponentModelState", "OpponentModelling"},
     "dice_tf.partners": {

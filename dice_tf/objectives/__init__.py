@@ -12,6 +12,7 @@ from dice_tf.objectives.sampled_first_order_baseline import (
 from dice_tf.objectives.sampled_surrogate import SurrogateObjective
 from dice_tf.objectives.sampled_tasks import SampledTasks
 from dice_tf.objectives.tasks import TaskFamily
+from dice_tf.objectives.ultimatum_game import ultimatum
 
 __all__ = [
     "DiCEObjective",
@@ -25,4 +26,5 @@ __all__ = [
     "SampledTasks",
     "SurrogateObjective",
     "TaskFamily",
+    "ultimatum",
 ]
