@@ -487,8 +487,12 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
     "learners.InnerRates": lambda: dice_tf.learners.FixedRates(1.0),
     "learners.LOLADiCE": _fitting_learner,
     "learners.Learner": dice_tf.learners.Naive,
+    "objectives.Advantages": lambda: _sampled_objective().advantages(
+        _table_params(), (0, 1)
+    ),
     "objectives.ExactObjective": _exact_objective,
     "objectives.Objective": _exact_objective,
+    "objectives.Objective.advantages": _sampled_objective,
     "objectives.SampledTasks": lambda: dice_tf.objectives.SampledTasks(
         lambda task: _function_objective(), lambda seed, num: tf.zeros([2]), 2
     ),

@@ -154,6 +154,8 @@ PUBLIC_NAMES = {
         "StackedObservations",
     },
     "dice_tf.learners": {
+        "ActorCritic",
+        "AdvantageAlignment",
         "CompetitiveGradientDescent",
         "Consensus",
         "Extragradient",
@@ -176,6 +178,7 @@ PUBLIC_NAMES = {
         "SymplecticGradientAdjustment",
     },
     "dice_tf.objectives": {
+        "Advantages",
         "DiCEObjective",
         "ExactObjective",
         "FiniteTasks",

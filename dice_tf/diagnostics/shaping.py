@@ -15,6 +15,7 @@ from dice_tf.diagnostics.repetitions import (
 )
 from dice_tf.learners.learner import Learner, check_learner
 from dice_tf.learners.naive import Naive
+from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.objective import Objective, Params, check_objective
 from dice_tf.objectives.wrapper import ObjectiveWrapper
 from dice_tf.seeds import Seed, as_seed
@@ -144,7 +145,8 @@ class OpponentsHeldStill(ObjectiveWrapper):
 
     The value of the player does not change. In the values of its opponents the
     player's parameters are constants: the opponents make the same steps, but
-    these do not depend on the player. With the same seeds the play is the
+    these do not depend on the player. Their advantages are 0. With the same
+    seeds the play is the
     same. Every call evaluates the objective twice.
 
     Args:
@@ -168,6 +170,16 @@ class OpponentsHeldStill(ObjectiveWrapper):
             ),
             params,
         )
+
+    def _advantages(
+        self, params: Params, seed: Seed | None, state: Any
+    ) -> Advantages:
+        found = self.objective.advantages(params, seed, state)
+        # To a player whose opponents are blind to it, what they gain or lose
+        # by its actions does not matter.
+        advantages = list(map(tf.zeros_like, found.advantages))
+        advantages[self._player_id] = found.advantages[self._player_id]
+        return found._replace(advantages=tuple(advantages))
 
     def _values(
         self, params: Params, seed: Seed | None, state: Any

@@ -1,5 +1,7 @@
 """Learners: update rules applied to an objective."""
 
+from dice_tf.learners.actor_critic import ActorCritic
+from dice_tf.learners.advantage_alignment import AdvantageAlignment
 from dice_tf.learners.competitive import CompetitiveGradientDescent
 from dice_tf.learners.consensus import Consensus
 from dice_tf.learners.extragradient import Extragradient
@@ -23,6 +25,8 @@ __all__ = [
     "MAML",
     "POLA",
     "SOS",
+    "ActorCritic",
+    "AdvantageAlignment",
     "CompetitiveGradientDescent",
     "Consensus",
     "Extragradient",

@@ -15,6 +15,7 @@ from dice_tf.learners.learner import (
     check_step,
 )
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.objective import Objective, Params, Play
 from dice_tf.objectives.tape_places import current_place
 from dice_tf.objectives.wrapper import ObjectiveWrapper
@@ -343,6 +344,11 @@ class OutputObjective(ObjectiveWrapper):
         return self.objective.divergences(
             self._params(params), self._params(anchor), seed, state
         )
+
+    def _advantages(
+        self, params: Params, seed: Seed | None, state: Any
+    ) -> Advantages:
+        return self.objective.advantages(self._params(params), seed, state)
 
     def play(
         self, params: Params, seed: Seed | None, state: Any = None

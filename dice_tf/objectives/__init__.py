@@ -1,5 +1,6 @@
 """Objectives: every player's parameters to every player's value."""
 
+from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.exact import ExactObjective
 from dice_tf.objectives.finite_tasks import FiniteTasks
 from dice_tf.objectives.function import FunctionObjective
@@ -15,6 +16,7 @@ from dice_tf.objectives.tasks import TaskFamily
 from dice_tf.objectives.ultimatum_game import ultimatum
 
 __all__ = [
+    "Advantages",
     "DiCEObjective",
     "ExactObjective",
     "FiniteTasks",

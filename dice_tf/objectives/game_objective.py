@@ -95,6 +95,7 @@ class GameObjective(Objective):
         check_separate(changed._trained_models())
         if self._trajectories is not None:
             changed._trajectories, changed._played_as = {}, {}
+            changed._known_advantages = {}
         if self._bound_state is not None:
             changed._bound_state = self._bound_state._replace(
                 non_trainable=changed.initial_state().non_trainable

@@ -16,6 +16,7 @@ from dice_tf.checks import (
 )
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.tape_places import TapePlace, current_place
 from dice_tf.play.actors import Actor
 from dice_tf.play.trajectories import Trajectory
@@ -88,6 +89,7 @@ class Objective(abc.ABC):
     _trajectories: dict[Any, Trajectory] | None = None
     # By identity: a tensor, and the one with which it shares its play.
     _played_as: dict[int, tuple[tf.Tensor, tf.Tensor]] = {}
+    _known_advantages: dict[Any, Advantages] | None = None
     _tapes: TapePlace | None = None
 
     def __call__(
@@ -135,6 +137,7 @@ class Objective(abc.ABC):
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
         bound._trajectories, bound._played_as = {}, {}
+        bound._known_advantages = {}
         bound._tapes = current_place() if tapes_inside else None
         return bound
 
@@ -199,6 +202,29 @@ class Objective(abc.ABC):
         self._check_params("other_params", other_params)
         state = self._resolve(state)
         return self._divergences(params, other_params, seed, state)
+
+    def advantages(
+        self, params: Params, seed: Seed | None, state: Any = None
+    ) -> Advantages:
+        """Returns the advantages of all players in one play, see `Advantages`.
+
+        The baseline of the objective says which state values they are made
+        of, and its `tau` how far they trust these.
+
+        Args:
+          params: one list of tensors per player.
+          seed: int32 `[2]`. The objective plays with it: the same play as for
+            the values at `params`.
+          state: as of a call.
+
+        Returns:
+          `Advantages`. Its log-probabilities are differentiable in `params`.
+
+        Raises:
+          ValueError: if the objective does not play.
+        """
+        self._check_params("params", params)
+        return self._advantages(params, seed, self._resolve(state))
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None
@@ -287,6 +313,16 @@ class Objective(abc.ABC):
             f"{type(self).__name__} has no policies to tell apart: use the "
             "objective of a game, such as dice_tf.objectives.ExactObjective, "
             "or a learner without a penalty."
+        )
+
+    def _advantages(
+        self, params: Params, seed: Seed | None, state: Any
+    ) -> Advantages:
+        """Computes the advantages, the state resolved."""
+        raise ValueError(
+            f"{type(self).__name__} does not play, so that no action has an "
+            "advantage. Use a sampled objective, such as "
+            "dice_tf.objectives.DiCEObjective."
         )
 
     def _check_params(self, name: str, params: Params) -> Params:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_number
-from dice_tf.estimators.returns import mean_return
+from dice_tf.estimators.returns import mean_return, until_end
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import (
     Weights,
@@ -16,6 +16,7 @@ from dice_tf.models.seat_models import (
     weights_to_replicas,
 )
 from dice_tf.models.shared_models import in_first_seats
+from dice_tf.objectives.advantages import Advantages, advantages_of
 from dice_tf.objectives.baselines import (
     CRITIC,
     batch_baseline,
@@ -63,6 +64,7 @@ class SampledObjective(GameObjective):
     """
 
     critics: tuple[SeatCritic, ...] = ()
+    tau: float = 1.0
 
     def __init__(
         self,
@@ -177,18 +179,7 @@ class SampledObjective(GameObjective):
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
-        baselines = [
-            self._baseline(trajectory, state, player_id)
-            for player_id in range(self.num_players)
-        ]
-        if self.baseline == CRITIC:
-            rewards = [
-                bootstrapped_rewards(
-                    trajectory, values, self.discount, player_id
-                )
-                for player_id, values in enumerate(baselines)
-            ]
-            trajectory = trajectory._replace(rewards=tuple(rewards))
+        trajectory, baselines = self._with_baselines(trajectory, state)
         if self.num_groups == 1:
             values = self._estimates(weights, trajectory, baselines)
         else:
@@ -245,6 +236,60 @@ class SampledObjective(GameObjective):
             trajectory,
             self.discount,
         )
+
+    def _advantages(
+        self, params: Params, seed: Seed | None, state: GameState
+    ) -> Advantages:
+        weights = self.player_weights(params, state)
+        trajectory = self._trajectory(weights, seed)
+        log_probs = [
+            player_log_probs(actor, player_weights, trajectory, player_id)
+            for player_id, (actor, player_weights) in enumerate(
+                zip(self.actors, weights_to_replicas(weights), strict=True)
+            )
+        ]
+        discounts = self._discounts(trajectory)
+        _, _, *log_probs = until_end(
+            discounts, trajectory.rewards[0], *log_probs
+        )
+        constants = self._constants(trajectory, state)
+        return constants._replace(log_probs=tuple(log_probs))
+
+    def _constants(
+        self, trajectory: Trajectory, state: GameState
+    ) -> Advantages:
+        """Returns the advantages; a bound objective computes them once."""
+        known = {} if self._known_advantages is None else self._known_advantages
+        key = _SameObjects([trajectory, state])
+        if key not in known:
+            played, baselines = self._with_baselines(trajectory, state)
+            constants = advantages_of(
+                played,
+                baselines,
+                [None] * self.num_players,
+                discount=self.discount,
+                tau=self.tau,
+            )
+            known[key] = constants._replace(trajectory=trajectory)
+        return known[key]
+
+    def _with_baselines(
+        self, trajectory: Trajectory, state: GameState
+    ) -> tuple[Trajectory, list[Any]]:
+        """Returns the play with the rewards that count, and the baselines."""
+        baselines = [
+            self._baseline(trajectory, state, player_id)
+            for player_id in range(self.num_players)
+        ]
+        if self.baseline == CRITIC:
+            rewards = [
+                bootstrapped_rewards(
+                    trajectory, values, self.discount, player_id
+                )
+                for player_id, values in enumerate(baselines)
+            ]
+            trajectory = trajectory._replace(rewards=tuple(rewards))
+        return trajectory, baselines
 
     def _trajectory(
         self, weights: list[Weights], seed: Seed | None

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.objective import (
     Objective,
     Params,
@@ -139,6 +140,11 @@ class ObjectiveWrapper(Objective):
         self, params: Params, anchor: Params, seed: Seed | None, state: Any
     ) -> tuple[tf.Tensor, ...]:
         return self.objective.divergences(params, anchor, seed, state)
+
+    def _advantages(
+        self, params: Params, seed: Seed | None, state: Any
+    ) -> Advantages:
+        return self.objective.advantages(params, seed, state)
 
     def critic_losses(
         self, critic_params: Params, play: Play, state: Any = None

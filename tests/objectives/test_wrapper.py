@@ -15,7 +15,7 @@ from dice_tf.objectives.wrapper import ObjectiveWrapper
 from tests.learners.settings import vector
 from tests.test_opponents_held_still import (
     LEARNERS,
-    OBJECTIVES,
+    PAIRS,
     objective_of,
 )
 from tests.toys import tabular_policies
@@ -59,8 +59,7 @@ def test_every_wrapper_of_the_library_is_here():
     assert here == of_the_library
 
 
-@pytest.mark.parametrize("kind", OBJECTIVES)
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name, kind", PAIRS)
 def test_a_learner_moves_alike_whatever_is_wrapped(name, kind):
     """Around a wrapper that changes nothing, and around the bare objective."""
     # A bound objective plays once for all.
