@@ -12,6 +12,7 @@ from dice_tf.diagnostics import MeasuredShaping, shaping_share
 from dice_tf.learners import (
     HOLA,
     LOLA,
+    LOQA,
     MAML,
     POLA,
     SOS,
@@ -55,6 +56,8 @@ LEARNERS = {
     "naive": (Naive(), False, False),
     "actor_critic": (ActorCritic(), False, False),
     "advantage_alignment": (AdvantageAlignment(), True, False),
+    # It shapes, but by no derivative of a value: tests/learners/test_loqa.py.
+    "loqa": (LOQA(), False, False),
     "look_ahead": (LookAhead(RATE), False, False),
     "lola": (LOLA(RATE), True, False),
     "lola_full_gradient": (LOLAFullGradient(RATE), True, False),
@@ -88,13 +91,13 @@ LEARNERS = {
     ),
 }
 OBJECTIVES = ("exact", "sampled", "recurrent")
-# Learners that need play, and have no closed form.
+# Learners that need play. On sampled play LOQA needs critics.
 PLAYING = ("actor_critic", "advantage_alignment")
 PAIRS = [
     (name, kind)
     for name in LEARNERS
     for kind in OBJECTIVES
-    if kind != "exact" or name not in PLAYING
+    if name not in ("loqa", *PLAYING) or (kind == "exact") == (name == "loqa")
 ]
 
 

@@ -165,6 +165,7 @@ PUBLIC_NAMES = {
         "InnerRates",
         "LOLA",
         "LOLADiCE",
+        "LOQA",
         "LOLAFullGradient",
         "Learner",
         "LearnerStep",

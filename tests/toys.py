@@ -87,6 +87,22 @@ class EndsEarly(Plain):
         return (state, running), step._replace(discounts=running)
 
 
+class NaNBehindTheEnd(EndsEarly):
+    """As `EndsEarly`, with NaN for whatever comes behind the end."""
+
+    def step(self, state, actions, seed):
+        was_running = state[1] > 0.0
+        state, step = super().step(state, actions, seed)
+        rewards = tuple(
+            tf.where(was_running, reward, np.nan) for reward in step.rewards
+        )
+        seen = tuple(
+            tf.where(was_running[:, tf.newaxis], x, np.nan)
+            for x in step.observations
+        )
+        return state, step._replace(rewards=rewards, observations=seen)
+
+
 class Pursuit(dice_tf.games.Game):
     """Continuous actions: player 0 wants to be near player 1, who flees."""
 

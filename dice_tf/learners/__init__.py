@@ -12,6 +12,7 @@ from dice_tf.learners.local_symplectic_surgery import LocalSymplecticSurgery
 from dice_tf.learners.lola import LOLA, LOLAFullGradient
 from dice_tf.learners.lola_dice import LOLADiCE
 from dice_tf.learners.look_ahead import LookAhead
+from dice_tf.learners.loqa import LOQA
 from dice_tf.learners.maml import MAML
 from dice_tf.learners.naive import Naive
 from dice_tf.learners.output_space import OutputSpace
@@ -22,6 +23,7 @@ from dice_tf.learners.symplectic import SymplecticGradientAdjustment
 __all__ = [
     "HOLA",
     "LOLA",
+    "LOQA",
     "MAML",
     "POLA",
     "SOS",

@@ -35,6 +35,10 @@ class ActorCritic(StatelessLearner):
       ValueError: on a step, if the objective does not play.
 
     Example:
+      >>> critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
+      >>> objective = dice_tf.objectives.SurrogateObjective(
+      ...     game, policies, 0.96, 64, "critic", critics, tau=0.95
+      ... )
       >>> learner = dice_tf.learners.ActorCritic()
       >>> direction = learner.gradient(objective, params, 0, seed)
 
@@ -60,8 +64,8 @@ def ascend_credits(
 
     Args:
       situation: of a player that has parameters.
-      credits_of: from an objective and its advantages to `[T, B]`, what each
-        action of the player is credited with; held constant.
+      credits_of: from an objective and its advantages, which are constants,
+        to what each action of the player is credited with, `[T, B]`.
 
     Returns:
       Tensors like the player's parameters: the gradient of the mean, over all
@@ -73,7 +77,7 @@ def ascend_credits(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(params[player_id])
             played = task.advantages(params, task_seed)
-            credit = tf.stop_gradient(credits_of(task, played))
+            credit = credits_of(task, played)
             value = played.mean(played.log_probs[player_id] * credit)
         return gradient_of(tape, value, params[player_id])
 

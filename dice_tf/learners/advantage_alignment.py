@@ -44,6 +44,10 @@ class AdvantageAlignment(StatelessLearner):
         the objective does not play.
 
     Example:
+      >>> critics = [dice_tf.critics.tabular_critic(game, i) for i in range(2)]
+      >>> objective = dice_tf.objectives.SurrogateObjective(
+      ...     game, policies, 0.96, 64, "critic", critics, tau=0.95
+      ... )
       >>> learner = dice_tf.learners.AdvantageAlignment(weight=1.0)
       >>> direction = learner.gradient(objective, params, 0, seed)
 

@@ -36,8 +36,9 @@ class Advantages(NamedTuple):
       log_probs: `[T, B]`, of what the player did; differentiable in the
         player's parameters.
       action_values: `[T, B, num_actions]` each, what the player's critic
-        expects of every action; `None` for a player without such a critic.
-        Behind the end of an episode they are finite, but mean nothing.
+        expects of every action, and minus infinity for those that its policy
+        never takes; `None` for a player without such a critic. Behind the end
+        of an episode they mean nothing, but are not NaN.
       trajectory: the `Trajectory` played.
       discounts: the discount of each step, a number or `[T, B]`.
       step_weights: `[T, 1]` or `[T, B]`, the weight of each step in `mean`.

@@ -22,13 +22,16 @@ class SeatCritic:
     """A critic network in a seat of a game.
 
     Args:
-      critic: a `keras.Model` from observations to one output, the value;
-        with memory from `[observations, *states]` to `[value, *states]`.
+      critic: a `keras.Model` from observations to one output, the value of
+        the state, or to one output per action of the seat, the value of each;
+        with memory from `[observations, *states]` to `[values, *states]`.
       game: the game.
       player_id: the seat.
 
     Attributes:
       model: the network, as a `SeatModel`.
+      num_actions: number of actions that it values; `None` if it values the
+        state.
 
     Raises:
       TypeError: if the critic is not a `keras.Model`.
@@ -40,11 +43,18 @@ class SeatCritic:
         name = f"critics[{player_id}]"
         shape = game.observation_shapes[player_id]
         self.model = seat_model(name, critic, shape, game.dtype)
-        if self.model.num_outputs != 1:
+        num_actions, num_outputs = (
+            game.num_actions[player_id],
+            self.model.num_outputs,
+        )
+        if num_outputs not in (1, num_actions):
+            per_action = f", or {num_actions}, one per action"
             raise ValueError(
-                f"`{name}` must have 1 output, the value. "
-                f"Received {self.model.num_outputs}."
+                f"`{name}` must have 1 output, the value"
+                f"{'' if num_actions is None else per_action}. Received "
+                f"{num_outputs}."
             )
+        self.num_actions = None if num_outputs == 1 else num_actions
         self._player_id = player_id
         self._states = None
         if isinstance(game, FiniteGame):
@@ -61,15 +71,50 @@ class SeatCritic:
         return self.model.model
 
     def __call__(self, weights: Weights, trajectory: Trajectory) -> tf.Tensor:
-        """Returns the value before each step, `[T, B]`, differentiable.
+        """Returns the value of the state before each step, or of the action.
 
         Values behind the end of an episode are finite, but mean nothing.
+
+        Args:
+          weights: of the critic.
+          trajectory: what was played.
+
+        Returns:
+          `[T, B]`, differentiable in the weights: the value of the action that
+          was taken, if the critic values actions.
+        """
+        states = trajectory.states
+        if states is None or self.model.has_memory:
+            observations, actions = player_steps(trajectory, self._player_id)
+            values = self.model(weights, observations)
+            if self.num_actions is None:
+                return tf.squeeze(values, axis=-1)
+            is_taken = actions[..., tf.newaxis] == tf.range(self.num_actions)
+            taken = tf.where(is_taken, values, tf.zeros_like(values))
+            return tf.reduce_sum(taken, axis=-1)
+        index = states
+        if self.num_actions is not None:
+            actions = trajectory.actions[self._player_id]
+            index = states * self.num_actions + actions
+        table = self.model(weights, self._states)
+        return lookup(tf.reshape(table, [-1]), index)
+
+    def action_values(
+        self, weights: Weights, trajectory: Trajectory
+    ) -> tf.Tensor:
+        """Returns the values of all actions at each step.
+
+        Args:
+          weights: of a critic that values actions.
+          trajectory: what was played.
+
+        Returns:
+          `[T, B, num_actions]`.
         """
         if trajectory.states is None or self.model.has_memory:
             observations, _ = player_steps(trajectory, self._player_id)
-            return tf.squeeze(self.model(weights, observations), axis=-1)
-        table = self.model(weights, self._states)
-        return lookup(tf.squeeze(table, axis=-1), trajectory.states)
+            return self.model(weights, observations)
+        return tf.gather(self.model(weights, self._states), trajectory.states)
 
     def loss(
         self,
@@ -80,7 +125,9 @@ class SeatCritic:
     ) -> tf.Tensor:
         """Returns the mean squared error against lambda-returns, a scalar.
 
-        The mean is over the steps until the end of each episode, which all
+        For a critic of action values, the targets are made of the values of
+        the actions that were taken: with `td_lambda` of 0 those of SARSA. The
+        mean is over the steps until the end of each episode, which all
         count the same. On several replicas it is over the steps of all of
         them, and each replica returns its part.
 

@@ -2,9 +2,10 @@
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_number
@@ -36,6 +37,7 @@ from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.play.rollouts import check_play_size, sample_trajectory
 from dice_tf.play.trajectories import (
     Trajectory,
+    player_action_log_probs,
     player_entropies,
     player_log_probs,
     step_discounts,
@@ -179,7 +181,7 @@ class SampledObjective(GameObjective):
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
-        trajectory, baselines = self._with_baselines(trajectory, state)
+        trajectory, baselines, _ = self._judge(trajectory, weights, state)
         if self.num_groups == 1:
             values = self._estimates(weights, trajectory, baselines)
         else:
@@ -242,54 +244,80 @@ class SampledObjective(GameObjective):
     ) -> Advantages:
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
+        weights = weights_to_replicas(weights)
         log_probs = [
-            player_log_probs(actor, player_weights, trajectory, player_id)
-            for player_id, (actor, player_weights) in enumerate(
-                zip(self.actors, weights_to_replicas(weights), strict=True)
-            )
+            player_log_probs(actor, weights[player_id], trajectory, player_id)
+            for player_id, actor in enumerate(self.actors)
         ]
         discounts = self._discounts(trajectory)
         _, _, *log_probs = until_end(
             discounts, trajectory.rewards[0], *log_probs
         )
-        constants = self._constants(trajectory, state)
+        constants = self._constants(trajectory, weights, state)
         return constants._replace(log_probs=tuple(log_probs))
 
     def _constants(
-        self, trajectory: Trajectory, state: GameState
+        self,
+        trajectory: Trajectory,
+        weights: Sequence[Weights],
+        state: GameState,
     ) -> Advantages:
         """Returns the advantages; a bound objective computes them once."""
         known = {} if self._known_advantages is None else self._known_advantages
         key = _SameObjects([trajectory, state])
         if key not in known:
-            played, baselines = self._with_baselines(trajectory, state)
+            judged = self._judge(trajectory, weights, state)
             constants = advantages_of(
-                played,
-                baselines,
-                [None] * self.num_players,
-                discount=self.discount,
-                tau=self.tau,
+                *judged, discount=self.discount, tau=self.tau
             )
             known[key] = constants._replace(trajectory=trajectory)
         return known[key]
 
-    def _with_baselines(
-        self, trajectory: Trajectory, state: GameState
-    ) -> tuple[Trajectory, list[Any]]:
-        """Returns the play with the rewards that count, and the baselines."""
-        baselines = [
-            self._baseline(trajectory, state, player_id)
-            for player_id in range(self.num_players)
-        ]
-        if self.baseline == CRITIC:
-            rewards = [
-                bootstrapped_rewards(
-                    trajectory, values, self.discount, player_id
+    def _judge(
+        self,
+        trajectory: Trajectory,
+        weights: Sequence[Weights],
+        state: GameState,
+    ) -> "_Judged":
+        """Returns a play with what the baseline and the critics say of it.
+
+        Args:
+          trajectory: what was played.
+          weights: of the policies that played, one per player.
+          state: with the weights of the critics.
+        """
+        nothing = [None] * self.num_players
+        if self.baseline != CRITIC:
+            baselines = [
+                batch_baseline(
+                    self.baseline, self.game, trajectory, self.discount, i
                 )
-                for player_id, values in enumerate(baselines)
+                for i in range(self.num_players)
             ]
-            trajectory = trajectory._replace(rewards=tuple(rewards))
-        return trajectory, baselines
+            return _Judged(trajectory, baselines, nothing)
+        baselines, rewards, action_values = [], [], nothing
+        for i, critic in enumerate(self.critics):
+            if critic.num_actions is None:
+                values = critic(state.critics[i], trajectory)
+            else:
+                action_values[i] = critic.action_values(
+                    state.critics[i], trajectory
+                )
+                log_probs = player_action_log_probs(
+                    self.actors[i], weights[i], trajectory, i
+                )
+                chances = tf.exp(log_probs)
+                values = tf.reduce_sum(chances * action_values[i], axis=-1)
+                never = tf.constant(-np.inf, values.dtype)
+                action_values[i] = tf.where(
+                    chances > 0.0, action_values[i], never
+                )
+            baselines.append(values)
+            rewards.append(
+                bootstrapped_rewards(trajectory, values, self.discount, i)
+            )
+        trajectory = trajectory._replace(rewards=tuple(rewards))
+        return _Judged(trajectory, baselines, action_values)
 
     def _trajectory(
         self, weights: list[Weights], seed: Seed | None
@@ -319,15 +347,20 @@ class SampledObjective(GameObjective):
     def _discounts(self, trajectory: Trajectory) -> Any:
         return step_discounts(trajectory, self.discount)
 
-    def _baseline(
-        self, trajectory: Trajectory, state: GameState, player_id: int
-    ) -> Any:
-        if self.baseline == CRITIC:
-            critic = self.critics[player_id]
-            return critic(state.critics[player_id], trajectory)
-        return batch_baseline(
-            self.baseline, self.game, trajectory, self.discount, player_id
-        )
+
+class _Judged(NamedTuple):
+    """A play, and what the baseline and the critics say of it.
+
+    Attributes:
+      trajectory: what was played. If there are critics, the reward of a step
+        that cut an episode off includes what they expect to follow.
+      baselines: of `dice_objective`, one per player.
+      action_values: as of `Advantages`, one per player.
+    """
+
+    trajectory: Trajectory
+    baselines: list[Any]
+    action_values: list[tf.Tensor | None]
 
 
 class _SameObjects:

@@ -62,7 +62,8 @@ class DiCEObjective(SampledObjective):
         This leaves more variance near the end of the episode, and more bias
         with `tau` below 1.
       critics: one `keras.Model` per player from observations to one output,
-        needed by the baseline `"critic"`.
+        the value of the state, or to one output per action, whose mean by the
+        policy is that value; needed by the baseline `"critic"`.
       lambda_: in [0, 1]; below 1, as of `loaded_dice_objective`.
       tau: in [0, 1]; below 1, as of `loaded_dice_objective`. With one of the
         two below 1 the baseline must be one of state values.

@@ -232,3 +232,43 @@ def initial_values(
     values = state_values(game, log_prob_tables, discount, episode_length)
     initial = tf.constant(game.initial[np.newaxis], values.dtype)
     return tuple(tf.unstack(tf.squeeze(initial @ values, axis=0)))
+
+
+def sums_to_go(matrix: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns `y_t = x_t + M y_{t+1}` for all steps, with `y_T = 0`.
+
+    Each product doubles the number of terms that are summed.
+
+    Args:
+      matrix: M, `[S, S]`.
+      x: `[T, S, n]`.
+
+    Returns:
+      `[T, S, n]`, differentiable in both to any order.
+    """
+    length, num_terms, power = x.shape[0], 1, matrix
+    while num_terms < length:
+        behind = tf.zeros_like(x[:num_terms])
+        x += power @ tf.concat([x[num_terms:], behind], axis=0)
+        num_terms, power = 2 * num_terms, power @ power
+    return x
+
+
+def step_visits(
+    matrix: tf.Tensor, initial: tf.Tensor, length: int
+) -> tf.Tensor:
+    """Returns the probability of each state at each step.
+
+    Args:
+      matrix: `[S, S]`, from each state the probabilities of the next one.
+      initial: `[S]`, at the first step.
+      length: T.
+
+    Returns:
+      `[T, S]`.
+    """
+    visits, power = initial[tf.newaxis], matrix
+    while visits.shape[0] < length:
+        visits = tf.concat([visits, visits @ power], axis=0)
+        power = power @ power
+    return visits[:length]

@@ -164,6 +164,27 @@ def player_log_probs(
     return lookup(tf.reshape(table, [-1]), index)
 
 
+def player_action_log_probs(
+    actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
+) -> tf.Tensor:
+    """Returns the log-probabilities of all actions at each step.
+
+    Args:
+      actor: the actor of a player whose actions are a finite set.
+      weights: its weights, to which the result is differentiable.
+      trajectory: what was played, held constant.
+      player_id: the seat.
+
+    Returns:
+      `[T, B, num_actions]`.
+    """
+    if _has_table(actor, trajectory):
+        return tf.gather(actor.log_prob_table(weights), trajectory.states)
+    observations, _ = player_steps(trajectory, player_id)
+    distribution = actor.distribution(weights, observations)
+    return all_log_probs(distribution, actor.num_actions)
+
+
 def player_entropies(
     actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
 ) -> tf.Tensor:
@@ -198,10 +219,12 @@ def player_entropies(
     if _has_table(actor, trajectory):
         table = actor.log_prob_table(weights)
         return lookup(entropy(table), trajectory.states)
+    if actor.num_actions is not None:
+        return entropy(
+            player_action_log_probs(actor, weights, trajectory, player_id)
+        )
     observations, actions = player_steps(trajectory, player_id)
     distribution = actor.distribution(weights, observations)
-    if actor.num_actions is not None:
-        return entropy(all_log_probs(distribution, actor.num_actions))
     try:
         return distribution.entropy()
     except (NotImplementedError, ValueError):

@@ -20,6 +20,7 @@ from tests.toys import (
     ASYMMETRIC,
     THREE_PLAYERS,
     EndsEarly,
+    NaNBehindTheEnd,
     random_params,
     tabular_policies,
 )
@@ -268,51 +269,6 @@ def test_nothing_but_log_probabilities_is_differentiable():
         found = tape.gradient(log_probs, [params[i], critics, params[1 - i]])
         assert found[0][0] is not None
         assert found[1:] == [[[None], [None]], [None]]
-
-
-def test_a_learner_holds_its_credits_constant():
-    """Whatever an objective returns."""
-    objective, params, _ = case("2, no values")
-
-    class Differentiable(type(objective)):
-        def _advantages(self, params, seed, state):
-            played = super()._advantages(params, seed, state)
-            advantages = tuple(
-                x + log_probs
-                for x, log_probs in zip(
-                    played.advantages, played.log_probs, strict=True
-                )
-            )
-            return played._replace(advantages=advantages)
-
-    game = make_game()
-    wrong = Differentiable(game, tabular_policies(game), GAMMA, 6, None)
-    played = wrong.advantages(params, SEED)
-    values = [x.numpy() for x in played.advantages]
-    rows = np.argmax(played.trajectory.observations[0], axis=-1)
-    expected = np.zeros_like(params[0][0])
-    for (t, b), row in np.ndenumerate(rows):
-        action = played.trajectory.actions[0][t, b].numpy()
-        score = advantage_oracles.scores(params[0][0], row, action)
-        expected += values[0][t, b] * score / rows.size
-    (found,) = ActorCritic().gradient(wrong, params, 0, SEED)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-
-
-class NaNBehindTheEnd(EndsEarly):
-    """As `EndsEarly`, with NaN for whatever comes behind the end."""
-
-    def step(self, state, actions, seed):
-        was_running = state[1] > 0.0
-        state, step = super().step(state, actions, seed)
-        rewards = tuple(
-            tf.where(was_running, reward, np.nan) for reward in step.rewards
-        )
-        seen = tuple(
-            tf.where(was_running[:, tf.newaxis], x, np.nan)
-            for x in step.observations
-        )
-        return state, step._replace(rewards=rewards, observations=seen)
 
 
 @pytest.mark.parametrize("values", ["critics", "others"])
