@@ -199,6 +199,14 @@ def _fitting_learner() -> dice_tf.learners.LOLADiCE:
     return dice_tf.learners.LOLADiCE(1, rates, carry_slots=True)
 
 
+def _parts() -> list[tuple[float, dice_tf.learners.Learner]]:
+    return [(0.5, _fitting_learner()), (0.5, dice_tf.learners.Naive())]
+
+
+def _mixture() -> dice_tf.learners.Mixture:
+    return dice_tf.learners.Mixture(_parts())
+
+
 def _measured() -> dice_tf.diagnostics.MeasuredShaping:
     return dice_tf.diagnostics.MeasuredShaping(_fitting_learner())
 
@@ -487,6 +495,7 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
     "learners.InnerRates": lambda: dice_tf.learners.FixedRates(1.0),
     "learners.LOLADiCE": _fitting_learner,
     "learners.Learner": dice_tf.learners.Naive,
+    "learners.Mixture": _mixture,
     "objectives.Advantages": lambda: _sampled_objective().advantages(
         _table_params(), (0, 1)
     ),

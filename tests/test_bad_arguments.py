@@ -276,6 +276,8 @@ LEARNERS = [
     dice_tf.learners.LOLADiCE(1, carry_slots=True),
     dice_tf.learners.MAML(),
     dice_tf.diagnostics.MeasuredShaping(dice_tf.learners.LOLADiCE()),
+    dice_tf.learners.SOS(),
+    dice_tf.learners.Mixture([(1.0, dice_tf.learners.Naive())]),
 ]
 
 

@@ -172,6 +172,7 @@ PUBLIC_NAMES = {
         "LocalSymplecticSurgery",
         "LookAhead",
         "MAML",
+        "Mixture",
         "POLA",
         "Naive",
         "OutputSpace",

@@ -14,6 +14,7 @@ from dice_tf.learners.lola_dice import LOLADiCE
 from dice_tf.learners.look_ahead import LookAhead
 from dice_tf.learners.loqa import LOQA
 from dice_tf.learners.maml import MAML
+from dice_tf.learners.mixture import Mixture
 from dice_tf.learners.naive import Naive
 from dice_tf.learners.output_space import OutputSpace
 from dice_tf.learners.pola import POLA
@@ -41,6 +42,7 @@ __all__ = [
     "LearnerStep",
     "LocalSymplecticSurgery",
     "LookAhead",
+    "Mixture",
     "Naive",
     "OutputSpace",
     "SymplecticGradientAdjustment",

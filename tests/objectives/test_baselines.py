@@ -426,9 +426,9 @@ def two_critics(game):
             ValueError,
             {
                 "baseline": "critic",
-                "critics": lambda game: [constant_critic(game, 2)] * 2,
+                "critics": lambda game: [constant_critic(game, 3)] * 2,
             },
-            r"`critics\[0\]` must have 1 output, the value. Received 2",
+            r"`critics\[0\]` must have 1 output, the value, or 2, one per act",
         ),
         (
             TypeError,
