@@ -328,7 +328,11 @@ VALID: Mapping[str, Callable[[], Any]] = {
     "xs": lambda: tf.constant([1.0, 2.0]),
 }
 
-_OPTIONS = {"critic_td_lambda": _always(1.0), "num_groups": _always(1)}
+_OPTIONS = {
+    "critic_td_lambda": _always(1.0),
+    "critic_target_momentum": _always(0.0),
+    "num_groups": _always(1),
+}
 _OF_TABLES = {"params": _table_params, "critic_params": lambda: [[], []]}
 _COIN_PLAY = {
     "state": lambda: _state_of(_coin_game()),
@@ -420,6 +424,11 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     },
     "learners.LOLADiCE.step": {
         "state": lambda: _fitting_learner().init(_params())
+    },
+    "learners.Mixture": {"parts": _parts},
+    "learners.Mixture.*": {
+        "state": lambda: _mixture().init(_params()),
+        "states": lambda: _mixture().init(_params()),
     },
     "learners.OutputSpace.step": {
         "objective": _exact_objective,

@@ -122,6 +122,7 @@ class SeatCritic:
         trajectory: Trajectory,
         discount: float,
         td_lambda: float,
+        slow_weights: Weights | None = None,
     ) -> tf.Tensor:
         """Returns the mean squared error against lambda-returns, a scalar.
 
@@ -136,19 +137,24 @@ class SeatCritic:
           trajectory: what was played.
           discount: scalar in [0, 1], of a step at which no episode ends.
           td_lambda: in [0, 1], of the targets.
+          slow_weights: those of the critic that targets are made of. Default:
+            `weights`.
         """
         discounts = step_discounts(trajectory, discount)
         values = self(weights, trajectory)
+        expected = values
+        if slow_weights is not None:
+            expected = self(slow_weights, trajectory)
         rewards = bootstrapped_rewards(
-            trajectory, values, discount, self._player_id
+            trajectory, expected, discount, self._player_id
         )
         has_ends = trajectory.states is None
         if has_ends:
-            _, rewards, values = until_end(
-                trajectory.discounts, rewards, values
+            _, rewards, values, expected = until_end(
+                trajectory.discounts, rewards, values, expected
             )
         targets = lambda_returns(
-            rewards, values, discount=discounts, lambda_=td_lambda
+            rewards, expected, discount=discounts, lambda_=td_lambda
         )
         # Behind the end, rewards and values are 0, and so are the errors.
         loss = tf.reduce_mean(tf.square(values - tf.stop_gradient(targets)))

@@ -26,10 +26,14 @@ class GameState(NamedTuple):
     Attributes:
       non_trainable: values of each policy's non-trainable variables.
       critics: `Weights` of each critic, or an empty tuple without critics.
+      slow_critics: `Weights` of each critic that follow those of `critics`
+        slowly, of which targets are made; empty if `critics` themselves are
+        to make them.
     """
 
     non_trainable: tuple[list[tf.Tensor], ...]
     critics: tuple[Weights, ...]
+    slow_critics: tuple[Weights, ...] = ()
 
 
 class GameObjective(Objective):

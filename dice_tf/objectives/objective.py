@@ -65,6 +65,8 @@ class Objective(abc.ABC):
       policies: one `keras.Model` per player, or empty.
       actors: the policies in their seats, or empty.
       critics: the critics in their seats, or empty.
+      critic_target_momentum: how much of their own parameters slow copies of
+        the critics keep in each step, 0 without such copies.
       discount: of the game's rewards, or `None`.
       episode_length: number of steps that values are sums over, or `None` for
         an infinite horizon or if there is no game.
@@ -81,6 +83,7 @@ class Objective(abc.ABC):
     policies: Sequence[keras.Model] = ()
     actors: Sequence[Actor] = ()
     critics: Sequence[Any] = ()
+    critic_target_momentum: float = 0.0
     discount: float | None = None
     episode_length: int | None = None
     batch_size: int | None = None

@@ -56,7 +56,8 @@ class SampledObjective(GameObjective):
 
     Args:
       game, policies, discount, batch_size, baseline, critics,
-        critic_td_lambda, num_groups: as of `DiCEObjective`.
+        critic_td_lambda, critic_target_momentum, num_groups: as of
+        `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is not a `keras.Model`.
@@ -78,6 +79,7 @@ class SampledObjective(GameObjective):
         critics: Sequence[keras.Model] | None,
         *,
         critic_td_lambda: float = 1.0,
+        critic_target_momentum: float = 0.0,
         num_groups: int = 1,
     ):
         super().__init__(game, policies, discount)
@@ -87,6 +89,9 @@ class SampledObjective(GameObjective):
         check_separate(self._trained_models())
         self.critic_td_lambda = check_number(
             "critic_td_lambda", critic_td_lambda, 0.0, 1.0
+        )
+        self.critic_target_momentum = check_number(
+            "critic_target_momentum", critic_target_momentum, 0.0, 1.0
         )
         self.num_groups = check_groups(num_groups, batch_size)
 
@@ -148,13 +153,15 @@ class SampledObjective(GameObjective):
         the episode (Monte Carlo); below 1 a mixture with what the critic
         itself expects of later steps (TD(lambda)). At a step that truncated
         the episode the target is the reward plus what the critic expects to
-        follow; at a step that ended it, the reward alone.
+        follow; at a step that ended it, the reward alone. What critics expect
+        is what their slow copies say, if `state` holds such copies.
 
         Args:
           critic_params: one list of tensors per player, the critics'
             trainable parameters.
           play: what `play` returned.
-          state: as of `play`, for the other variables of the critics.
+          state: as of `play`, for the other variables of the critics, and for
+            their slow copies.
 
         Returns:
           One scalar per player, to be minimised.
@@ -162,15 +169,17 @@ class SampledObjective(GameObjective):
         if not self.critics:
             return super().critic_losses(critic_params, play, state)
         state = self._resolve(state)
+        slow = state.slow_critics or [None] * self.num_players
         losses = [
             critic.loss(
                 weights._replace(params=to_replicas(params)),
                 play.trajectory,
                 self.discount,
                 self.critic_td_lambda,
+                slow_weights,
             )
-            for critic, weights, params in zip(
-                self.critics, state.critics, critic_params, strict=True
+            for critic, weights, params, slow_weights in zip(
+                self.critics, state.critics, critic_params, slow, strict=True
             )
         ]
         return tuple(mean_over_replicas(losses))

@@ -68,7 +68,11 @@ class DiCEObjective(SampledObjective):
       tau: in [0, 1]; below 1, as of `loaded_dice_objective`. With one of the
         two below 1 the baseline must be one of state values.
       **options: `critic_td_lambda`, in [0, 1], 1 by default: with 1, critics
-        are trained on returns, below 1 on lambda-returns. `num_groups`, 1 by
+        are trained on returns, below 1 on lambda-returns.
+        `critic_target_momentum`, in [0, 1], 0 by default: above 0, what
+        critics expect of later steps is said by slow copies of them, whose
+        parameters move by `1 - critic_target_momentum` of the way to those of
+        the critics after each step of these. `num_groups`, 1 by
         default: number of groups of episodes whose log-probabilities and
         their derivatives are computed one after the other. Must divide
         `batch_size`. It does not change the results. Networks in games that do

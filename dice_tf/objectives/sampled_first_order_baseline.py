@@ -26,7 +26,8 @@ class FirstOrderBaselineObjective(SampledObjective):
       game, policies, discount, batch_size, critics: as of `DiCEObjective`.
       baseline: one of state values: `"state_values"`, `"bellman_values"`
         or `"critic"`, as of `DiCEObjective`.
-      **options: `critic_td_lambda` and `num_groups`, as of `DiCEObjective`.
+      **options: `critic_td_lambda`, `critic_target_momentum` and `num_groups`,
+        as of `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is not a `keras.Model`.

@@ -32,7 +32,8 @@ class SurrogateObjective(SampledObjective):
         of one over the visits of a state. All lower their variance.
       tau: in [0, 1], of the generalised advantages; below 1 the baseline must
         be one of state values, whose errors then bias the derivatives.
-      **options: `critic_td_lambda` and `num_groups`, as of `DiCEObjective`.
+      **options: `critic_td_lambda`, `critic_target_momentum` and `num_groups`,
+        as of `DiCEObjective`.
 
     Raises:
       TypeError: if a policy or critic is not a `keras.Model`.

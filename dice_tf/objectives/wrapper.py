@@ -76,6 +76,10 @@ class ObjectiveWrapper(Objective):
         return self.objective.critics
 
     @property
+    def critic_target_momentum(self) -> float:
+        return self.objective.critic_target_momentum
+
+    @property
     def discount(self) -> float | None:
         return self.objective.discount
 

@@ -85,6 +85,7 @@ def initial_run_states(
                 player_params,
                 critic_params,
                 () if learner is None else learner.init(params),
+                critic_params if objective.critic_target_momentum else (),
             )
             for player_params, critic_params, learner in zip(
                 params,

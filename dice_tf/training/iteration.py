@@ -22,6 +22,7 @@ from dice_tf.learners.learner import (
     gradient_of,
 )
 from dice_tf.models.seat_models import Weights
+from dice_tf.objectives.game_objective import GameState
 from dice_tf.objectives.objective import Objective, Play
 from dice_tf.replicas import num_replicas
 from dice_tf.seeds import HoistedSeed, child_keys, graph_of, make_seed
@@ -53,11 +54,14 @@ class PlayerState(NamedTuple):
       params: list of tensors, the parameters of the policy.
       critic_params: list of tensors, those of the critic; empty without one.
       learner_state: nest of tensors, what the learner remembers.
+      slow_critic_params: tensors like `critic_params`, those of the slow copy
+        of the critic; empty without one.
     """
 
     params: list[tf.Tensor]
     critic_params: list[tf.Tensor]
     learner_state: Any
+    slow_critic_params: Sequence[tf.Tensor] = ()
 
 
 class RunState(NamedTuple):
@@ -287,6 +291,7 @@ def iterate(
 def critic_gradients(
     objective: Objective,
     critic_params: Sequence[list[tf.Tensor]],
+    slow_critic_params: Sequence[Sequence[tf.Tensor]],
     play: Play,
     num_runs: int,
 ) -> list[list[tf.Tensor]]:
@@ -295,6 +300,7 @@ def critic_gradients(
     Args:
       objective: the objective with the critics.
       critic_params: one list of tensors per player, `[num_runs, ...]`.
+      slow_critic_params: the same, of slow copies; empty lists without them.
       play: a `Play` of tensors with a leading axis of runs.
       num_runs: number of runs.
 
@@ -304,9 +310,9 @@ def critic_gradients(
     leaves = tf.nest.flatten(play)
 
     def run_gradients(
-        inputs: tuple[list[list[tf.Tensor]], list[tf.Tensor]],
+        inputs: tuple[list, list, list[tf.Tensor]],
     ) -> list[list[tf.Tensor]]:
-        params, played = inputs
+        params, slow_params, played = inputs
         # Put each `None` of a `Play` back: it is not a tensor that
         # TensorFlow could vectorise.
         values = iter(played)
@@ -316,7 +322,9 @@ def critic_gradients(
             persistent=True, watch_accessed_variables=False
         ) as tape:
             tape.watch(params)
-            losses = objective.critic_losses(params, run_play)
+            losses = objective.critic_losses(
+                params, run_play, _with_slow_critics(objective, slow_params)
+            )
         return [
             gradient_of(tape, loss, player_params)
             for loss, player_params in zip(losses, params, strict=True)
@@ -326,6 +334,7 @@ def critic_gradients(
         run_gradients,
         (
             [list(player_params) for player_params in critic_params],
+            [list(player_params) for player_params in slow_critic_params],
             [leaf for leaf in leaves if leaf is not None],
         ),
         num_runs,
@@ -377,6 +386,22 @@ def _bind_critics(
     )
     state = current._replace(critics=critics)
     return objective.bind(state, tapes_inside=True)
+
+
+def _with_slow_critics(
+    objective: Objective, slow_params: Sequence[list[tf.Tensor]]
+) -> GameState | None:
+    """Returns the state in which slow copies of the critics make targets."""
+    if not any(slow_params):
+        return None
+    state = objective.initial_state()
+    slow_critics = tuple(
+        Weights(player_params, weights.non_trainable)
+        for player_params, weights in zip(
+            slow_params, state.critics, strict=True
+        )
+    )
+    return state._replace(slow_critics=slow_critics)
 
 
 def _learner_step(

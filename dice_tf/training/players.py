@@ -31,6 +31,8 @@ class Player(keras.layers.Layer):
         empty if the player shares them with an earlier one, which has them.
       critic_params: list of Keras variables `[num_seeds, ...]`, those of the
         critic; empty without one, and if they are shared with an earlier one.
+      slow_critic_params: list of Keras variables `[num_seeds, ...]`, those of
+        the slow copy of the critic; empty without one, and if it is shared.
     """
 
     def __init__(
@@ -56,6 +58,11 @@ class Player(keras.layers.Layer):
         )
         self.critic_params = self._stack(
             "critic", [run.critic_params for run in runs], trainable
+        )
+        self.slow_critic_params = self._stack(
+            "slow_critic",
+            [run.slow_critic_params for run in runs],
+            trainable=False,
         )
         self.num_seeds = len(runs)
         # Without its values, which are those of one run before any iteration.
@@ -95,6 +102,7 @@ class Player(keras.layers.Layer):
             tf.nest.pack_sequence_as(
                 self._memory_structure, _values(self._memory)
             ),
+            _values(self.slow_critic_params),
         )
 
     @property
@@ -108,6 +116,17 @@ class Player(keras.layers.Layer):
             self._memory, tf.nest.flatten(state), strict=True
         ):
             variable.assign(value)
+
+    def move_slow_critic(self, momentum: float) -> None:
+        """Moves the slow copy of the critic, if there is one, towards it.
+
+        Args:
+          momentum: how much of its own parameters it keeps.
+        """
+        for slow, variable in zip(
+            self.slow_critic_params, self.critic_params, strict=False
+        ):
+            slow.assign(momentum * slow + (1.0 - momentum) * variable)
 
     def diverged(self) -> np.ndarray:
         """Returns in which runs a parameter is not finite, bool `[num_seeds]`.
@@ -142,7 +161,10 @@ def make_players(
             seat = policy_seats(objective)[player_id]
             states = [state._replace(params=[]) for state in states]
         if critic_seats(objective)[player_id] != player_id:
-            states = [state._replace(critic_params=[]) for state in states]
+            states = [
+                state._replace(critic_params=[], slow_critic_params=[])
+                for state in states
+            ]
         is_learning = rule.learner is not None
         name = f"player_{player_id}"
         players.append(Player(states, is_learning, name, seat))

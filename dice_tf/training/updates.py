@@ -188,15 +188,19 @@ class PlayerUpdates:
         if not any(player.critic_params for player in self._players):
             return
         for _ in range(self._critic_passes):
+            states = self._states()
             gradients = critic_gradients(
                 self._objective,
-                [state.critic_params for state in self._states()],
+                [state.critic_params for state in states],
+                [state.slow_critic_params for state in states],
                 play,
                 num_runs,
             )
             self.critic_optimizers.descend(
                 summed_over_seats(gradients, self._critic_seats)
             )
+            for player in self._players:
+                player.move_slow_critic(self._objective.critic_target_momentum)
 
     def _states(self) -> list[PlayerState]:
         """Returns each player's state, with the parameters that it shares."""
@@ -205,6 +209,7 @@ class PlayerUpdates:
             state._replace(
                 params=states[seat].params,
                 critic_params=states[critic_seat].critic_params,
+                slow_critic_params=states[critic_seat].slow_critic_params,
             )
             for state, seat, critic_seat in zip(
                 states, self._seats, self._critic_seats, strict=True
