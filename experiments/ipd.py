@@ -25,6 +25,7 @@ from experiments.command_line.commands import Command, user_errors
 from experiments.command_line.flag_parsers import (
     MOST_UNROLLED,
     NONE,
+    Number,
     Size,
     define_per_seat,
 )
@@ -55,6 +56,13 @@ def define_flags() -> None:
         "lola_dice: number of learning steps of the opponents that a player "
         "looks ahead; hola: its order.",
     )
+    define_per_seat(
+        "look_ahead_weight",
+        "1",
+        Number(0.0, 1.0),
+        "lola_dice: weight of its direction; the rest to 1 is that of the "
+        "naive direction, which is added.",
+    )
     flags.DEFINE_enum(
         "strategy",
         NONE,
@@ -70,7 +78,12 @@ def define_flags() -> None:
 def resolve(values: flags.FlagValues) -> TrainingSettings:
     """Returns the settings of the line-up."""
     settings = resolve_training(
-        values, LineUp(tuple(values.learner), values.num_lookaheads)
+        values,
+        LineUp(
+            tuple(values.learner),
+            values.num_lookaheads,
+            values.look_ahead_weight,
+        ),
     )
     return settings._replace(
         strategy=values.strategy,

@@ -18,6 +18,7 @@ from experiments.settings.line_up import (
     LEARNERS,
     LOLA_DICE,
     LOLA_DICE_OPPONENT_MODEL,
+    LOQA,
     OPPONENTS,
     POLA,
 )
@@ -65,7 +66,13 @@ _OTHERS: dict[str, Callable[[], Learner]] = {
     "consensus": dice_tf.learners.Consensus,
     "symplectic": dice_tf.learners.SymplecticGradientAdjustment,
     "locally_stable": dice_tf.learners.LocalSymplecticSurgery,
+    "actor_critic": dice_tf.learners.ActorCritic,
+    "advantage_alignment": dice_tf.learners.AdvantageAlignment,
+    "loqa": dice_tf.learners.LOQA,
 }
+# Critics of action values learn from the actions that were taken next, as
+# their slow copies value them.
+_OF_ACTION_CRITICS = {"critic_td_lambda": 0.0, "critic_target_momentum": 0.99}
 
 
 # How POLA solves its problem, beside the rate of imagined steps. A step of the
@@ -167,15 +174,19 @@ def build_critic(
     settings: TrainingSettings, game: dice_tf.games.FiniteGame, player_id: int
 ) -> keras.Model:
     """Returns a critic: a network for our own networks, else a table."""
+    options = {"action_values": LOQA in settings.learner}
     if settings.policy[player_id] == MLP:
         return dice_tf.critics.mlp_critic(
-            game, player_id, hidden_units=settings.hidden_units[player_id]
+            game,
+            player_id,
+            hidden_units=settings.hidden_units[player_id],
+            **options,
         )
     if settings.policy[player_id] == MIN_GRU:
-        return dice_tf.critics.min_gru_critic(game, player_id)
+        return dice_tf.critics.min_gru_critic(game, player_id, **options)
     if settings.policy[player_id] in RECURRENT:
-        return dice_tf.critics.gru_critic(game, player_id)
-    return dice_tf.critics.tabular_critic(game, player_id)
+        return dice_tf.critics.gru_critic(game, player_id, **options)
+    return dice_tf.critics.tabular_critic(game, player_id, **options)
 
 
 def build_learner(
@@ -205,7 +216,14 @@ def _update_rule(settings: TrainingSettings, player_id: int) -> Learner:
     number = settings.num_lookaheads[player_id]
     rate = settings.inner_learning_rate[player_id]
     if name in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
-        return dice_tf.learners.LOLADiCE(number, rate)
+        learner = dice_tf.learners.LOLADiCE(number, rate)
+        weight = settings.look_ahead_weight[player_id]
+        if weight in (None, 1.0):
+            return learner
+        naive = dice_tf.learners.Naive()
+        return dice_tf.learners.Mixture(
+            [(weight, learner), (1.0 - weight, naive)]
+        )
     if name == HOLA:
         return dice_tf.learners.HOLA(number, rate)
     if name == POLA:
@@ -269,6 +287,8 @@ def build_objective(
             build_critic(settings, game, player_id)
             for player_id in range(settings.num_players)
         ]
+    if LOQA in settings.learner:
+        sampled |= _OF_ACTION_CRITICS
     if settings.objective == SURROGATE:
         return dice_tf.objectives.SurrogateObjective(game, policies, **sampled)
     return dice_tf.objectives.DiCEObjective(

@@ -119,7 +119,14 @@ def _draw_policies(stage: pathlib.Path, training: Training, name: str) -> None:
             picture,
             policy_tables(trainer, len(finals)),
             finals,
-            list(map(seat_name, settings.learner, settings.num_lookaheads)),
+            list(
+                map(
+                    seat_name,
+                    settings.learner,
+                    settings.num_lookaheads,
+                    settings.look_ahead_weight,
+                )
+            ),
             settings.game,
             f"{title(settings.game)}: policies at the end",
         )

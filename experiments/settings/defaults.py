@@ -103,6 +103,18 @@ def defaults_for(num_lookaheads: int, kind: str = TABLE) -> Defaults:
     return defaults
 
 
+def stepwise_defaults(kind: str = TABLE) -> Defaults:
+    """Returns the settings of a learner whose direction is a mean over steps.
+
+    At discount 0.96 the direction of a value is about 25 times as long, the
+    sum of `0.96^t`. Adam does not see lengths.
+    """
+    defaults = defaults_for(0, kind)
+    if defaults.optimizer != "sgd":
+        return defaults
+    return defaults._replace(learning_rate=25.0 * defaults.learning_rate)
+
+
 def whole_move_defaults(kind: str = TABLE) -> Defaults:
     """Returns the settings of a learner whose direction is a whole move.
 

@@ -16,6 +16,13 @@ HOLA = "hola"
 # Its direction is a whole move, made of several steps with another rate.
 POLA = "pola"
 
+# Learners that weigh what was played by its advantages, each step alike.
+ACTOR_CRITIC = "actor_critic"
+ADVANTAGE_ALIGNMENT = "advantage_alignment"
+# It needs critics of action values, or exact values.
+LOQA = "loqa"
+STEPWISE = (ACTOR_CRITIC, ADVANTAGE_ALIGNMENT, LOQA)
+
 # Learners that imagine a step of their opponents, or of all players.
 IMAGINING = (
     "look_ahead",
@@ -30,7 +37,14 @@ IMAGINING = (
     POLA,
     HOLA,
 )
-LEARNERS = (NAIVE, *IMAGINING, "consensus", "symplectic", "locally_stable")
+LEARNERS = (
+    NAIVE,
+    *IMAGINING,
+    "consensus",
+    "symplectic",
+    "locally_stable",
+    *STEPWISE,
+)
 # Learners with a number: their look-aheads, or their order.
 NUMBERED = (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL, HOLA)
 
@@ -57,7 +71,7 @@ _AGAINST = "_vs_"
 _NAME = re.compile(r"(?P<seats>.+?)(_batch_(?P<batch>[1-9]\d*))?")
 _NUMBERED_NAME = re.compile(
     rf"(?P<dice>{LOLA_DICE})_(?P<lookaheads>\d+)_lookaheads?"
-    r"(?P<model>_opponent_model)?"
+    r"(?P<model>_opponent_model|_mixed_(?P<weight>0(\.\d+)?))?"
     rf"|(?P<hola>{HOLA})_(?P<order>\d+)"
 )
 
@@ -68,10 +82,13 @@ class LineUp(NamedTuple):
     Attributes:
       learners: learners, opponents, or paths of SavedModels.
       numbers: look-aheads of `lola_dice`, order of `hola`; unused by others.
+      weights: of the direction of `lola_dice` beside the naive one, which has
+        the rest; unused by others.
     """
 
     learners: tuple[str, ...]
     numbers: tuple[int | None, ...]
+    weights: tuple[float, ...] = (1.0,)
 
 
 def parse_method(name: str) -> tuple[LineUp, int | None]:
@@ -88,6 +105,8 @@ def parse_method(name: str) -> tuple[LineUp, int | None]:
         raise ValueError("A method must have a name. Received: ''.")
     seats = [_parse_seat(seat) for seat in match["seats"].split(_AGAINST)]
     line_up = LineUp(*map(tuple, zip(*seats, strict=True)))
+    if set(line_up.weights) == {1.0}:
+        line_up = line_up._replace(weights=(1.0,))
     batch = match["batch"]
     return line_up, batch and _number(name, batch, LARGEST_SIZE)
 
@@ -103,27 +122,30 @@ def _number(name: str, digits: str, most: int) -> int:
     return int(digits)
 
 
-def _parse_seat(name: str) -> tuple[str, int | None]:
+def _parse_seat(name: str) -> tuple[str, int | None, float]:
     match = _NUMBERED_NAME.fullmatch(name)
     if match is not None:
         if match["dice"]:
+            is_mixed = match["weight"] is not None
+            has_model = match["model"] is not None and not is_mixed
             return (
-                LOLA_DICE_OPPONENT_MODEL if match["model"] else LOLA_DICE,
+                LOLA_DICE_OPPONENT_MODEL if has_model else LOLA_DICE,
                 _number(name, match["lookaheads"], MOST_UNROLLED),
+                float(match["weight"]) if is_mixed else 1.0,
             )
-        return HOLA, _number(name, match["order"], MOST_UNROLLED)
+        return HOLA, _number(name, match["order"], MOST_UNROLLED), 1.0
     if name in NUMBERED or not (name in LEARNERS or name in OPPONENTS):
         plain = [name for name in LEARNERS if name not in NUMBERED]
         raise ValueError(
             "A method must be one of "
             f"{', '.join(plain)}, {LOLA_DICE}_1_lookahead, "
-            f"{LOLA_DICE}_<K>_lookaheads, either with _opponent_model, "
-            f"{HOLA}_<n>, or several such and "
+            f"{LOLA_DICE}_<K>_lookaheads, either with _opponent_model or "
+            f"_mixed_<weight>, {HOLA}_<n>, or several such and "
             f"fixed opponents ({', '.join(OPPONENTS)}) in seat order, joined "
             f"by {_AGAINST}; _batch_<B> at the end sets the batch size. "
             f"Received: {name!r}."
         )
-    return name, None
+    return name, None, 1.0
 
 
 def check_seat(name: str) -> str:
@@ -146,16 +168,28 @@ def method_name(
     learners: Sequence[str],
     num_lookaheads: Sequence[int | None],
     batch_size: int | None,
+    weights: Sequence[float | None] = (),
 ) -> str:
     """Returns the name that files use for a line-up.
+
+    Args:
+      learners: one per player.
+      num_lookaheads: one per player.
+      batch_size: that of the play, if it is sampled.
+      weights: one per player, as of `LineUp`. Default: 1 for all.
 
     Returns:
       A name such as `naive`, `lola_dice_2_lookaheads_batch_128` or
       `lola_dice_1_lookahead_vs_tit_for_tat`.
     """
     seats = [
-        seat_name(learner, count)
-        for learner, count in zip(learners, num_lookaheads, strict=True)
+        seat_name(learner, count, weight)
+        for learner, count, weight in zip(
+            learners,
+            num_lookaheads,
+            weights or [None] * len(learners),
+            strict=True,
+        )
     ]
     name = seats[0] if len(set(seats)) == 1 else _AGAINST.join(seats)
     if batch_size not in (None, _USUAL_BATCH_SIZE):
@@ -163,12 +197,16 @@ def method_name(
     return name
 
 
-def seat_name(learner: str, num_lookaheads: int | None) -> str:
+def seat_name(
+    learner: str, num_lookaheads: int | None, weight: float | None = None
+) -> str:
     """Returns the name of a player in files and pictures."""
     if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
         plural = "" if num_lookaheads == 1 else "s"
-        model = learner.removeprefix(LOLA_DICE)
-        return f"{LOLA_DICE}_{num_lookaheads}_lookahead{plural}{model}"
+        rest = learner.removeprefix(LOLA_DICE)
+        if weight not in (None, 1.0):
+            rest = f"_mixed_{weight:g}"
+        return f"{LOLA_DICE}_{num_lookaheads}_lookahead{plural}{rest}"
     if learner == HOLA:
         return f"{learner}_{num_lookaheads}"
     if learner in LEARNERS or learner in OPPONENTS:

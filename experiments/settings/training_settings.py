@@ -17,6 +17,7 @@ from experiments.settings.defaults import (
     TANDEM_DEFAULTS,
     Defaults,
     defaults_for,
+    stepwise_defaults,
     whole_move_defaults,
 )
 from experiments.settings.line_up import (
@@ -25,9 +26,11 @@ from experiments.settings.line_up import (
     LOLA_DICE,
     LOLA_DICE_OPPONENT_MODEL,
     LOLA_SURROGATE,
+    LOQA,
     NAIVE,
     NUMBERED,
     POLA,
+    STEPWISE,
     LineUp,
     check_seat,
     method_name,
@@ -39,6 +42,7 @@ from experiments.settings.matrix_games import (
     given_game,
 )
 from experiments.settings.training_flags import (
+    CRITIC,
     LEAVE_ONE_OUT,
     MLP,
     NO_BASELINE,
@@ -128,6 +132,7 @@ class TrainingSettings(NamedTuple):
     jit_compile: bool
     learner: tuple[str, ...]
     num_lookaheads: tuple[int | None, ...]
+    look_ahead_weight: tuple[float | None, ...]
     inner_learning_rate: tuple[float | None, ...]
     policy: tuple[str | None, ...]
     hidden_units: tuple[tuple[int, ...] | None, ...]
@@ -154,7 +159,12 @@ class TrainingSettings(NamedTuple):
     @property
     def method(self) -> str:
         """The name of the method in files."""
-        return method_name(self.learner, self.num_lookaheads, self.batch_size)
+        return method_name(
+            self.learner,
+            self.num_lookaheads,
+            self.batch_size,
+            self.look_ahead_weight,
+        )
 
 
 def resolve_method(
@@ -215,7 +225,12 @@ def resolve_training(
     players = _resolve_players(values, line_up, num_players, defaults)
     seats = {
         name: tuple(player[name] for player in players)
-        for name in ("learner", "num_lookaheads", *_PER_SEAT)
+        for name in (
+            "learner",
+            "num_lookaheads",
+            "look_ahead_weight",
+            *_PER_SEAT,
+        )
     }
     shared = {name: values[name].value for name in _SHARED}
     if is_exact:
@@ -251,6 +266,9 @@ def _resolve_players(
     columns["num_lookaheads"] = per_seat(
         "num_lookaheads", line_up.numbers, num_players
     )
+    columns["look_ahead_weight"] = per_seat(
+        "look_ahead_weight", line_up.weights, num_players
+    )
     return [
         _resolve_player(
             check_seat(learner),
@@ -266,17 +284,19 @@ def _resolve_player(
 ) -> dict[str, Any]:
     if learner not in NUMBERED:
         given["num_lookaheads"] = None
+    if learner != LOLA_DICE:
+        given["look_ahead_weight"] = None
     if defaults is None:
         kind = _kind_of(given["policy"])
         # Learners without a number of look-aheads imagine a step once.
         steps = 1 if learner in IMAGINING else 0
         if learner in (LOLA_DICE, LOLA_DICE_OPPONENT_MODEL):
             steps = given["num_lookaheads"]
-        defaults = (
-            whole_move_defaults(kind)
-            if learner == POLA
-            else defaults_for(steps, kind)
-        )
+        defaults = defaults_for(steps, kind)
+        if learner == POLA:
+            defaults = whole_move_defaults(kind)
+        elif learner in STEPWISE:
+            defaults = stepwise_defaults(kind)
     player = defaults._asdict() | given | {"learner": learner}
     if learner not in LEARNERS:
         # The objective asks for critics of all seats, or of none.
@@ -330,7 +350,8 @@ def _sampling_settings(
     """Returns how values are estimated from sampled play."""
     most = max(count or 0 for count in seats["num_lookaheads"])
     defaults = defaults or defaults_for(most)
-    baseline = values.baseline or defaults.baseline
+    usual = CRITIC if LOQA in seats["learner"] else defaults.baseline
+    baseline = values.baseline or usual
     # The default decays fit the default baseline, and no other.
     if baseline != defaults.baseline:
         defaults = defaults._replace(loaded_lambda=1.0, tau=1.0)
@@ -397,6 +418,17 @@ def _check_exact(settings: TrainingSettings) -> None:
             f"{LOLA_DICE_OPPONENT_MODEL} learns its models from play, and "
             "exact values have none: use --mode=sampled or lola_dice."
         )
+    playing = set(settings.learner) & set(STEPWISE) - {LOQA}
+    if playing:
+        raise ValueError(
+            f"{', '.join(sorted(playing))} learns from play, and exact values "
+            f"have none: use --mode=sampled. {received}"
+        )
+    if LOQA in settings.learner and settings.episode_length is None:
+        raise ValueError(
+            f"{LOQA} ascends a mean over the rounds of an episode: give "
+            f"--episode_length. {received}"
+        )
     if LOLA_SURROGATE in settings.learner:
         raise ValueError(
             f"{LOLA_SURROGATE} is a way to sample: with exact values it would "
@@ -410,6 +442,11 @@ def _check_sampling(settings: TrainingSettings) -> None:
         batch_size=settings.batch_size,
         episode_length=settings.episode_length,
     )
+    if LOQA in settings.learner and settings.baseline != CRITIC:
+        raise ValueError(
+            f"{LOQA} needs critics of action values: --baseline={CRITIC}. "
+            f"Received: --baseline={settings.baseline}."
+        )
     needs_others = settings.baseline in (LEAVE_ONE_OUT, STATE_VALUES)
     if needs_others and settings.batch_size == 1:
         raise ValueError(

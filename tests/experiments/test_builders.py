@@ -68,6 +68,55 @@ def test_learners_and_their_settings() -> None:
     )
 
 
+def test_a_mixture_holds_the_naive_direction() -> None:
+    settings = settings_of(
+        "--learner=lola_dice",
+        "--num_lookaheads=3",
+        "--look_ahead_weight=0.75,1",
+    )
+    names = "lola_dice_3_lookaheads_mixed_0.75_vs_lola_dice_3_lookaheads"
+    assert settings.method == names
+    mixture = builders.build_learner(settings, None, 0)
+    assert isinstance(mixture, dice_tf.learners.Mixture)
+    look_ahead, naive = mixture.learners
+    assert look_ahead.num_lookaheads == 3 and mixture.weights == (0.75, 0.25)
+    assert isinstance(naive, dice_tf.learners.Naive)
+    alone = builders.build_learner(settings, None, 1)
+    assert isinstance(alone, dice_tf.learners.LOLADiCE)
+
+
+@pytest.mark.parametrize("policy", ["tabular", "mlp", "gru", "min_gru"])
+def test_loqa_has_critics_of_actions(policy: str) -> None:
+    """All seats, and targets of slow copies; other learners have neither."""
+    settings = settings_of(
+        "--learner=loqa,advantage_alignment",
+        f"--policy={policy}",
+        "--step_space=parameters",
+    )
+    game = builders.build_game(settings)
+    policies = [builders.build_policy(settings, game, i) for i in range(2)]
+    objective = builders.build_objective(settings, game, policies)
+    assert [critic.num_actions for critic in objective.critics] == [2, 2]
+    assert objective.critic_td_lambda == 0.0
+    assert objective.critic_target_momentum == 0.99
+    found = [builders.build_learner(settings, game, i) for i in range(2)]
+    assert isinstance(found[0], dice_tf.learners.LOQA)
+    assert isinstance(found[1], dice_tf.learners.AdvantageAlignment)
+    rate = settings.learning_rate[0]
+    assert rate == (
+        0.03 if "gru" in policy else 75.0 if policy == "tabular" else 50.0
+    )
+    settings = settings_of("--learner=actor_critic", "--baseline=critic")
+    objective = builders.build_objective(settings, game, policies)
+    assert [critic.num_actions for critic in objective.critics] == [None] * 2
+    assert objective.critic_target_momentum == 0.0
+
+
+def test_loqa_without_critics_is_refused() -> None:
+    with pytest.raises(ValueError, match="loqa needs critics of action values"):
+        settings_of("--learner=loqa,naive", "--baseline=leave_one_out")
+
+
 def test_networks_step_in_the_space_of_outputs_unless_told_otherwise() -> None:
     settings = settings_of(
         "--policy=mlp,tabular", "--learner=lola_dice_opponent_model,naive"

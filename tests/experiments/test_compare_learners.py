@@ -169,7 +169,7 @@ def test_every_learner_has_a_default_comparison() -> None:
     seats = {method.learner[0] for method in exact.values()}
     sampled_alone = {"lola_surrogate", "lola_dice_opponent_model"}
     # Compared with LOLA in an experiment of its own.
-    elsewhere = {"pola"}
+    elsewhere = {"pola", *line_up.STEPWISE}
     assert seats == set(line_up.LEARNERS) - sampled_alone - elsewhere
 
 
@@ -195,6 +195,8 @@ def test_starts_are_as_wide_as_said() -> None:
             "learns its models from play",
         ),
         (["--learners=naive_batch_8"], "for --mode=sampled"),
+        (["--learners=actor_critic"], "actor_critic learns from play"),
+        (["--learners=loqa"], "loqa .* give --episode_length"),
         (["--learners=random"], "at least one player learn"),
         (["--learners=sos_vs_sos_vs_sos"], "2 players. Received 3"),
         (["--baseline=critic"], "--baseline is for play that is sampled"),

@@ -17,6 +17,20 @@ from experiments.settings.line_up import LineUp
             "lola_dice_2_lookaheads_opponent_model",
             LineUp(("lola_dice_opponent_model",), (2,)),
         ),
+        (
+            "lola_dice_10_lookaheads_mixed_0.6",
+            LineUp(("lola_dice",), (10,), (0.6,)),
+        ),
+        (
+            "lola_dice_1_lookahead_mixed_0.25_vs_advantage_alignment",
+            LineUp(
+                ("lola_dice", "advantage_alignment"), (1, None), (0.25, 1.0)
+            ),
+        ),
+        (
+            "actor_critic_vs_loqa",
+            LineUp(("actor_critic", "loqa"), (None, None)),
+        ),
         ("hola_3", LineUp(("hola",), (3,))),
         ("pola_vs_naive", LineUp(("pola", "naive"), (None, None))),
         (
@@ -31,7 +45,9 @@ def test_a_name_is_read_as_it_is_written(
 ) -> None:
     text = name if batch_size is None else f"{name}_batch_{batch_size}"
     assert line_up.parse_method(text) == (expected, batch_size)
-    written = line_up.method_name(*expected, batch_size)
+    learners, numbers, weights = expected
+    weights = () if weights == (1.0,) else weights
+    written = line_up.method_name(learners, numbers, batch_size, weights)
     assert written == (text if batch_size != 64 else name)
 
 
@@ -44,6 +60,9 @@ def test_a_name_is_read_as_it_is_written(
         "hola",
         "hola_",
         "lola_dice_x_lookaheads",
+        "lola_dice_2_lookaheads_mixed_",
+        "lola_dice_2_lookaheads_mixed_1.5",
+        "naive_mixed_0.5",
         "naive_batch_0",
         "naive_vs_",
         "_batch_64",
