@@ -10,7 +10,13 @@ import dice_tf
 from dice_tf import replicas
 from dice_tf.learners.jacobians import game_jacobian
 from tests.strategies import on_replicas
-from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
+from tests.toys import (
+    ASYMMETRIC,
+    EndsEarly,
+    Plain,
+    random_params,
+    tabular_policies,
+)
 
 pytestmark = pytest.mark.own_process
 
@@ -91,6 +97,38 @@ def test_values_and_gradients_agree_with_each_baseline(baseline):
         return [values, play.values, play.entropies, gradient]
 
     _assert_replicas_agree(compute)
+
+
+@pytest.mark.parametrize("baseline", ["leave_one_out", "critic"])
+def test_directions_by_advantages_are_those_of_the_whole_batch(baseline):
+    """Though the episodes of one share run longer than those of the other."""
+    game = EndsEarly(_game())
+    options, learner = {}, dice_tf.learners.AdvantageAlignment()
+    if baseline == "critic":
+        critics = [
+            dice_tf.critics.tabular_critic(game, i, action_values=True)
+            for i in range(2)
+        ]
+        for critic, start in zip(
+            critics, random_params(critics, 6), strict=True
+        ):
+            critic.set_weights(start)
+        options, learner = {"critics": critics}, dice_tf.learners.LOQA()
+    policies = tabular_policies(game)
+    objective = dice_tf.objectives.DiCEObjective(
+        game, policies, 0.9, BATCH_SIZE, baseline, **options
+    )
+    params = random_params(policies, seed=4)
+
+    def gradient():
+        return learner.gradient(objective, _tensors(params), 0, SEED)
+
+    (found,) = _assert_replicas_agree(gradient)
+    assert np.abs(found).max() > 1e-3
+    running = tf.reduce_sum(
+        objective.play(_tensors(params), SEED).trajectory.discounts, axis=0
+    )
+    assert np.sum(running[:3]) != np.sum(running[3:])
 
 
 def test_each_replica_plays_its_share_of_the_episodes():

@@ -53,6 +53,15 @@ LINE_UPS = {
         ),
         learners.HOLA(1, learners.FittedRates(0.3)),
     ],
+    "closed form and mixture": lambda: [
+        learners.LOQA(),
+        learners.Mixture(
+            [
+                (0.6, learners.LOLADiCE(1, 0.3, carry_slots=True)),
+                (0.4, learners.LOLA(learners.FittedRates(0.3))),
+            ]
+        ),
+    ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }
 RATE, NUM_STEPS, NUM_SEEDS = 0.1, 2, 2
@@ -118,3 +127,37 @@ def test_a_sampled_step_can_be_compiled():
     trainer.fit(steps_per_epoch=2, verbose=0)
     assert np.all(np.isfinite(trainer.curves))
     assert trainer.curves.shape == (2, 2, 2)
+
+
+def test_a_step_of_learners_by_advantages_can_be_compiled():
+    """With critics of actions and slow copies of them, as without XLA."""
+
+    def curves(jit_compile):
+        game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3)
+        critics = [
+            dice_tf.critics.tabular_critic(game, i, action_values=True)
+            for i in range(2)
+        ]
+        objective = dice_tf.objectives.DiCEObjective(
+            game,
+            [dice_tf.policies.tabular(game, i) for i in range(2)],
+            0.9,
+            8,
+            "critic",
+            critics,
+            critic_td_lambda=0.0,
+            critic_target_momentum=0.9,
+        )
+        line_up = [learners.AdvantageAlignment(), learners.LOQA()]
+        trainer = dice_tf.Trainer(objective, line_up, num_seeds=2)
+        trainer.compile(
+            keras.optimizers.SGD(1.0),
+            critic_optimizer=keras.optimizers.SGD(0.5),
+            jit_compile=jit_compile,
+        )
+        trainer.fit(steps_per_epoch=3, verbose=0)
+        return trainer.curves
+
+    found = curves(jit_compile=True)
+    np.testing.assert_allclose(found, curves(jit_compile=False), atol=1e-5)
+    assert np.all(found[0] != found[2])
