@@ -19,7 +19,7 @@ from tests.toys import (
 RATE, MOMENTUM = 0.25, 0.75  # Exact in the float32 of Keras optimisers.
 
 
-def make_objective(kind=lambda game: game, momentum=MOMENTUM):
+def make_objective(kind=lambda game: game, momentum=MOMENTUM, one_critic=False):
     """With critics of actions and one-step targets, as SARSA has them."""
     game = kind(
         dice_tf.games.iterated_matrix_game(ASYMMETRIC, 4, dtype="float64")
@@ -33,6 +33,8 @@ def make_objective(kind=lambda game: game, momentum=MOMENTUM):
         starts = random_params(models, seed)
         for model, start in zip(models, starts, strict=True):
             model.set_weights(start)
+    if one_critic:
+        critics = [critics[0]] * 2
     return dice_tf.objectives.DiCEObjective(
         game,
         policies,
@@ -45,9 +47,9 @@ def make_objective(kind=lambda game: game, momentum=MOMENTUM):
     )
 
 
-def make_trainer(num_seeds=1, passes=1, momentum=MOMENTUM):
+def make_trainer(num_seeds=1, passes=1, **options):
     trainer = dice_tf.Trainer(
-        make_objective(momentum=momentum),
+        make_objective(**options),
         [dice_tf.learners.Naive()] * 2,
         num_seeds=num_seeds,
         initial_params="current",
@@ -129,6 +131,23 @@ def test_copies_follow_the_critics_in_every_step(num_seeds, passes):
                 player.slow_critic_params[0][run], copy[0], rtol=1e-5
             )
             assert np.abs(fast[0] - copy[0]).max() > 1e-3
+
+
+def test_players_who_share_a_critic_share_its_copy():
+    trainer = make_trainer(one_critic=True)
+    objective = trainer.objective
+    trainer.fit(steps_per_epoch=2, verbose=0)
+    fast = slow = tf.constant(first_critics(objective)[0])
+    for iteration in range(2):
+        seed = iteration_seed(0, iteration)
+        play = objective.play(objective.initial_params(), seed)
+        moved, _ = step_by_hand(objective, play, [[fast]] * 2, [[slow]] * 2)
+        fast = moved[0][0] + moved[1][0] - fast
+        slow = MOMENTUM * slow + (1.0 - MOMENTUM) * fast
+    first, second = trainer.players
+    np.testing.assert_allclose(first.critic_params[0][0], fast, rtol=1e-5)
+    np.testing.assert_allclose(first.slow_critic_params[0][0], slow, rtol=1e-5)
+    assert not second.critic_params and not second.slow_critic_params
 
 
 def first_critics(objective):
