@@ -97,9 +97,8 @@ class GameObjective(Objective):
         changed.actors = _seated(self.game, policies)
         changed.policies = tuple(policies)
         check_separate(changed._trained_models())
-        if self._trajectories is not None:
-            changed._trajectories, changed._played_as = {}, {}
-            changed._known_advantages = {}
+        if self._results is not None:
+            changed._results, changed._played_as = {}, {}
         if self._bound_state is not None:
             changed._bound_state = self._bound_state._replace(
                 non_trainable=changed.initial_state().non_trainable

@@ -89,10 +89,10 @@ class Objective(abc.ABC):
     batch_size: int | None = None
     num_groups: int = 1
     _bound_state: Any = None
-    _trajectories: dict[Any, Trajectory] | None = None
+    # By what they were computed from; `None` if the objective is not bound.
+    _results: dict[Any, Any] | None = None
     # By identity: a tensor, and the one with which it shares its play.
     _played_as: dict[int, tuple[tf.Tensor, tf.Tensor]] = {}
-    _known_advantages: dict[Any, Advantages] | None = None
     _tapes: TapePlace | None = None
 
     def __call__(
@@ -139,8 +139,7 @@ class Objective(abc.ABC):
         check_flag("tapes_inside", tapes_inside)
         bound = copy.copy(self)
         bound._bound_state = self._resolve(state)
-        bound._trajectories, bound._played_as = {}, {}
-        bound._known_advantages = {}
+        bound._results, bound._played_as = {}, {}
         bound._tapes = current_place() if tapes_inside else None
         return bound
 
@@ -154,7 +153,7 @@ class Objective(abc.ABC):
             but made of other tensors, to which they are differentiable.
           like: one list of tensors per player.
         """
-        if self._trajectories is None:
+        if self._results is None:
             return
         for one, played in zip(
             tf.nest.flatten(list(params)),
@@ -162,6 +161,27 @@ class Objective(abc.ABC):
             strict=True,
         ):
             self._played_as[id(one)] = one, played
+
+    def once(
+        self, compute: Callable[[], Any], objects: Sequence[Any], *options: Any
+    ) -> Any:
+        """Returns what a function returns; a bound objective calls it once.
+
+        All learners of a step are then given the same tensors.
+
+        Args:
+          compute: the function.
+          objects: tensors, seeds and what else the result depends on. The
+            result is found again with the same objects, in the same graph.
+          *options: hashable values that it depends on, too, which are
+            compared, and a name that no other computation has.
+        """
+        if self._results is None:
+            return compute()
+        key = _SameObjects(objects), *options
+        if key not in self._results:
+            self._results[key] = compute()
+        return self._results[key]
 
     @property
     def tapes_are_inside(self) -> bool:
@@ -355,3 +375,26 @@ def check_task_function(function: Any) -> None:
     """Raises if it is not a function of a task's objective and seed."""
     expected = "a function of a task and a seed"
     check_function("function", function, expected, 2)
+
+
+class _SameObjects:
+    """A key that is found again with the same objects, in the same graph.
+
+    Identity counts, not equality: tensors of a graph cannot be compared. The
+    key holds its objects, so that no later object can take over their identity.
+
+    Args:
+      objects: tensors and seeds.
+    """
+
+    def __init__(self, objects: Sequence[Any]):
+        self._objects = (tf.compat.v1.get_default_graph(), *objects)
+        self._identities = tuple(map(id, self._objects))
+
+    def __hash__(self) -> int:
+        return hash(self._identities)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _SameObjects):
+            return NotImplemented
+        return self._identities == other._identities

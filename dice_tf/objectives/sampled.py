@@ -272,15 +272,15 @@ class SampledObjective(GameObjective):
         state: GameState,
     ) -> Advantages:
         """Returns the advantages; a bound objective computes them once."""
-        known = {} if self._known_advantages is None else self._known_advantages
-        key = _SameObjects([trajectory, state])
-        if key not in known:
+
+        def judge() -> Advantages:
             judged = self._judge(trajectory, weights, state)
             constants = advantages_of(
                 *judged, discount=self.discount, tau=self.tau
             )
-            known[key] = constants._replace(trajectory=trajectory)
-        return known[key]
+            return constants._replace(trajectory=trajectory)
+
+        return self.once(judge, [trajectory, state], "advantages")
 
     def _judge(
         self,
@@ -337,21 +337,21 @@ class SampledObjective(GameObjective):
                 "`seed` must be an int32 tensor of shape [2]: a sampled "
                 "objective needs one. Received: None."
             )
-        trajectories = {} if self._trajectories is None else self._trajectories
         played = [
             self._played_as.get(id(weight), (weight, weight))[1]
             for weight in tf.nest.flatten(list(weights))
         ]
-        key = _SameObjects([seed, *played])
-        if key not in trajectories:
-            trajectories[key] = sample_trajectory(
+
+        def play() -> Trajectory:
+            return sample_trajectory(
                 self.game,
                 self.actors,
                 weights,
                 batch_size=self.batch_size,
                 seed=seed,
             )
-        return trajectories[key]
+
+        return self.once(play, [seed, *played], "trajectory")
 
     def _discounts(self, trajectory: Trajectory) -> Any:
         return step_discounts(trajectory, self.discount)
@@ -370,26 +370,3 @@ class _Judged(NamedTuple):
     trajectory: Trajectory
     baselines: list[Any]
     action_values: list[tf.Tensor | None]
-
-
-class _SameObjects:
-    """A key that is found again with the same objects, in the same graph.
-
-    Identity counts, not equality: tensors of a graph cannot be compared. The
-    key holds its objects, so that no later object can take over their identity.
-
-    Args:
-      objects: tensors and seeds.
-    """
-
-    def __init__(self, objects: Sequence[Any]):
-        self._objects = (tf.compat.v1.get_default_graph(), *objects)
-        self._identities = tuple(map(id, self._objects))
-
-    def __hash__(self) -> int:
-        return hash(self._identities)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _SameObjects):
-            return NotImplemented
-        return self._identities == other._identities

@@ -105,6 +105,11 @@ class ObjectiveWrapper(Objective):
     def share_play(self, params: Params, like: Params) -> None:
         self.objective.share_play(params, like)
 
+    def once(
+        self, compute: Callable[[], Any], objects: Sequence[Any], *options: Any
+    ) -> Any:
+        return self.objective.once(compute, objects, *options)
+
     @property
     def tapes_are_inside(self) -> bool:
         return self.objective.tapes_are_inside
