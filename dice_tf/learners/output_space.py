@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_number, check_whole_number
 from dice_tf.games.finite import FiniteGame
+from dice_tf.learners.history_jacobians import history_jacobian
 from dice_tf.learners.learner import (
     Learner,
     LearnerStep,
@@ -24,6 +25,8 @@ from dice_tf.play.exact_values import solve
 from dice_tf.play.trajectories import Trajectory, player_steps
 from dice_tf.seeds import Seed
 
+# Of a play, from which histories of a policy with memory are taken.
+_NUM_EPISODES = 16
 # What a mean square of a Jacobian is at least: it must not be divided by 0.
 _TINY = 1e-12
 
@@ -54,8 +57,10 @@ class OutputSpace(Learner):
     smaller.
 
     In a `FiniteGame` the observations are all that the seat can see, each
-    once. In other games they are some that were played, spread evenly over
-    the steps of the trajectory.
+    once. A policy with memory puts out something else after each history:
+    there is one change for each state that it may see next, of the mean over
+    the histories that were played. In other games the observations are some
+    that were played, spread evenly over the steps of the trajectory.
 
     Args:
       learner: a learner that remembers nothing from step to step. A learner
@@ -69,8 +74,9 @@ class OutputSpace(Learner):
     Raises:
       TypeError: if `learner` is not a `Learner`.
       ValueError: if another argument is out of its range. In a step: if the
-        objective has no policies, or has memory while several runs are
-        vectorised; in `init`: if the learner remembers anything.
+        objective has no policies, or if a policy has memory in a game that is
+        not a `FiniteGame` while several runs are vectorised; in `init`: if the
+        learner remembers anything.
 
     Example:
       >>> learner = dice_tf.learners.OutputSpace(
@@ -134,7 +140,13 @@ class OutputSpace(Learner):
                 "have outputs, such as dice_tf.objectives.DiCEObjective. "
                 f"Received a {type(objective).__name__}."
             )
-        maps = self._output_maps(objective, params, seed)
+        maps = objective.once(
+            lambda: self._output_maps(objective, params, seed),
+            [seed, *tf.nest.flatten(params)],
+            "output maps",
+            self.damping,
+            self.num_observations,
+        )
         outputs = [[output_map.zeros()] for output_map in maps]
         moved = OutputObjective(objective, params, maps, outputs)
         direction, state = self.learner.step(
@@ -146,15 +158,17 @@ class OutputSpace(Learner):
         self, objective: Objective, params: Params, seed: Seed | None
     ) -> list["OutputMap"]:
         """Returns the map of each player at the parameters of a step."""
-        if objective.has_memory and current_place().num_loops:
+        is_finite = isinstance(objective.game, FiniteGame)
+        have_memory = any(actor.has_memory for actor in objective.actors)
+        if have_memory and not is_finite and current_place().num_loops:
             raise ValueError(
-                "A policy or critic of the objective has memory, and "
-                "TensorFlow cannot vectorise a pass over time twice: over the "
-                "outputs of a policy, and over several runs. Train one run "
-                "(num_seeds=1), or use the learner without OutputSpace."
+                "A policy of the objective has memory, and TensorFlow cannot "
+                "vectorise a pass over time twice: over the outputs of a "
+                "policy, and over several runs. Train one run (num_seeds=1), "
+                "or use the learner without OutputSpace."
             )
         trajectory = None
-        if objective.has_memory or not isinstance(objective.game, FiniteGame):
+        if have_memory or not is_finite:
             trajectory = objective.play(params, seed).trajectory
         weights = objective.player_weights(params)
         return [
@@ -175,11 +189,22 @@ class OutputSpace(Learner):
     ) -> tf.Tensor:
         """Returns the Jacobian of a player's outputs, see `OutputMap`."""
         actor, player_weights = objective.actors[player_id], weights[player_id]
+        is_finite = isinstance(objective.game, FiniteGame)
+        if is_finite and actor.has_memory and player_weights.params:
+            return history_jacobian(
+                objective.game,
+                actor,
+                player_weights,
+                trajectory,
+                player_id,
+                discount=objective.discount,
+                num_episodes=_NUM_EPISODES,
+            )
         with tf.GradientTape(
             persistent=True, watch_accessed_variables=False
         ) as tape:
             tape.watch(player_weights.params)
-            if trajectory is None:
+            if is_finite:
                 observations = tf.constant(
                     objective.game.observations[player_id],
                     objective.game.dtype,

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 import dice_tf
 from dice_tf import learners
-from dice_tf.learners import OutputSpace
+from dice_tf.learners import OutputSpace, output_space
+from dice_tf.learners.history_jacobians import history_jacobian
 from dice_tf.objectives import DiCEObjective, ExactObjective
 from dice_tf.play import rollouts
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
@@ -179,23 +180,32 @@ def test_in_other_games_it_measures_outputs_on_what_was_played(
     )
 
 
-def test_a_policy_with_memory_is_measured_on_whole_episodes():
-    game = make_game()
-    policies = [
-        dice_tf.policies.gru(game, player_id, units=2) for player_id in range(2)
+def recurrent_objective(wrap=lambda game: game, units=2, cell="gru"):
+    """Policies with memory, far from their start, and their parameters."""
+    game = wrap(make_game())
+    factory = getattr(dice_tf.policies, cell)
+    policies = [factory(game, player_id, units=units) for player_id in range(2)]
+    objective = make_objective("dice", policies, game)
+    params = [
+        [x + 0.3 for x in player_params]
+        for player_params in objective.initial_params()
     ]
-    objective = make_objective("dice", policies)
-    params = objective.initial_params()
-    params = [[x + 0.3 for x in player_params] for player_params in params]
+    return objective, params
+
+
+def with_values(actor, values):
+    return actor.model.weights()._replace(params=list(map(tf.constant, values)))
+
+
+def test_in_other_games_memory_is_measured_on_whole_episodes():
+    objective, params = recurrent_objective(Plain)
     seed = tf.constant(SEED)
     # Four of the six numbers of the first two episodes.
     played = objective.play(params, seed).trajectory.observations[1][:, :2]
     actor = objective.actors[1]
 
     def outputs(values):
-        weights = actor.model.weights()._replace(
-            params=list(map(tf.constant, values))
-        )
+        weights = with_values(actor, values)
         return np.ravel(actor.model(weights, played))[[0, 2, 3, 5]]
 
     jacobian = numeric_jacobian(outputs, [x.numpy() for x in params[1]])
@@ -209,6 +219,99 @@ def test_a_policy_with_memory_is_measured_on_whole_episodes():
         rtol=1e-4,
         atol=1e-9,
     )
+
+
+def mean_outputs_after_histories(actor, values, trajectory, player_id):
+    """`sum_t,b w_t,b(s) z(h_t,b, s) / sum_t,b w_t,b(s)` for each state s."""
+    weights = with_values(actor, values)
+    seen = trajectory.observations[player_id].numpy()
+    states = trajectory.states.numpy()
+    observations = make_game().observations[player_id]
+    sums, counts = np.zeros(5), np.zeros(5)
+    for t in range(LENGTH):
+        # Each history of t steps, followed by each of the five states.
+        histories = np.repeat(seen[: t + 1], 5, axis=1)
+        histories[t] = np.tile(observations, [BATCH, 1])
+        outputs = actor.model(weights, tf.constant(histories))[t]
+        was_seen = states[t][:, np.newaxis] == np.arange(5)
+        shares = DISCOUNT**t * (was_seen + 0.01)
+        sums += np.sum(shares * np.reshape(outputs, [BATCH, 5]), axis=0)
+        counts += np.sum(shares, axis=0)
+    return sums / counts
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "min_gru"])
+def test_memory_is_measured_by_what_it_would_do_after_each_history(cell):
+    objective, params = recurrent_objective(cell=cell)
+    seed = tf.constant(SEED)
+    trajectory = objective.play(params, seed).trajectory
+    for player_id, actor in enumerate(objective.actors):
+        jacobian = numeric_jacobian(
+            lambda values, actor=actor, player_id=player_id: (
+                mean_outputs_after_histories(
+                    actor, values, trajectory, player_id
+                )
+            ),
+            [x.numpy() for x in params[player_id]],
+        )
+        gradient = learners.Naive().gradient(objective, params, player_id, seed)
+        found = OutputSpace(learners.Naive(), damping=0.1).gradient(
+            objective, params, player_id, seed
+        )
+        np.testing.assert_allclose(
+            vector(found),
+            gauss_newton(jacobian, vector(gradient), 0.1),
+            rtol=1e-4,
+            atol=1e-9,
+        )
+
+
+def test_each_output_of_a_policy_with_memory_has_a_row():
+    payoffs = np.random.default_rng(3).normal(size=[2, 3, 3])
+    game = dice_tf.games.iterated_matrix_game(payoffs, 3, dtype="float64")
+    policies = [dice_tf.policies.gru(game, i, units=2) for i in range(2)]
+    objective = make_objective("dice", policies, game)
+    params = objective.initial_params()
+    trajectory = objective.play(params, tf.constant(SEED)).trajectory
+    actor, weights = objective.actors[1], objective.player_weights(params)[1]
+
+    def jacobian(num_episodes):
+        return history_jacobian(
+            game,
+            actor,
+            weights,
+            trajectory,
+            1,
+            discount=DISCOUNT,
+            num_episodes=num_episodes,
+        ).numpy()
+
+    found = jacobian(4)
+    assert found.shape == (
+        10 * 3,
+        sum(x.shape.num_elements() for x in params[1]),
+    )
+    # The last parameters are the biases of the three outputs.
+    np.testing.assert_allclose(found[:, -3:], np.tile(np.eye(3), [10, 1]))
+    assert not np.allclose(found, jacobian(5))
+
+
+def test_a_table_beside_a_policy_with_memory_stays_a_table():
+    game = make_game()
+    policies = [
+        tabular_policies(game)[0],
+        dice_tf.policies.gru(game, 1, units=2),
+    ]
+    objective = make_objective("dice", policies)
+    params = objective.initial_params()
+    found, expected = (
+        learner.gradient(objective, params, 0, tf.constant(SEED))
+        for learner in (
+            OutputSpace(learners.Naive(), damping=0.0),
+            learners.Naive(),
+        )
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-9)
 
 
 def test_it_shares_the_play_that_all_learners_start_from(monkeypatch):
@@ -256,13 +359,20 @@ def test_a_frozen_seat_has_no_outputs_to_move():
         np.testing.assert_allclose(one, two, rtol=1e-12)
 
 
-def test_runs_are_vectorised_and_stay_those_of_single_trainers():
+@pytest.mark.parametrize("with_memory", [True, False])
+def test_runs_are_vectorised_and_stay_those_of_single_trainers(with_memory):
     """The runs by XLA, and the single one without."""
 
     def curves(seed, num_seeds, jit_compile):
         game = make_game()
-        policies = [small_network() for _ in range(2)]
-        learner = OutputSpace(learners.LOLADiCE(1, 0.7))
+        policies = [
+            dice_tf.policies.gru(game, player_id, units=2)
+            if with_memory
+            else small_network()
+            for player_id in range(2)
+        ]
+        # Without look-aheads there is less to compile.
+        learner = OutputSpace(learners.LOLADiCE(int(not with_memory), 0.7))
         trainer = dice_tf.Trainer(
             make_objective("dice", policies, game),
             [learner, learners.Naive()],
@@ -301,16 +411,32 @@ def test_a_learner_that_remembers_is_refused():
         learner.gradient(objective, objective.initial_params(), 0)
 
 
-def test_memory_in_vectorised_runs_is_refused():
-    game = make_game()
-    policies = [dice_tf.policies.gru(game, i, units=2) for i in range(2)]
+def test_memory_in_vectorised_runs_of_other_games_is_refused():
+    objective, _ = recurrent_objective(Plain)
     learner = OutputSpace(learners.Naive())
-    trainer = dice_tf.Trainer(
-        make_objective("dice", policies), [learner, learner], num_seeds=2
-    )
+    trainer = dice_tf.Trainer(objective, [learner, learner], num_seeds=2)
     trainer.compile(optimizer="sgd")
     with pytest.raises(ValueError, match="cannot vectorise a pass over time"):
         trainer.fit(verbose=0)
+
+
+def test_all_learners_of_a_step_share_their_maps(monkeypatch):
+    objective = make_objective("dice", [small_network() for _ in range(2)])
+    params = [list(map(tf.constant, p)) for p in objective.initial_params()]
+    seed, maps = tf.constant(SEED), []
+
+    class Counted(output_space.OutputMap):
+        def __init__(self, *args):
+            maps.append(self)
+            super().__init__(*args)
+
+    monkeypatch.setattr(output_space, "OutputMap", Counted)
+    bound = objective.bind()
+    for damping in (0.01, 0.01, 0.5):
+        learner = OutputSpace(learners.Naive(), damping=damping)
+        learner.gradient(bound, params, 0, seed)
+    # One of each player, and others with another damping.
+    assert len(maps) == 4
 
 
 def test_an_objective_without_policies_is_refused():
