@@ -11,7 +11,6 @@ from experiments.command_line.flag_parsers import (
 )
 from experiments.settings.defaults import (
     EXACT_DEFAULTS,
-    MEMORY,
     NETWORK,
     TABLE,
     TANDEM_DEFAULTS,
@@ -47,7 +46,6 @@ from experiments.settings.training_flags import (
     MLP,
     NO_BASELINE,
     NORMAL,
-    RECURRENT,
     STATE_VALUES,
     TABULAR,
 )
@@ -314,9 +312,7 @@ def _resolve_player(
 
 def _kind_of(policy: str) -> str:
     """Returns the kind of a policy, by its name; files hold networks."""
-    if policy == TABULAR:
-        return TABLE
-    return MEMORY if policy in RECURRENT else NETWORK
+    return TABLE if policy == TABULAR else NETWORK
 
 
 def _exact_settings(values: flags.FlagValues, game: str) -> dict[str, Any]:

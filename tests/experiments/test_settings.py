@@ -53,13 +53,17 @@ def test_networks_have_rates_of_their_own() -> None:
     assert settings.step_space == ("parameters", "outputs")
 
 
-@pytest.mark.parametrize("num_lookaheads", [1, 2])
-def test_policies_with_memory_step_in_parameters(num_lookaheads: int) -> None:
-    settings = settings_of("--policy=gru", f"--num_lookaheads={num_lookaheads}")
-    expected = defaults.defaults_for(num_lookaheads, defaults.MEMORY)
-    assert settings.step_space == ("parameters", "parameters")
-    assert settings.learning_rate[0] == expected.learning_rate
-    assert settings.optimizer[0] == expected.optimizer
+@pytest.mark.parametrize("policy", ["gru", "lstm", "min_gru"])
+def test_policies_with_memory_have_the_settings_of_networks(
+    policy: str,
+) -> None:
+    with_memory, without = (
+        settings_of(f"--policy={name}", "--num_lookaheads=2")
+        for name in (policy, "mlp")
+    )
+    assert with_memory.step_space == ("outputs", "outputs")
+    kept = {"policy": without.policy, "hidden_units": without.hidden_units}
+    assert with_memory._replace(**kept) == without
 
 
 def test_a_proximal_learner_measures_outputs_itself() -> None:
