@@ -143,9 +143,7 @@ class OutputSpace(Learner):
         maps = objective.once(
             lambda: self._output_maps(objective, params, seed),
             [seed, *tf.nest.flatten(params)],
-            "output maps",
-            self.damping,
-            self.num_observations,
+            ("output maps", self.damping, self.num_observations),
         )
         outputs = [[output_map.zeros()] for output_map in maps]
         moved = OutputObjective(objective, params, maps, outputs)

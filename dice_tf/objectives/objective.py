@@ -2,7 +2,7 @@
 
 import abc
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -163,7 +163,7 @@ class Objective(abc.ABC):
             self._played_as[id(one)] = one, played
 
     def once(
-        self, compute: Callable[[], Any], objects: Sequence[Any], *options: Any
+        self, compute: Callable[[], Any], objects: Sequence[Any], key: Hashable
     ) -> Any:
         """Returns what a function returns; a bound objective calls it once.
 
@@ -173,15 +173,15 @@ class Objective(abc.ABC):
           compute: the function.
           objects: tensors, seeds and what else the result depends on. The
             result is found again with the same objects, in the same graph.
-          *options: hashable values that it depends on, too, which are
-            compared, and a name that no other computation has.
+          key: what else it depends on, which is compared, with a name that no
+            other computation has.
         """
         if self._results is None:
             return compute()
-        key = _SameObjects(objects), *options
-        if key not in self._results:
-            self._results[key] = compute()
-        return self._results[key]
+        place = _SameObjects(objects), key
+        if place not in self._results:
+            self._results[place] = compute()
+        return self._results[place]
 
     @property
     def tapes_are_inside(self) -> bool:

@@ -1,7 +1,7 @@
 """Objectives that wrap another one and change its values only."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import keras
@@ -106,9 +106,9 @@ class ObjectiveWrapper(Objective):
         self.objective.share_play(params, like)
 
     def once(
-        self, compute: Callable[[], Any], objects: Sequence[Any], *options: Any
+        self, compute: Callable[[], Any], objects: Sequence[Any], key: Hashable
     ) -> Any:
-        return self.objective.once(compute, objects, *options)
+        return self.objective.once(compute, objects, key)
 
     @property
     def tapes_are_inside(self) -> bool:

@@ -93,11 +93,9 @@ def stepwise_defaults(kind: str = TABLE) -> Defaults:
     """Returns the settings of a learner whose direction is a mean over steps.
 
     At discount 0.96 the direction of a value is about 25 times as long, the
-    sum of `0.96^t`. Adam does not see lengths.
+    sum of `0.96^t`.
     """
     defaults = defaults_for(0, kind)
-    if defaults.optimizer != "sgd":
-        return defaults
     return defaults._replace(learning_rate=25.0 * defaults.learning_rate)
 
 

@@ -102,10 +102,8 @@ def test_loqa_has_critics_of_actions(policy: str) -> None:
     found = [builders.build_learner(settings, game, i) for i in range(2)]
     assert isinstance(found[0], dice_tf.learners.LOQA)
     assert isinstance(found[1], dice_tf.learners.AdvantageAlignment)
-    rate = settings.learning_rate[0]
-    assert rate == (
-        0.03 if "gru" in policy else 75.0 if policy == "tabular" else 50.0
-    )
+    rate = 75.0 if policy == "tabular" else 50.0
+    assert settings.learning_rate[0] == rate
     settings = settings_of("--learner=actor_critic", "--baseline=critic")
     objective = builders.build_objective(settings, game, policies)
     assert [critic.num_actions for critic in objective.critics] == [None] * 2

@@ -25,6 +25,8 @@ from dice_tf.seeds import make_seed, private_seed, split_seed, uniform
 from dice_tf.training.fingerprints import fingerprint
 from tests.toys import ASYMMETRIC, Plain, random_params, tabular_policies
 
+pytestmark = pytest.mark.own_process
+
 GAME = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 3, dtype="float64")
 SEED = tf.constant(make_seed(3))
 
