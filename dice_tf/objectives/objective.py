@@ -59,8 +59,7 @@ class Objective(abc.ABC):
       num_players: N.
       return_scale: factor that turns a value into a reported return.
       has_memory: whether a policy or critic carries a state from step to step.
-        Its pass over time can neither be compiled by XLA nor vectorised over
-        runs.
+        Its pass over time can be vectorised once: over runs, say.
       game: the game, or `None`.
       policies: one `keras.Model` per player, or empty.
       actors: the policies in their seats, or empty.
