@@ -242,6 +242,10 @@ def _game_tables() -> dict[str, Callable[[], Any]]:
     }
 
 
+def _nothing() -> tuple[()]:
+    return ()
+
+
 def _sum_cell(
     params: Any, carry: tf.Tensor, x: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -434,6 +438,7 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
         "objective": _exact_objective,
         "params": _table_params,
     },
+    "objectives.Advantages.mean": {"x": _steps},
     "objectives.DiCEObjective": _OPTIONS,
     "objectives.ExactObjective.*": _OF_TABLES,
     "objectives.FirstOrderBaselineObjective": {
@@ -441,6 +446,11 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
         "baseline": _always("state_values"),
     },
     "objectives.Objective.*": _OF_TABLES,
+    "objectives.Objective.once": {
+        "compute": _always(_nothing),
+        "objects": lambda: [],
+        "key": _always("nothing"),
+    },
     "objectives.Objective.share_play": {"like": _table_params},
     "objectives.SampledTasks": {
         "build_objective": lambda: lambda task: _function_objective(),

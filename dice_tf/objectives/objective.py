@@ -174,7 +174,11 @@ class Objective(abc.ABC):
             result is found again with the same objects, in the same graph.
           key: what else it depends on, which is compared, with a name that no
             other computation has.
+
+        Raises:
+          TypeError: if `compute` is not such a function.
         """
+        check_function("compute", compute, "a function without arguments", 0)
         if self._results is None:
             return compute()
         place = _SameObjects(objects), key

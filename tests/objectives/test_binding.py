@@ -280,3 +280,21 @@ def test_a_training_step_computes_no_box(monkeypatch, learner, num_seeds):
     trainer.compile(jit_compile=False)
     trainer.fit(verbose=0)
     assert boxes and set(boxes) == {"unit_box"}
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+def test_a_bound_objective_computes_a_result_once(is_bound):
+    """Of the same objects: equal ones are not the same."""
+    numbers = iter(range(4))
+    objective = objective_of().bind() if is_bound else objective_of()
+    x, y = tf.constant(1.0), tf.constant(1.0)
+    found = [
+        objective.once(lambda: next(numbers), [tensor], ("a", option))
+        for tensor, option in ((x, 1), (x, 1), (y, 1), (x, 2))
+    ]
+    assert found == ([0, 0, 1, 2] if is_bound else [0, 1, 2, 3])
+
+
+def test_what_is_computed_once_must_be_a_function():
+    with pytest.raises(TypeError, match="`compute` must be a function without"):
+        objective_of().once(3, [], "three")
