@@ -181,7 +181,7 @@ class Objective(abc.ABC):
         check_function("compute", compute, "a function without arguments", 0)
         if self._results is None:
             return compute()
-        place = _SameObjects(objects), key
+        place = SameObjects(objects), key
         if place not in self._results:
             self._results[place] = compute()
         return self._results[place]
@@ -380,7 +380,7 @@ def check_task_function(function: Any) -> None:
     check_function("function", function, expected, 2)
 
 
-class _SameObjects:
+class SameObjects:
     """A key that is found again with the same objects, in the same graph.
 
     Identity counts, not equality: tensors of a graph cannot be compared. The
@@ -398,6 +398,6 @@ class _SameObjects:
         return hash(self._identities)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _SameObjects):
+        if not isinstance(other, SameObjects):
             return NotImplemented
         return self._identities == other._identities

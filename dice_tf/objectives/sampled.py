@@ -32,7 +32,7 @@ from dice_tf.objectives.critic_seats import (
 from dice_tf.objectives.divergences import mean_divergences
 from dice_tf.objectives.episode_groups import check_groups, grouped_estimates
 from dice_tf.objectives.game_objective import GameObjective, GameState
-from dice_tf.objectives.objective import Params, Play
+from dice_tf.objectives.objective import Params, Play, SameObjects
 from dice_tf.objectives.visits import visit_means, visit_weights
 from dice_tf.play.rollouts import check_play_size, sample_trajectory
 from dice_tf.play.trajectories import (
@@ -341,17 +341,18 @@ class SampledObjective(GameObjective):
             self._played_as.get(id(weight), (weight, weight))[1]
             for weight in tf.nest.flatten(list(weights))
         ]
-
-        def play() -> Trajectory:
-            return sample_trajectory(
+        # As `once` does it, with less between a step and its first draw.
+        known = {} if self._results is None else self._results
+        place = SameObjects([seed, *played]), "trajectory"
+        if place not in known:
+            known[place] = sample_trajectory(
                 self.game,
                 self.actors,
                 weights,
                 batch_size=self.batch_size,
                 seed=seed,
             )
-
-        return self.once(play, [seed, *played], "trajectory")
+        return known[place]
 
     def _discounts(self, trajectory: Trajectory) -> Any:
         return step_discounts(trajectory, self.discount)
