@@ -6,19 +6,18 @@ that acts and evaluates at once, so that no play is passed through twice. The
 units are those of Keras (with the reset gate behind the product).
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import jax_reference
 from benchmarks.jax_reference import (
     NUM_STATES,
+    Rule,
     Settings,
     Training,
-    adam,
-    draw_uniforms,
     rewards_of,
 )
 
@@ -210,53 +209,10 @@ def critic_loss(
     return total / (length * settings.batch_size)
 
 
-def iterate(
-    settings: Settings, training: Training, key: jax.Array
-) -> tuple[Training, jax.Array]:
-    """Moves both players and critics; returns player 0's mean reward too."""
-    size = min(settings.group_size, settings.batch_size)
-    shape = (
-        2,
-        settings.num_lookaheads + 1,
-        settings.batch_size // size,
-        2,
-        settings.episode_length,
-        size,
-    )
-    uniforms = jax.lax.optimization_barrier(draw_uniforms(key, shape))
-    current = (training.params, training.critics)
-    results = [
-        direction(settings, player, *current, uniforms[player])
-        for player in range(2)
-    ]
-    plays = results[0][1]
-    gradients = (
-        jax.tree.map(jnp.negative, [result[0] for result in results]),
-        jax.grad(functools.partial(critic_loss, settings))(
-            training.critics, plays
-        ),
-    )
-    rates = (
-        jax.tree.map(lambda x: settings.learning_rate, training.params),
-        jax.tree.map(lambda x: settings.critic_learning_rate, training.critics),
-    )
-    steps, moments = adam(gradients, training.moments, training.step, rates)
-    params, critics = jax.tree.map(jnp.add, current, steps)
-    reported = jnp.mean(
-        jax.vmap(functools.partial(rewards_of, settings, player=0))(plays)
-    )
-    return Training(params, critics, moments, training.step + 1), reported
-
-
 def make_program(settings: Settings, num_seeds: int = 1):
     """Returns a jitted function, as of `benchmarks.jax_reference`."""
-
-    def train(training, keys):
-        return jax.lax.scan(
-            functools.partial(iterate, settings), training, keys
-        )
-
-    return jax.jit(jax.vmap(train) if num_seeds > 1 else train)
+    rule = Rule(direction, critic_loss)
+    return jax_reference.make_program(settings, num_seeds, rule)
 
 
 def exact_direction(settings: Settings, player: int, params: Any) -> Any:

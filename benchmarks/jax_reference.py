@@ -10,6 +10,7 @@ tabular critics, Adam for all.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -301,8 +302,26 @@ def adam(
     return steps, (first, second)
 
 
+class Rule(NamedTuple):
+    """How policies and critics of one kind learn.
+
+    Attributes:
+      direction: as of `direction` in this module.
+      critic_loss: as of `critic_loss` in this module.
+    """
+
+    direction: Callable[..., tuple[Any, jax.Array]]
+    critic_loss: Callable[..., jax.Array]
+
+
+TABLES = Rule(direction, critic_loss)
+
+
 def iterate(
-    settings: Settings, training: Training, key: jax.Array
+    settings: Settings,
+    rule: Rule,
+    training: Training,
+    key: jax.Array,
 ) -> tuple[Training, jax.Array]:
     """Moves both players and critics; returns player 0's mean reward too."""
     size = min(settings.group_size, settings.batch_size)
@@ -317,7 +336,7 @@ def iterate(
     # The barrier keeps XLA from drawing anew for every consumer.
     uniforms = jax.lax.optimization_barrier(draw_uniforms(key, shape))
     results = [
-        direction(
+        rule.direction(
             settings,
             player,
             training.params,
@@ -329,14 +348,14 @@ def iterate(
     plays = results[0][1]
     gradients = (
         jax.tree.map(jnp.negative, [result[0] for result in results]),
-        jax.grad(functools.partial(critic_loss, settings))(
+        jax.grad(functools.partial(rule.critic_loss, settings))(
             training.critics, plays
         ),
     )
     current = (training.params, training.critics)
     rates = (
         jax.tree.map(lambda x: settings.learning_rate, training.params),
-        settings.critic_learning_rate,
+        jax.tree.map(lambda x: settings.critic_learning_rate, training.critics),
     )
     steps, moments = adam(gradients, training.moments, training.step, rates)
     params, critics = jax.tree.map(jnp.add, current, steps)
@@ -373,12 +392,17 @@ def make_keys(seed: int, num: int) -> jax.Array:
     return jax.random.bits(jax.random.key(seed), [num, 2])
 
 
-def make_program(settings: Settings, num_seeds: int = 1):
+def make_program(
+    settings: Settings,
+    num_seeds: int = 1,
+    rule: Rule = TABLES,
+):
     """Returns a jitted function that trains for one iteration per key.
 
     Args:
       settings: what to train.
       num_seeds: independent runs; above 1, arguments have a leading axis.
+      rule: how policies and critics of this kind learn.
 
     Returns:
       A function `(training, keys) -> (training, mean rewards)`.
@@ -386,7 +410,7 @@ def make_program(settings: Settings, num_seeds: int = 1):
 
     def train(training, keys):
         return jax.lax.scan(
-            functools.partial(iterate, settings), training, keys
+            functools.partial(iterate, settings, rule), training, keys
         )
 
     return jax.jit(jax.vmap(train) if num_seeds > 1 else train)
