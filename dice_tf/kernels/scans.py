@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dice_tf.checks import as_tensor, check_function, described
 from dice_tf.kernels.finite_play import write_row
+from dice_tf.kernels.vectorised_loops import of_each_run
 
 # From parameters, the carry, and the inputs of one step to the carry that
 # follows and the outputs of the step; each is a nest of tensors.
@@ -358,13 +359,10 @@ def _for_each_run(
 ) -> tuple[list[tf.Tensor], ...]:
     """Returns the carry, and rows for the carry and outputs of each step.
 
-    `tf.vectorized_map` holds one of each for each run, as the inputs `x` differ
-    by run. It would take a carry of zeros, and rows of zeros, for the same in
-    all runs, notice in the loop that they are not, and convert the loop again,
-    which takes three times as long. All rows are to be overwritten.
+    The inputs `x` differ by run, and so do these: see `of_each_run`. All rows
+    are to be overwritten.
     """
     entry = tf.reshape(x, [-1])[0]
-    is_same = entry == entry
 
     def rows(like: tf.Tensor | tf.TensorSpec) -> tf.Tensor:
         shape = like.shape
@@ -374,7 +372,7 @@ def _for_each_run(
         return tf.fill(shape, tf.cast(entry, like.dtype))
 
     return (
-        [tf.where(is_same, state, state) for state in carry],
+        of_each_run(carry, x),
         [rows(state) for state in carry],
         [rows(output) for output in outputs],
     )

@@ -20,6 +20,7 @@ from dice_tf.distributions import all_log_probs
 from dice_tf.games.finite import FiniteGame, acts_by_state
 from dice_tf.games.game import Game, TimeStep, check_game_type
 from dice_tf.kernels.finite_play import write_row
+from dice_tf.kernels.vectorised_loops import of_each_run
 from dice_tf.models.seat_models import Weights
 from dice_tf.play.actors import Actor
 from dice_tf.play.finite_rollouts import sample_finite
@@ -198,10 +199,13 @@ def _sample_general(
         lambda row: tf.zeros([length, *row.shape], row.dtype),
         _row(first.observations, actions, first, before),
     )
+    start = of_each_run(
+        (state, first.observations, memories, rows), seed_tensor(reset_seed)
+    )
     *_, (*played, states, truncations) = tf.while_loop(
         lambda step, *_: step < length,
         play,
-        (tf.constant(0), state, first.observations, memories, rows),
+        (tf.constant(0), *start),
         maximum_iterations=length,
     )
     return Trajectory(*played, states if keeps_states else None, truncations)

@@ -1,0 +1,25 @@
+"""What `tf.vectorized_map` has to know before it converts a loop."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def of_each_run(nest: Any, source: tf.Tensor) -> Any:
+    """Returns tensors that are a run's own, as the runs' sources are.
+
+    `tf.vectorized_map` holds one of each tensor for each run if it differs by
+    run. It would take what a loop starts from, such as zeros, for the same in
+    all runs, find in the loop that it is not, and convert the loop again and
+    again, which takes several times as long.
+
+    Args:
+      nest: nest of tensors.
+      source: a tensor that differs by run, such as a seed.
+
+    Returns:
+      The nest, with the same values.
+    """
+    entry = tf.reshape(source, [-1])[0]
+    is_same = entry == entry
+    return tf.nest.map_structure(lambda x: tf.where(is_same, x, x), nest)
