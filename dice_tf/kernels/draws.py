@@ -11,11 +11,14 @@ from dice_tf.kernels.philox import (
     bits_of_blocks,
     count_blocks,
     draw_blocks,
+    draw_each,
     draw_many,
 )
 
 # Launching a program takes longer than to draw fewer numbers.
 _MANY_NUMBERS = 2**16
+# It takes longer to scramble more seeds one by one than all at once.
+_MANY_SEEDS = 100
 
 
 def choose_draw(compiles: bool) -> Draw:
@@ -57,7 +60,8 @@ def draw_compiled(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """
     num_seeds = seeds.shape[0]
     if num_seeds * math.prod(shape) < _MANY_NUMBERS:
-        return draw_many(seeds, shape)
+        draw = draw_many if num_seeds > _MANY_SEEDS else draw_each
+        return draw(seeds, shape)
     blocks = _program(num_seeds, count_blocks(shape))(seeds)
     return bits_of_blocks(blocks, shape)
 

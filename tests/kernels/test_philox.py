@@ -42,6 +42,29 @@ def test_blocks_hold_the_bits_that_tensorflow_draws(shape, jit_compile):
     assert_bits(bits_of_blocks(blocks, shape), shape)
 
 
+def test_few_operations_draw_for_few_seeds():
+    def number_of_operations(num_seeds):
+        seeds = tf.constant(SEEDS[:num_seeds])
+        draw = tf.function(lambda seeds: draw_compiled(seeds, [4]))
+        graph = draw.get_concrete_function(seeds).graph
+        return len(operations_with_calls(graph))
+
+    # One for each seed scrambles it, and one draws.
+    assert number_of_operations(6) - number_of_operations(2) <= 8
+    assert number_of_operations(1) <= 10
+
+
+def test_many_seeds_are_scrambled_together_for_few_numbers():
+    seeds = tf.tile(tf.constant(SEEDS), [50, 1])
+    draw = tf.function(lambda seeds: draw_compiled(seeds, [3]))
+    graph = draw.get_concrete_function(seeds).graph
+    names = operations_with_calls(graph)
+    assert "StatelessRandomGetKeyCounter" not in names
+    np.testing.assert_array_equal(
+        draw(seeds)[-len(SEEDS) :], plain_draw_many(tf.constant(SEEDS), [3])
+    )
+
+
 # Many numbers, and so few that no program is launched.
 @pytest.mark.parametrize("shape", [[150, 96], [3, 5]])
 @pytest.mark.parametrize("way", ["eager", "graph"])
