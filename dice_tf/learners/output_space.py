@@ -26,7 +26,7 @@ from dice_tf.play.trajectories import Trajectory, player_steps
 from dice_tf.seeds import Seed
 
 # Of a play, from which histories of a policy with memory are taken.
-_NUM_EPISODES = 8
+_NUM_EPISODES = 16
 # What a mean square of a Jacobian is at least: it must not be divided by 0.
 _TINY = 1e-12
 

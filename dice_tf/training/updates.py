@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_whole_number
+from dice_tf.games.finite import FiniteGame
 from dice_tf.objectives.objective import Objective, Play
 from dice_tf.training.distribution import Distribution
 from dice_tf.training.iteration import (
@@ -82,6 +83,17 @@ class PlayerUpdates:
         return (
             self.optimizers.use_averages or self.critic_optimizers.use_averages
         )
+
+    @property
+    def converts_loops(self) -> bool:
+        """Whether several runs are vectorised, with loops over their steps.
+
+        Players without memory in a `FiniteGame` take none that matter.
+        """
+        game = self._objective.game
+        acts_by_step = game is not None and not isinstance(game, FiniteGame)
+        has_loops = acts_by_step or self._objective.has_memory
+        return has_loops and self._players[0].num_seeds > 1
 
     def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
         """Returns what moves a player's policy, `None` for a frozen one."""

@@ -33,7 +33,7 @@ def objective_of(critics=False):
     return DiCEObjective(game, policies, 0.9, BATCH, "critic", critics)
 
 
-def trained(num_seeds=1, seed=0, **options):
+def new_trainer(num_seeds=1, seed=0, **options):
     objective = objective_of()
     start = [random_params(objective.policies, 3)] * num_seeds
     trainer = dice_tf.Trainer(
@@ -45,6 +45,11 @@ def trained(num_seeds=1, seed=0, **options):
         entropy_coefficient=0.1,
     )
     trainer.compile(keras.optimizers.SGD(0.1), **options)
+    return trainer
+
+
+def trained(**settings):
+    trainer = new_trainer(**settings)
     trainer.fit(epochs=2, verbose=0)
     return trainer
 
@@ -71,6 +76,21 @@ def test_a_run_is_the_same_vectorised_and_alone():
     """The others by XLA, with a look-ahead, and this one step by step."""
     assert two_runs()._step.is_compiled
     assert_run_is(two_runs(), 1, trained(seed=1, run_eagerly=True))
+
+
+def test_iterations_of_vectorised_runs_are_calls_of_one_program():
+    """In a loop around converted loops, XLA copies all rows at every step."""
+    trainer = new_trainer(num_seeds=2, steps_per_execution=2)
+    trainer.fit(steps_per_epoch=2, verbose=0)
+    np.testing.assert_allclose(trainer.curves, two_runs().curves, rtol=1e-12)
+    step = tf.function(trainer._step.make_iterations, autograph=False)
+    calls = [
+        operation
+        for operation in step.get_concrete_function().graph.get_operations()
+        if operation.type == "StatefulPartitionedCall"
+    ]
+    assert len(calls) == 2
+    assert len({call.get_attr("f").name for call in calls}) == 1
 
 
 def recurrent_trainer():
