@@ -90,6 +90,11 @@ def _value(params: Any, player_id: int = 0) -> tf.Tensor:
     return tf.reduce_sum(x * y - params[player_id][0] ** 2)
 
 
+def _gradients_of(params: Any) -> list[list[tf.Tensor]]:
+    naive, objective = dice_tf.learners.Naive(), _function_objective()
+    return [naive.gradient(objective, params, i) for i in range(2)]
+
+
 @functools.cache
 def _function_objective() -> dice_tf.objectives.FunctionObjective:
     return dice_tf.objectives.FunctionObjective(
@@ -325,6 +330,7 @@ VALID: Mapping[str, Callable[[], Any]] = {
     "tables": lambda: [np.full([2, 5, 2], 0.5)] * 2,
     "trainer": _kept_trainer,
     "trajectory": _trajectory,
+    "update": _always(_gradients_of),
     "value_functions": lambda: [_value, _value],
     "values": _steps,
     "weights": _weights,

@@ -178,6 +178,7 @@ PUBLIC_NAMES = {
         "OutputSpace",
         "SOS",
         "SymplecticGradientAdjustment",
+        "consistency_loss",
     },
     "dice_tf.objectives": {
         "Advantages",

@@ -4,6 +4,7 @@ from dice_tf.learners.actor_critic import ActorCritic
 from dice_tf.learners.advantage_alignment import AdvantageAlignment
 from dice_tf.learners.competitive import CompetitiveGradientDescent
 from dice_tf.learners.consensus import Consensus
+from dice_tf.learners.consistency import consistency_loss
 from dice_tf.learners.extragradient import Extragradient
 from dice_tf.learners.hola import HOLA
 from dice_tf.learners.inner_rates import FittedRates, FixedRates, InnerRates
@@ -46,4 +47,5 @@ __all__ = [
     "Naive",
     "OutputSpace",
     "SymplecticGradientAdjustment",
+    "consistency_loss",
 ]

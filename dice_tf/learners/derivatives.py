@@ -1,6 +1,6 @@
 """The derivatives of values that learners are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -77,6 +77,32 @@ def cross_gradients(
         for i in value_ids
     }
     return CrossGradients(values, gradients)
+
+
+def after_steps(
+    params: Params,
+    player_id: int,
+    directions: Mapping[int, list[tf.Tensor]] | Sequence[list[tf.Tensor]],
+    rates: Sequence[Any],
+) -> list[list[tf.Tensor]]:
+    """Returns all parameters after a step of each opponent of a player.
+
+    Args:
+      params: one list of tensors per player.
+      player_id: the player that stands still.
+      directions: by player, tensors like its parameters.
+      rates: one per player.
+
+    Returns:
+      One list of tensors per player, differentiable in all arguments.
+    """
+    reached = list(params)
+    for j in opponents_of(params, player_id):
+        reached[j] = [
+            x + rates[j] * step
+            for x, step in zip(params[j], directions[j], strict=True)
+        ]
+    return reached
 
 
 def inner_product(

@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.learners.assumed_rates import AssumedRatesLearner, Move
-from dice_tf.learners.derivatives import evaluation_seeds, opponents_of
+from dice_tf.learners.derivatives import (
+    after_steps,
+    evaluation_seeds,
+    opponents_of,
+)
 from dice_tf.learners.inner_rates import InnerRates
 from dice_tf.learners.learner import Situation, gradient_of
 from dice_tf.objectives.objective import Objective, Params
@@ -112,29 +116,15 @@ def higher_order_directions(
                 objective, params, movers, seeds[:-1], rates
             )
             values = {
-                i: objective(_reached(params, i, steps, rates), player_seed)[i]
+                i: objective(after_steps(params, i, steps, rates), player_seed)[
+                    i
+                ]
                 for i, player_seed in _seeds_by_player(seeds[-1], player_ids)
             }
     directions = {
         i: gradient_of(tape, values[i], params[i]) for i in player_ids
     }
     return HigherOrderDirections(directions, naive or directions)
-
-
-def _reached(
-    params: Params,
-    player_id: int,
-    steps: dict[int, list[tf.Tensor]],
-    rates: Sequence[Any],
-) -> list[list[tf.Tensor]]:
-    """Returns all parameters after the steps of the player's opponents."""
-    reached = list(params)
-    for j in opponents_of(params, player_id):
-        reached[j] = [
-            x + rates[j] * step
-            for x, step in zip(params[j], steps[j], strict=True)
-        ]
-    return reached
 
 
 def _seeds_by_player(seed: Seed | None, player_ids: Sequence[int]) -> list:

@@ -60,8 +60,9 @@ def taylor_terms(
       rates: `a_j`, one per player.
 
     Returns:
-      `TaylorTerms` by player, and the gradient of each opponent's value in its
-      own parameters, by opponent.
+      `TaylorTerms` by player, differentiable in all parameters by an outer
+      tape, and the gradient of each opponent's value in its own parameters, by
+      opponent.
     """
     value_seed, step_seed = evaluation_seeds(seed, 2)
     opponents = {i: opponents_of(params, i) for i in player_ids}
@@ -83,9 +84,11 @@ def taylor_terms(
             for j in opponents[i]:
                 factor, step = factors[i][j], steps[j]
                 look_ahead[i] += rates[j] * inner_product(
-                    factor, _constant(step)
+                    factor, _constant(tape, step)
                 )
-                shaping[i] += rates[j] * inner_product(_constant(factor), step)
+                shaping[i] += rates[j] * inner_product(
+                    _constant(tape, factor), step
+                )
     terms = {
         i: TaylorTerms(
             gradient_of(tape, values[i], params[i]),
@@ -127,5 +130,14 @@ class TaylorLearner(AssumedRatesLearner):
         """Returns the player's direction."""
 
 
-def _constant(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [tf.stop_gradient(tensor) for tensor in tensors]
+def _constant(
+    tape: tf.GradientTape, tensors: list[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Returns tensors that are constants to one tape.
+
+    To a tape around it they are not: it differentiates the direction, as
+    `dice_tf.learners.consistency_loss` does. `tf.stop_gradient` would lose how
+    the factor changes, without an error.
+    """
+    with tape.stop_recording():
+        return [tf.identity(tensor) for tensor in tensors]
