@@ -212,6 +212,11 @@ def _mixture() -> dice_tf.learners.Mixture:
     return dice_tf.learners.Mixture(_parts())
 
 
+@functools.cache
+def _consistent() -> dice_tf.learners.COLA:
+    return dice_tf.learners.COLA(hidden_units=(2,), batch_size=2, num_steps=1)
+
+
 def _measured() -> dice_tf.diagnostics.MeasuredShaping:
     return dice_tf.diagnostics.MeasuredShaping(_fitting_learner())
 
@@ -429,6 +434,12 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "learners.*Rates.remember": {
         "gradients": lambda: dict(enumerate(_params()))
     },
+    "learners.COLA.*": {
+        "state": lambda: _consistent().init(_params()),
+        "states": lambda: tf.nest.map_structure(
+            lambda x: x[tf.newaxis], _consistent().init(_params())
+        ),
+    },
     "learners.FittedRates.*": {
         "state": lambda: _fitted_rates().init(_params())
     },
@@ -517,6 +528,7 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
     "games.PointNavigation": _point_game,
     "games.RepeatedCournot": lambda: dice_tf.games.RepeatedCournot(3),
     "games.TabularCoinGame": _coin_table,
+    "learners.COLA": _consistent,
     "learners.InnerRates": lambda: dice_tf.learners.FixedRates(1.0),
     "learners.LOLADiCE": _fitting_learner,
     "learners.Learner": dice_tf.learners.Naive,

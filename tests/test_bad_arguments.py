@@ -278,6 +278,7 @@ LEARNERS = [
     dice_tf.diagnostics.MeasuredShaping(dice_tf.learners.LOLADiCE()),
     dice_tf.learners.SOS(),
     dice_tf.learners.Mixture([(1.0, dice_tf.learners.Naive())]),
+    dice_tf.learners.COLA(num_steps=1),
 ]
 
 

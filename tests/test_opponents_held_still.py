@@ -10,6 +10,7 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.diagnostics import MeasuredShaping, shaping_share
 from dice_tf.learners import (
+    COLA,
     HOLA,
     LOLA,
     LOQA,
@@ -67,6 +68,12 @@ LEARNERS = {
     "lola_dice_1": (LOLADiCE(1, RATE), True, False),
     "lola_dice_2": (LOLADiCE(2, RATE), True, False),
     "hola_2": (HOLA(2, RATE), True, False),
+    # Its networks are fitted anew, by another loss, with opponents held still.
+    "cola": (
+        COLA(RATE, batch_size=2, num_steps=2, learning_rate=0.1),
+        True,
+        False,
+    ),
     "pola": (
         POLA(
             2,
@@ -97,13 +104,16 @@ LEARNERS = {
     ),
 }
 OBJECTIVES = ("exact", "sampled", "recurrent")
-# Learners that need play. On sampled play LOQA needs critics.
+# Learners that need play, and those that need exact values: on sampled play
+# LOQA needs critics.
 PLAYING = ("actor_critic", "advantage_alignment")
+CALCULATING = ("loqa", "cola")
 PAIRS = [
     (name, kind)
     for name in LEARNERS
     for kind in OBJECTIVES
-    if name not in ("loqa", *PLAYING) or (kind == "exact") == (name == "loqa")
+    if name not in (*CALCULATING, *PLAYING)
+    or (kind == "exact") == (name in CALCULATING)
 ]
 
 

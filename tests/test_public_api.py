@@ -156,6 +156,7 @@ PUBLIC_NAMES = {
     "dice_tf.learners": {
         "ActorCritic",
         "AdvantageAlignment",
+        "COLA",
         "CompetitiveGradientDescent",
         "Consensus",
         "Extragradient",

@@ -2,6 +2,7 @@
 
 from dice_tf.learners.actor_critic import ActorCritic
 from dice_tf.learners.advantage_alignment import AdvantageAlignment
+from dice_tf.learners.cola import COLA
 from dice_tf.learners.competitive import CompetitiveGradientDescent
 from dice_tf.learners.consensus import Consensus
 from dice_tf.learners.consistency import consistency_loss
@@ -23,6 +24,7 @@ from dice_tf.learners.sos import SOS
 from dice_tf.learners.symplectic import SymplecticGradientAdjustment
 
 __all__ = [
+    "COLA",
     "HOLA",
     "LOLA",
     "LOQA",

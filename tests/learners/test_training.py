@@ -62,6 +62,20 @@ LINE_UPS = {
             ]
         ),
     ],
+    # At a radius of 0 nothing is drawn: trainers have other seeds.
+    "learned updates": lambda: [
+        learners.COLA(
+            learners.FittedRates(0.3),
+            hidden_units=(2,),
+            radius=0.0,
+            batch_size=2,
+            num_steps=2,
+            learning_rate=keras.optimizers.schedules.ExponentialDecay(
+                0.1, 1, 0.5
+            ),
+        ),
+        learners.Naive(),
+    ],
     "ahead": lambda: [learners.HOLA(2, 0.3), learners.Extragradient(0.3)],
 }
 RATE, NUM_STEPS, NUM_SEEDS = 0.1, 2, 2
