@@ -59,6 +59,7 @@ _IMAGINING: dict[str, Callable[[float], Learner]] = {
     "sos": dice_tf.learners.SOS,
     "competitive": dice_tf.learners.CompetitiveGradientDescent,
     "extragradient": dice_tf.learners.Extragradient,
+    "cola": dice_tf.learners.COLA,
 }
 # Learners whose defaults are those of the literature.
 _OTHERS: dict[str, Callable[[], Learner]] = {

@@ -15,6 +15,8 @@ LOLA_SURROGATE = "lola_surrogate"
 HOLA = "hola"
 # Its direction is a whole move, made of several steps with another rate.
 POLA = "pola"
+# It fits the updates of all players, to exact values.
+COLA = "cola"
 
 # Learners that weigh what was played by its advantages, each step alike.
 ACTOR_CRITIC = "actor_critic"
@@ -36,6 +38,7 @@ IMAGINING = (
     "extragradient",
     POLA,
     HOLA,
+    COLA,
 )
 LEARNERS = (
     NAIVE,

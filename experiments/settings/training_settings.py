@@ -20,6 +20,7 @@ from experiments.settings.defaults import (
     whole_move_defaults,
 )
 from experiments.settings.line_up import (
+    COLA,
     IMAGINING,
     LEARNERS,
     LOLA_DICE,
@@ -438,6 +439,12 @@ def _check_sampling(settings: TrainingSettings) -> None:
         batch_size=settings.batch_size,
         episode_length=settings.episode_length,
     )
+    if COLA in settings.learner:
+        raise ValueError(
+            f"{COLA} fits updates to exact values: use "
+            "experiments.compare_learners --mode=exact. Received: "
+            f"{','.join(settings.learner)}."
+        )
     if LOQA in settings.learner and settings.baseline != CRITIC:
         raise ValueError(
             f"{LOQA} needs critics of action values: --baseline={CRITIC}. "

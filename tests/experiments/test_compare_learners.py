@@ -112,6 +112,24 @@ def test_the_tandem_game_is_compared_with_the_literature(
     assert "agrees within" in capsys.readouterr().out
 
 
+def test_cola_pays_less_than_lola_in_the_tandem_game(tmp_path) -> None:
+    """At rate a its players come to rest at a sum of `s = 1 / m`, with
+    `2 a m^2 + m = 1`, and pay `s^2 - s` each; those of LOLA pay 0.44."""
+    folder = _run(
+        tmp_path,
+        "--game=tandem",
+        "--learners=cola",
+        "--num_seeds=2",
+        "--nojit_compile",
+    )
+    (found,) = json.loads((folder / "summary.json").read_text()).values()
+    total = 0.4 / (-1.0 + np.sqrt(1.8))
+    expected = total**2 - total
+    assert found["final_joint_return_mean"] == pytest.approx(
+        -expected, abs=0.03
+    )
+
+
 def test_the_losses_of_the_tandem_game() -> None:
     params = [[tf.constant(0.7)], [tf.constant(-0.4)]]
     first, second = tandem_objective()(params)
@@ -143,6 +161,31 @@ def test_sampled_methods_have_their_own_batches(tmp_path) -> None:
     }
 
 
+def test_learners_by_advantages_run_by_their_names(tmp_path) -> None:
+    names = (
+        "actor_critic_vs_advantage_alignment",
+        "loqa_vs_lola_dice_1_lookahead_mixed_0.5",
+    )
+    folder = _run(
+        tmp_path,
+        "--mode=sampled",
+        f"--learners={','.join(names)}",
+        "--episode_length=3",
+        "--num_seeds=2",
+        "--num_iterations=2",
+        "--nojit_compile",
+    )
+    curves = read_curves(folder / "curves.csv")
+    for name in names:
+        assert curves[name].shape == (2, 2, 2)
+        assert np.all(np.isfinite(curves[name]))
+        for player_id in range(2):
+            path = folder / "saved_model" / name / f"player_{player_id}"
+            policy = tf.saved_model.load(path)
+            found = policy.probabilities(tf.eye(5))["probabilities"]
+            np.testing.assert_allclose(np.sum(found, 1), 1.0, rtol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["exact", "sampled"])
 def test_every_method_of_a_mode_is_built(mode: str) -> None:
     methods = _methods(f"--mode={mode}", "--num_seeds=2")
@@ -168,8 +211,8 @@ def test_every_learner_has_a_default_comparison() -> None:
     exact = _methods("--mode=exact")
     seats = {method.learner[0] for method in exact.values()}
     sampled_alone = {"lola_surrogate", "lola_dice_opponent_model"}
-    # Compared with LOLA in an experiment of its own.
-    elsewhere = {"pola", *line_up.STEPWISE}
+    # Compared with LOLA in an experiment of its own, or too slow for 200 runs.
+    elsewhere = {"pola", "cola", *line_up.STEPWISE}
     assert seats == set(line_up.LEARNERS) - sampled_alone - elsewhere
 
 
@@ -197,6 +240,10 @@ def test_starts_are_as_wide_as_said() -> None:
         (["--learners=naive_batch_8"], "for --mode=sampled"),
         (["--learners=actor_critic"], "actor_critic learns from play"),
         (["--learners=loqa"], "loqa .* give --episode_length"),
+        (
+            ["--mode=sampled", "--learners=cola_vs_naive"],
+            "cola fits updates to exact values.* Received: cola,naive",
+        ),
         (["--learners=random"], "at least one player learn"),
         (["--learners=sos_vs_sos_vs_sos"], "2 players. Received 3"),
         (["--baseline=critic"], "--baseline is for play that is sampled"),
