@@ -12,6 +12,18 @@ whether it agrees with what was published. A method is named as in the files:
 lola_dice_1_lookahead_vs_naive has another learner in each seat, and
 lola_batch_4000 its own batch size. Other flags hold for all methods.
 
+Of exact values in the prisoner's dilemma, the report and summary.json say how
+many runs end in mutual cooperation (both players earn at least -1.15), in
+mutual defection (at most -1.85) and in extortion (one earns at least 0.3 more).
+With many look-aheads LOLA-DiCE comes to defect, and with a share of the naive
+direction it cooperates:
+
+  python -m experiments.compare_learners --learners=lola_dice_10_lookaheads,\
+lola_dice_10_lookaheads_mixed_0.6,lola_dice_20_lookaheads,\
+lola_dice_20_lookaheads_mixed_0.4 --discount=0.95 --num_seeds=64 \
+    --num_iterations=3000 --optimizer=adamw --learning_rate=0.005 \
+    --inner_learning_rate=0.25 --output_dir=runs/mixed
+
 The folder gets curves.csv (the return of every player, run and iteration),
 summary.json, config.json, pictures, and in saved_model/<method>/ the policies
 of the median run.
@@ -24,6 +36,7 @@ from experiments.command_line.commands import Command
 from experiments.command_line.flag_parsers import check_some
 from experiments.results.outputs import OutputFolder
 from experiments.settings.line_up import LEARNERS
+from experiments.settings.matrix_games import PRISONERS_DILEMMA
 from experiments.settings.training_flags import define_training_flags
 from experiments.settings.training_settings import (
     EXACT,
@@ -107,6 +120,7 @@ def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
 def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
     """Trains all methods, writes the files and prints the comparison."""
     from experiments.building.trainings import train_methods
+    from experiments.comparisons.ends import count_ends
     from experiments.comparisons.references import (
         agreement,
         as_columns,
@@ -120,10 +134,28 @@ def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
         name: agreement(trainings[name].judged, reference)
         for name, reference in references.items()
     }
-    notes = {name: {"reference": found} for name, found in agreements.items()}
+    notes = {name: {} for name in trainings}
+    for name, found in agreements.items():
+        notes[name]["reference"] = found
+    columns = []
+    if references:
+        columns += as_columns(list(trainings), references, agreements)
+    if all(_has_ends(method) for method in settings.values()):
+        columns.append(["cooperation, defection, extortion, other"])
+        for name, method in trainings.items():
+            ends = notes[name]["ends"] = count_ends(method.judged)
+            columns[-1].append(", ".join(map(str, ends.values())))
     summary = write_results(folder, trainings, notes)
-    columns = as_columns(list(trainings), references, agreements)
-    print_report(summary, columns if references else ())
+    print_report(summary, columns)
+
+
+def _has_ends(settings: TrainingSettings) -> bool:
+    """Tells whether returns are exact ones of the prisoner's dilemma."""
+    return (
+        settings.objective == EXACT
+        and settings.game == PRISONERS_DILEMMA
+        and settings.payoffs is None
+    )
 
 
 COMMAND = Command(define_flags, resolve, run)

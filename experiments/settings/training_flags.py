@@ -38,7 +38,7 @@ OUTPUTS = "outputs"
 # Policies with memory, and critics of the same kind.
 GRU, LSTM, MIN_GRU = "gru", "lstm", "min_gru"
 RECURRENT = (GRU, LSTM, MIN_GRU)
-OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "nadam")
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam")
 
 MOST_SEEDS = 2**20
 

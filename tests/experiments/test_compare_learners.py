@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +13,7 @@ import dice_tf
 from experiments import compare_learners
 from experiments.building import builders
 from experiments.building.tandem import tandem_objective, tandem_starts
+from experiments.comparisons.ends import count_ends
 from experiments.settings import line_up
 from tests.experiments.commands import read_curves
 from tests.experiments.parsed_flags import parsed_flags, run_command
@@ -84,6 +86,40 @@ def test_the_summary_compares_only_with_what_was_published(exact) -> None:
     assert flags["objective"] == "exact"
     assert flags["initial_logits"] == "normal"
     assert flags["batch_size"] is flags["episode_length"] is None
+
+
+def test_the_summary_tells_how_the_runs_end(exact) -> None:
+    summary = json.loads((exact / "summary.json").read_text())
+    curves = read_curves(exact / "curves.csv")
+    for name, entry in summary.items():
+        assert entry["ends"] == count_ends(curves[name])
+        assert sum(entry["ends"].values()) == 3
+
+
+def test_games_of_other_payoffs_have_no_such_ends(tmp_path, capsys) -> None:
+    folder = _run(
+        tmp_path,
+        "--payoffs=[[[3,0],[5,1]],[[3,5],[0,1]]]",
+        "--learners=naive",
+        "--num_seeds=2",
+        "--num_iterations=2",
+        "--nojit_compile",
+    )
+    summary = json.loads((folder / "summary.json").read_text())
+    assert "ends" not in summary["naive"]
+    assert "extortion" not in capsys.readouterr().out
+
+
+def test_adam_can_decay_weights() -> None:
+    settings = _methods(
+        "--learners=lola_dice_10_lookaheads_mixed_0.6",
+        "--optimizer=adamw",
+        "--learning_rate=0.005",
+    )["lola_dice_10_lookaheads_mixed_0.6"]
+    optimizer = builders.build_optimizer(settings, 0)
+    assert type(optimizer) is keras.optimizers.AdamW
+    assert float(optimizer.learning_rate) == pytest.approx(0.005)
+    assert optimizer.weight_decay == pytest.approx(0.004)
 
 
 def test_the_tandem_game_is_compared_with_the_literature(
