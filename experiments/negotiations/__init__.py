@@ -1,0 +1,1 @@
+"""Negotiation by self-play: training, matches and pictures."""
