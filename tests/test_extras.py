@@ -71,6 +71,7 @@ def test_without_its_library_a_function_names_the_extra(
         ("experiments", "ipd"),
         ("experiments", "lola_dice_figure"),
         ("experiments", "maml"),
+        ("experiments", "negotiation"),
         ("experiments", "tournament"),
         ("experiments", "verify_estimators"),
     ],

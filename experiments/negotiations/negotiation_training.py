@@ -86,11 +86,7 @@ def bot_head(outputs: tf.Tensor) -> tfp.distributions.Distribution:
 
 
 def _normal(means: tf.Tensor, noise: tf.Tensor | float) -> Any:
-    """Returns independent normal distributions over the last axis.
-
-    Unlike `MultivariateNormalDiag` it does not split its seed, which
-    `tf.vectorized_map` would do in a loop, with a warning.
-    """
+    """Returns independent normal distributions over the last axis."""
     normal = tfp.distributions.Normal(means, noise)
     return tfp.distributions.Independent(normal, 1)
 
