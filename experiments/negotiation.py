@@ -62,7 +62,7 @@ def define_flags() -> None:
     define_size("num_seeds", 4, "Number of independent runs.", most=MOST_SEEDS)
     define_seed("Seed of the first run.")
     for name, default, text in (
-        ("num_iterations", 2000, "Number of updates."),
+        ("num_iterations", 1500, "Number of updates."),
         ("batch_size", 128, "Episodes of each play."),
         ("episode_length", 50, "Rounds of an episode."),
     ):
