@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 import dice_tf
 from experiments.negotiations.negotiation_training import values_of
@@ -36,7 +37,8 @@ def plot_progress(
         (MAXIMAL, "always want everything"),
     ):
         axes.axhline(level, color=GREY, linewidth=0.8)
-        axes.annotate(label, (0.0, level), color=GREY, va="bottom")
+        end = len(curves) - 1
+        axes.annotate(label, (end, level), color=GREY, ha="right", va="bottom")
     rewards = curves.mean(axis=2)
     axes.plot(rewards, color=BLUE, alpha=0.35, linewidth=0.8)
     axes.plot(rewards.mean(axis=1), color=BLUE)
@@ -92,6 +94,7 @@ def plot_episode(
         grid[-1].step(rounds, rewards, where="mid", color=color)
     grid[-1].set_ylabel("reward")
     grid[-1].set_xlabel("round")
+    grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[-1].set_ylim(bottom=0.0)
     for axes in grid:
         tidy(axes)
