@@ -26,7 +26,6 @@ from experiments.command_line.commands import Command
 from experiments.command_line.flag_parsers import (
     Number,
     OrNone,
-    Widths,
     define,
     define_seed,
     define_size,
@@ -65,14 +64,9 @@ def define_flags() -> None:
         ("num_iterations", 1500, "Number of updates."),
         ("batch_size", 128, "Episodes of each play."),
         ("episode_length", 50, "Rounds of an episode."),
+        ("hidden_units", 64, "Width of both layers, also of the critic."),
     ):
         define_size(name, default, text)
-    define(
-        "hidden_units",
-        "64x64",
-        Widths(),
-        "Widths of the hidden layers of the network, and of its critic.",
-    )
     for name, default, parser, text in (
         (
             "weight",

@@ -23,7 +23,7 @@ class NegotiationSettings(NamedTuple):
     episode_length: int
     discount: float
     tau: float
-    hidden_units: tuple[int, ...]
+    hidden_units: int
     learning_rate: float
     critic_learning_rate: float
     entropy_coefficient: float

@@ -129,10 +129,11 @@ def build_trainer(
 ) -> dice_tf.Trainer:
     """Returns a compiled trainer of one policy, in both seats."""
     game = dice_tf.games.Negotiation(settings.episode_length)
+    units = (settings.hidden_units,) * 2
     policy = dice_tf.policies.with_head(
-        network(game, settings.hidden_units, 2 * game.num_items), proposal_head
+        network(game, units, 2 * game.num_items), proposal_head
     )
-    critic = network(game, settings.hidden_units, 1)
+    critic = network(game, units, 1)
     objective = dice_tf.objectives.SurrogateObjective(
         game,
         [policy, policy],

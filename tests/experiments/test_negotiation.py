@@ -35,7 +35,7 @@ TINY = negotiation_settings.NegotiationSettings(
     episode_length=5,
     discount=0.96,
     tau=0.95,
-    hidden_units=(4,),
+    hidden_units=4,
     learning_rate=0.01,
     critic_learning_rate=0.01,
     entropy_coefficient=0.01,
@@ -99,10 +99,15 @@ def test_the_bots_earn_what_the_game_promises() -> None:
         assert more == pytest.approx(5.0, abs=0.01)
 
 
-def test_matches_are_those_of_each_runs_policy() -> None:
-    """Policies that want everything, or what they value more."""
-    settings = TINY._replace(hidden_units=(), num_iterations=0)
-    trainer = negotiation_training.build_trainer(settings)
+def test_matches_are_those_of_each_runs_policy(monkeypatch) -> None:
+    """Linear policies that want everything, or what they value more."""
+    network = negotiation_training.network
+    monkeypatch.setattr(
+        negotiation_training,
+        "network",
+        lambda game, _, num_outputs: network(game, (), num_outputs),
+    )
+    trainer = negotiation_training.build_trainer(TINY)
     bots = [
         negotiation_training.bot(trainer.objective.game, kind)
         for kind in (True, False)
@@ -122,7 +127,7 @@ def test_matches_are_those_of_each_runs_policy() -> None:
             ]
         )
         trainer.synchronize()
-    matches = negotiation_training.play_matches(trainer, settings)
+    matches = negotiation_training.play_matches(trainer, TINY)
     # The least noise costs a little.
     for found, expected in (
         (matches.self_play, [0.5, 0.3]),
@@ -233,10 +238,12 @@ def test_the_picture_tells_items_that_are_valued_more(
 
 def test_flags_become_settings() -> None:
     command = negotiation.COMMAND
-    with parsed_flags("--hidden_units=8x4", command=command) as values:
+    arguments = ("--hidden_units=8", "--max_gradient_norm=none")
+    with parsed_flags(*arguments, command=command) as values:
         settings = command.resolve(values)
-    assert settings.hidden_units == (8, 4)
+    assert (settings.hidden_units, settings.max_gradient_norm) == (8, None)
     assert settings.learner == "advantage_alignment"
+    assert settings.num_seeds == 4
 
 
 def test_words_without_a_flag_are_refused() -> None:
