@@ -15,13 +15,13 @@ lola_batch_4000 its own batch size. Other flags hold for all methods.
 Of exact values in the prisoner's dilemma, the report and summary.json say how
 many runs end in mutual cooperation (both players earn at least -1.15), in
 mutual defection (at most -1.85) and in extortion (one earns at least 0.3 more).
-With many look-aheads LOLA-DiCE comes to defect, and with a share of the naive
-direction it cooperates:
+With many look-aheads LOLA-DiCE comes to extort or to defect, and with a share
+of the naive direction more runs cooperate:
 
   python -m experiments.compare_learners --learners=lola_dice_10_lookaheads,\
 lola_dice_10_lookaheads_mixed_0.6,lola_dice_20_lookaheads,\
 lola_dice_20_lookaheads_mixed_0.4 --discount=0.95 --num_seeds=64 \
-    --num_iterations=3000 --optimizer=adamw --learning_rate=0.005 \
+    --num_iterations=4000 --optimizer=adamw --learning_rate=0.005 \
     --inner_learning_rate=0.25 --output_dir=runs/mixed
 
 The folder gets curves.csv (the return of every player, run and iteration),
