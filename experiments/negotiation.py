@@ -61,7 +61,7 @@ def define_flags() -> None:
     define_size("num_seeds", 4, "Number of independent runs.", most=MOST_SEEDS)
     define_seed("Seed of the first run.")
     for name, default, text in (
-        ("num_iterations", 1500, "Number of updates."),
+        ("num_iterations", 600, "Number of updates."),
         ("batch_size", 128, "Episodes of each play."),
         ("episode_length", 50, "Rounds of an episode."),
         ("hidden_units", 64, "Width of both layers, also of the critic."),
@@ -70,13 +70,14 @@ def define_flags() -> None:
     for name, default, parser, text in (
         (
             "weight",
-            "30",
+            "10",
             Number(),
-            "advantage_alignment: weight of what is good for the other player.",
+            "advantage_alignment: weight of what is good for the other player. "
+            "Rewards are at most 1, and their products much less.",
         ),
         ("discount", "0.96", Number(0.0, 1.0), "Worth of a reward a round on."),
         ("tau", "0.95", Number(0.0, 1.0), "Decay of advantages, as in GAE."),
-        ("learning_rate", "0.003", Number(), "Rate of Adam."),
+        ("learning_rate", "0.002", Number(), "Rate of Adam."),
         ("critic_learning_rate", "0.003", Number(), "The same of the critic."),
         (
             "entropy_coefficient",
