@@ -14,16 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-
-_SIZE = 3
-_CELLS = _SIZE**2
+from benchmarks import jax_coin_game
+from benchmarks.jax_coin_game import NUM_CELLS, SIZE
 
 Program = Callable[[int], np.ndarray]
 
 
 def tensorflow_program(batch_size: int, episode_length: int) -> Program:
     """Returns a function from a seed to the absolute rewards per step."""
-    game = dice_tf.games.CoinGame(episode_length, grid_size=_SIZE)
+    game = dice_tf.games.CoinGame(episode_length, grid_size=SIZE)
 
     @tf.function(jit_compile=True)
     def play(noise: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -68,20 +67,27 @@ def jax_program(batch_size: int, episode_length: int) -> Program:
 
     def body(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
         players, coins, _, paid = carry
-        players, coins, rewards = _step(players, coins, *inputs)
+        joint, key = inputs
+        noise = jax.random.uniform(key, [batch_size])
+        players, coins, rewards = jax_coin_game.step(
+            players, coins, joint, noise
+        )
         paid += jnp.abs(rewards[0]) + jnp.abs(rewards[1])
-        return (players, coins, _observe(players, coins), paid), None
+        seen = jax_coin_game.observe(players, coins)
+        return (players, coins, seen, paid), None
 
     @jax.jit
     def play(key: Any) -> tuple:
         *keys, action_key, step_key = jax.random.split(key, 6)
         players = tuple(
-            jax.random.randint(key, [batch_size], 0, _CELLS) for key in keys[:2]
+            jax.random.randint(key, [batch_size], 0, NUM_CELLS)
+            for key in keys[:2]
         )
-        cell = _free_cell(players, keys[2])
+        place = jax.random.uniform(keys[2], [batch_size])
+        cell = jax_coin_game.free_cell(players, place)
         is_first = jax.random.bernoulli(keys[3], shape=[batch_size])
         coins = (jnp.where(is_first, cell, -1), jnp.where(is_first, -1, cell))
-        carry = (players, coins, _observe(players, coins))
+        carry = (players, coins, jax_coin_game.observe(players, coins))
         # All at once, as in the other program: faster than within the loop.
         joints = jax.random.randint(
             action_key, [episode_length, 2, batch_size], 0, 4
@@ -97,48 +103,6 @@ def jax_program(batch_size: int, episode_length: int) -> Program:
         return _per_step(paid, seen, batch_size, episode_length)
 
     return run
-
-
-def _step(players: tuple, coins: tuple, joint: Any, key: Any) -> tuple:
-    players = tuple(_move(players[i], joint[i]) for i in range(2))
-    same_color = [players[i] == coins[i] for i in range(2)]
-    foreign = [players[i] == coins[1 - i] for i in range(2)]
-    rewards = tuple(
-        same_color[i].astype(jnp.float32) + foreign[i] - 2.0 * foreign[1 - i]
-        for i in range(2)
-    )
-    cell = _free_cell(players, key)
-    taken = [same_color[i] | foreign[1 - i] for i in range(2)]
-    coins = tuple(
-        jnp.where(taken[0] | taken[1], jnp.where(taken[i], -1, cell), coins[i])
-        for i in range(2)
-    )
-    return players, coins, rewards
-
-
-def _move(cell: Any, action: Any) -> Any:
-    row, column = cell // _SIZE, cell % _SIZE
-    row = (row + (action == 2).astype(jnp.int32) - (action == 3)) % _SIZE
-    column = (column + (action == 0).astype(jnp.int32) - (action == 1)) % _SIZE
-    return _SIZE * row + column
-
-
-def _free_cell(players: tuple, key: Any) -> Any:
-    low, high = jnp.minimum(*players), jnp.maximum(*players)
-    apart = (low != high).astype(jnp.int32)
-    noise = jax.random.uniform(key, low.shape)
-    cell = (noise * (_CELLS - 1 - apart)).astype(jnp.int32)
-    cell = cell + (cell >= low)
-    return cell + apart * (cell >= high)
-
-
-def _observe(players: tuple, coins: tuple) -> tuple:
-    seen = []
-    for i in range(2):
-        cells = (players[i], players[1 - i], coins[i], coins[1 - i])
-        grid = jax.nn.one_hot(jnp.stack(cells, axis=1), _CELLS)
-        seen.append(grid.reshape([-1, 4, _SIZE, _SIZE]))
-    return tuple(seen)
 
 
 def _per_step(

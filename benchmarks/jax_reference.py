@@ -10,7 +10,7 @@ tabular critics, Adam for all.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -407,10 +407,36 @@ def make_program(
     Returns:
       A function `(training, keys) -> (training, mean rewards)`.
     """
+    return scanned(functools.partial(iterate, settings, rule), num_seeds)
+
+
+def scanned(iterate: Callable[..., Any], num_seeds: int) -> Callable[..., Any]:
+    """Returns the jitted loop of iterations, over keys, of one or many runs."""
 
     def train(training, keys):
-        return jax.lax.scan(
-            functools.partial(iterate, settings, rule), training, keys
-        )
+        return jax.lax.scan(iterate, training, keys)
 
     return jax.jit(jax.vmap(train) if num_seeds > 1 else train)
+
+
+def scanned_call(
+    program: Callable[..., Any], runs: Sequence[Training], num_iterations: int
+) -> Callable[[], None]:
+    """Returns a call of a program that `scanned` made, compiled.
+
+    Args:
+      program: the program.
+      runs: what each run starts from, in every call.
+      num_iterations: how many each call makes.
+    """
+    keys = make_keys(0, len(runs) * num_iterations)
+    training = runs[0]
+    if len(runs) > 1:
+        training = jax.tree.map(lambda *xs: jnp.stack(xs), *runs)
+        keys = keys.reshape(len(runs), num_iterations, 2)
+
+    def call() -> None:
+        jax.block_until_ready(program(training, keys))
+
+    call()
+    return call

@@ -62,7 +62,7 @@ def _points(
     for entry in entries:
         size = entry["settings"]
         alike = all(
-            size[name] == value
+            size.get(name) == value
             for name, value in base.items()
             if name != setting
         )

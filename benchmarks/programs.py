@@ -123,20 +123,28 @@ class Turns(keras.callbacks.Callback):
             raise RuntimeError("The training has failed, see above.")
 
 
-def ours(size: Size, num_calls: int) -> Call:
-    """Returns one execution of our trainer, within `fit` as users call it.
+def execution(
+    trainer: dice_tf.Trainer, num_iterations: int, num_calls: int
+) -> Call:
+    """Returns one execution of a trainer, within `fit` as users call it.
 
     Args:
-      size: what is trained.
+      trainer: compiled by Keras.
+      num_iterations: how many an execution makes.
       num_calls: how often it will be called.
     """
-    trainer, turns = our_trainer(size), Turns()
-    steps = (num_calls + 1) * size.iterations
+    turns = Turns()
+    steps = (num_calls + 1) * num_iterations
     threading.Thread(
         target=turns.fit, args=(trainer, steps), daemon=True
     ).start()
     turns()
     return turns
+
+
+def ours(size: Size, num_calls: int) -> Call:
+    """Returns one execution of our trainer, see `execution`."""
+    return execution(our_trainer(size), size.iterations, num_calls)
 
 
 def jax_module(size: Size) -> ModuleType:
@@ -170,26 +178,12 @@ def jax_settings(size: Size) -> NamedTuple:
 
 def jax_reference(size: Size) -> Call:
     """Returns the scanned iterations of the ideal JAX program."""
-    import jax
-
-    from benchmarks.jax_reference import make_keys
+    from benchmarks.jax_reference import scanned_call
 
     settings, reference = jax_settings(size), jax_module(size)
+    runs = [reference.initial(settings, run) for run in range(size.num_seeds)]
     program = reference.make_program(settings, size.num_seeds)
-    training = reference.initial(settings)
-    keys = make_keys(0, size.num_seeds * size.iterations)
-    if size.num_seeds > 1:
-        runs = [
-            reference.initial(settings, run) for run in range(size.num_seeds)
-        ]
-        training = jax.tree.map(lambda *xs: jax.numpy.stack(xs), *runs)
-        keys = keys.reshape(size.num_seeds, size.iterations, 2)
-
-    def call() -> None:
-        jax.block_until_ready(program(training, keys))
-
-    call()
-    return call
+    return scanned_call(program, runs, size.iterations)
 
 
 def torch_reference(size: Size) -> Call:

@@ -14,6 +14,7 @@ what has that in its name.
 """
 
 import gc
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -55,11 +56,12 @@ class Case(NamedTuple):
 
     Attributes:
       name: of the case.
-      size: as of `benchmarks.programs.Size`, what differs from its defaults.
+      size: as of the `Size` of the programs, what differs from its defaults.
       others: programs beside ours and the JAX reference.
       required: what ours may take at most, as a ratio to JAX.
       smaller: the case that ours takes turns with, too.
       has_reference: whether there is a JAX program of this size.
+      programs: the module of the programs.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Case(NamedTuple):
     required: float | None = None
     smaller: Smaller | None = None
     has_reference: bool = True
+    programs: str = "benchmarks.programs"
 
 
 def cases() -> list[Case]:
@@ -117,6 +120,7 @@ def cases() -> list[Case]:
             smaller=Smaller("length_50", 1.2 * 10),
         ),
         *_recurrent_cases(),
+        *_alignment_cases(),
     ]
 
 
@@ -138,6 +142,20 @@ def _recurrent_cases() -> list[Case]:
             _recurrent(recurrent="min_gru", episode_length=500),
             smaller=Smaller("gru_500", 1 / 3),
             has_reference=False,
+        ),
+    ]
+
+
+def _alignment_cases() -> list[Case]:
+    programs = "benchmarks.alignment_programs"
+    return [
+        Case("alignment", {}, required=1.0, programs=programs),
+        Case(
+            "alignment_seeds_10",
+            {"num_seeds": 10, "iterations": 1},
+            required=1.0,
+            smaller=Smaller("alignment", 11.0),
+            programs=programs,
         ),
     ]
 
@@ -182,7 +200,7 @@ def _import_pytorch() -> None:
 def _verify_gradients() -> None:
     """Stops if a program that is timed does not compute the gradient."""
     from benchmarks.verification import (
-        REQUIRED_COSINE,
+        alignment_cosines,
         cosines,
         recurrent_cosines,
     )
@@ -190,17 +208,24 @@ def _verify_gradients() -> None:
     for num_lookaheads in (1, 2):
         found = cosines(num_lookaheads) | recurrent_cosines(num_lookaheads)
         for name, cosine in found.items():
-            print(f"K = {num_lookaheads}, {name}: cosine {cosine:.5f}")
-            if not cosine >= REQUIRED_COSINE:
-                sys.exit(
-                    f"The gradient of {name} is wrong: cosine {cosine:.5f} "
-                    f"with the exact one, at least {REQUIRED_COSINE} required."
-                )
+            _check_cosine(f"K = {num_lookaheads}, {name}", cosine, "the exact")
+    for name, cosine in alignment_cosines().items():
+        _check_cosine(f"Advantage Alignment, {name}", cosine, "JAX's")
+
+
+def _check_cosine(name: str, cosine: float, other: str) -> None:
+    from benchmarks.verification import REQUIRED_COSINE
+
+    print(f"{name}: cosine {cosine:.5f}")
+    if not cosine >= REQUIRED_COSINE:
+        sys.exit(
+            f"The gradient of {name} is wrong: cosine {cosine:.5f} with "
+            f"{other} one, at least {REQUIRED_COSINE} required."
+        )
 
 
 def _time(case: Case, num_turns: int) -> list[dict[str, Any]]:
-    from benchmarks import programs
-
+    programs = importlib.import_module(case.programs)
     size = programs.Size(**case.size)
     num_sets = 2 if case.smaller else 1
     call = programs.ours(size, CALLS_PER_TURN * num_turns * num_sets)

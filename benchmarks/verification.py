@@ -1,11 +1,11 @@
-"""The gradients of the timed programs, against the exact ones."""
+"""The gradients of the timed programs, against exact ones or one another."""
 
 import numpy as np
 import tensorflow as tf
 
 import dice_tf
+from benchmarks import alignment_programs, programs
 from benchmarks import jax_reference as reference
-from benchmarks import programs
 
 REQUIRED_COSINE = 0.98
 # Large, so that a lost or wrong shaping term would show.
@@ -81,6 +81,40 @@ def recurrent_cosines(num_lookaheads: int, seed: int = 0) -> dict[str, float]:
     return {
         name: min(map(_cosine, found, exacts))
         for name, found in sampled.items()
+    }
+
+
+def alignment_cosines(seed: int = 0) -> dict[str, float]:
+    """Returns cosines of our and JAX's directions of Advantage Alignment.
+
+    Both of one play in the Coin Game, in which both networks are random.
+
+    Args:
+      seed: of the networks and the play.
+
+    Returns:
+      By name, `policy` and `critic`. `tests/benchmarks` compare the JAX program
+      with the definition.
+    """
+    import jax
+
+    from benchmarks import jax_alignment
+
+    size = alignment_programs.Size()
+    settings = alignment_programs.jax_settings(size)
+    training = jax_alignment.initial(settings, seed)
+    networks = training.params, training.critics
+    found = alignment_programs.our_gradients(size, networks, (seed, 1))
+    of_policy, of_critic = jax.jit(
+        jax_alignment.gradients_of, static_argnums=0
+    )(settings, networks, jax_alignment.Play(*found.play))
+    return {
+        "policy": -_cosine(
+            _flat(found.direction), _flat(jax.tree.leaves(of_policy))
+        ),
+        "critic": _cosine(
+            _flat(found.critic_gradient), _flat(jax.tree.leaves(of_critic))
+        ),
     }
 
 
