@@ -68,6 +68,13 @@ def all_log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
         # The case of most matrix games, with a tenth of the operations.
         pair = [-tf.nn.softplus(log_odds), -tf.nn.softplus(-log_odds)]
         return tf.stack(pair, axis=-1)
+    if type(distribution) is Categorical:
+        logits = distribution.logits
+        if logits is not None and logits.shape[-1] == num_actions:
+            # `log_prob` makes a softmax for each action. In a profile of
+            # Advantage Alignment (Coin Game, two CPU cores), these took 6.6
+            # of 57 ms of an iteration, three quarters of it for nothing.
+            return tf.nn.log_softmax(logits)
     rank = distribution.batch_shape.rank
     actions = tf.reshape(tf.range(num_actions), [num_actions] + [1] * rank)
     log_probs = distribution.log_prob(actions)

@@ -145,3 +145,18 @@ def test_they_and_their_derivatives_are_those_of_the_distribution(name):
     for one, other in zip(found, derivatives(one_by_one), strict=True):
         assert np.abs(one).max() > 0.0
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+def test_those_of_logits_are_one_softmax():
+    """`log_prob` of each action would be a softmax for each."""
+
+    def graph_of(function):
+        spec = tf.TensorSpec([5], tf.float64)
+        traced = tf.function(function, autograph=False)
+        graph = traced.get_concrete_function(spec).graph
+        return [op.type for op in graph.get_operations()]
+
+    logits = HEADS["logits"]
+    kinds = graph_of(lambda x: all_log_probs(logits(x), 3))
+    assert kinds.count("LogSoftmax") == 1
+    assert not [kind for kind in kinds if "CrossEntropy" in kind]
