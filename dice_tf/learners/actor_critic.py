@@ -1,6 +1,8 @@
 """The actor-critic: log-probabilities weighted by advantages."""
 
-from collections.abc import Callable
+import abc
+import copy
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -9,12 +11,58 @@ from dice_tf.learners.learner import (
     StatelessLearner,
     gradient_of,
 )
-from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.objective import Objective
 from dice_tf.seeds import Seed
 
 
-class ActorCritic(StatelessLearner):
+class CreditLearner(StatelessLearner):
+    """Weighs log-probabilities by what each action is credited with.
+
+    The direction is the gradient of the mean, over all steps of one play until
+    the end of their episodes, of log-probability times credit, plus that of
+    the entropy, if a coefficient was given. On a `TaskFamily` it is the mean
+    of that of the tasks.
+    """
+
+    _entropy_coefficient: float = 0.0
+
+    @abc.abstractmethod
+    def credit(
+        self, advantages: Sequence[tf.Tensor], player_id: int, discount: float
+    ) -> tf.Tensor:
+        """Returns what each action of a player is credited with, `[T, B]`.
+
+        Args:
+          advantages: `[T, B]`, one per player, held constant.
+          player_id: the player that learns.
+          discount: in [0, 1], of each step.
+        """
+
+    def with_entropy(self, coefficient: float) -> "CreditLearner":
+        learner = copy.copy(self)
+        learner._entropy_coefficient = coefficient
+        return learner
+
+    def direction(self, situation: Situation) -> list[tf.Tensor]:
+        objective, params, player_id, seed = situation
+
+        def ascend(task: Objective, task_seed: Seed | None) -> list[tf.Tensor]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(params[player_id])
+                played = task.advantages(params, task_seed)
+                credit = self.credit(
+                    played.advantages, player_id, task.discount
+                )
+                value = played.mean(played.log_probs[player_id] * credit)
+                if self._entropy_coefficient:
+                    entropy = played.entropies[player_id]
+                    value += self._entropy_coefficient * entropy
+            return gradient_of(tape, value, params[player_id])
+
+        return objective.average(ascend, seed)
+
+
+class ActorCritic(CreditLearner):
     """Makes actions more likely that were better than expected.
 
     The direction of player i is the gradient of a mean over all steps of one
@@ -47,38 +95,8 @@ class ActorCritic(StatelessLearner):
       Generalized Advantage Estimation), equation 10.
     """
 
-    def direction(self, situation: Situation) -> list[tf.Tensor]:
-        player_id = situation.player_id
-        return ascend_credits(
-            situation, lambda task, played: played.advantages[player_id]
-        )
-
-
-def ascend_credits(
-    situation: Situation,
-    credits_of: Callable[[Objective, Advantages], tf.Tensor],
-) -> list[tf.Tensor]:
-    """Returns the gradient of log-probabilities weighted by credits.
-
-    On a `TaskFamily` it is the mean of that of the tasks.
-
-    Args:
-      situation: of a player that has parameters.
-      credits_of: from an objective and its advantages, which are constants,
-        to what each action of the player is credited with, `[T, B]`.
-
-    Returns:
-      Tensors like the player's parameters: the gradient of the mean, over all
-      steps until the end of their episodes, of log-probability times credit.
-    """
-    objective, params, player_id, seed = situation
-
-    def ascend(task: Objective, task_seed: Seed | None) -> list[tf.Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(params[player_id])
-            played = task.advantages(params, task_seed)
-            credit = credits_of(task, played)
-            value = played.mean(played.log_probs[player_id] * credit)
-        return gradient_of(tape, value, params[player_id])
-
-    return objective.average(ascend, seed)
+    def credit(
+        self, advantages: Sequence[tf.Tensor], player_id: int, discount: float
+    ) -> tf.Tensor:
+        del discount
+        return advantages[player_id]

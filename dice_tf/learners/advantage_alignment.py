@@ -6,14 +6,13 @@ import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_number
 from dice_tf.kernels.sums_over_time import cumulative_sum
-from dice_tf.learners.actor_critic import ascend_credits
-from dice_tf.learners.learner import Situation, StatelessLearner
+from dice_tf.learners.actor_critic import CreditLearner
 
 DISCOUNTED = "discounted"
 AVERAGED = "averaged"
 
 
-class AdvantageAlignment(StatelessLearner):
+class AdvantageAlignment(CreditLearner):
     """Rewards opponents for what they did to the player.
 
     To an opponent that acts by what it expects to earn, an action of the player
@@ -60,25 +59,9 @@ class AdvantageAlignment(StatelessLearner):
         self.weight = check_number("weight", weight, 0.0)
         self.past = check_choice("past", past, (DISCOUNTED, AVERAGED))
 
-    def direction(self, situation: Situation) -> list[tf.Tensor]:
-        player_id = situation.player_id
-        return ascend_credits(
-            situation,
-            lambda task, played: self._aligned(
-                played.advantages, player_id, task.discount
-            ),
-        )
-
-    def _aligned(
+    def credit(
         self, advantages: Sequence[tf.Tensor], player_id: int, discount: float
     ) -> tf.Tensor:
-        """Returns `A*`, `[T, B]`.
-
-        Args:
-          advantages: `[T, B]`, one per player.
-          player_id: the player that learns.
-          discount: in [0, 1], of each step.
-        """
         advantage = advantages[player_id]
         others = tf.add_n(advantages) - advantage
         decay = discount if self.past == DISCOUNTED else 1.0

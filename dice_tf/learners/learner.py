@@ -149,6 +149,24 @@ class Learner(abc.ABC):
         del states
         return self
 
+    def with_entropy(self, coefficient: float) -> "Learner | None":
+        """Returns the learner with an entropy bonus in its direction, if any.
+
+        A trainer adds to each direction `coefficient` times the gradient of the
+        entropy of the player's policy, see `Play`. A learner that passes back
+        through the policy on the same play can take both in one pass. The
+        trainer then asks the learner that this method returns for its steps.
+
+        Args:
+          coefficient: weight of the entropy.
+
+        Returns:
+          A learner with the same memory, or `None`, as by default, if the
+          trainer is to add the bonus itself.
+        """
+        del coefficient
+        return None
+
     def gradient(
         self,
         objective: Objective,

@@ -21,8 +21,8 @@ from dice_tf.replicas import mean_over_replicas
 class Advantages(NamedTuple):
     """What one play tells about each action, one entry per player.
 
-    All but `log_probs` is held constant. Behind the end of an episode all
-    tensors `[T, B]` are 0.
+    All but `log_probs` and `entropies` is held constant. Behind the end of an
+    episode all tensors `[T, B]` are 0.
 
     Attributes:
       advantages: `[T, B]`, by how much an action was better than expected:
@@ -35,6 +35,8 @@ class Advantages(NamedTuple):
         episode off includes what they expect to follow.
       log_probs: `[T, B]`, of what the player did; differentiable in the
         player's parameters.
+      entropies: scalars, as of `Play`. The gradient of a sum of both passes
+        back through the policy once.
       action_values: `[T, B, num_actions]` each, what the player's critic
         expects of every action, and minus infinity for those that its policy
         never takes; `None` for a player without such a critic. Behind the end
@@ -48,6 +50,7 @@ class Advantages(NamedTuple):
     values: tuple[tf.Tensor, ...]
     rewards: tuple[tf.Tensor, ...]
     log_probs: tuple[tf.Tensor, ...]
+    entropies: tuple[tf.Tensor, ...]
     action_values: tuple[tf.Tensor | None, ...]
     trajectory: Trajectory
     discounts: Any
@@ -82,7 +85,7 @@ def advantages_of(
     discount: float,
     tau: float,
 ) -> Advantages:
-    """Returns the advantages of a play, still without log-probabilities.
+    """Returns the advantages of a play, still without what policies say of it.
 
     Args:
       trajectory: what was played.
@@ -111,6 +114,7 @@ def advantages_of(
         tuple(advantages),
         tuple(values),
         tuple(rewards),
+        (),
         (),
         tuple(
             None if table is None else tf.stop_gradient(table)

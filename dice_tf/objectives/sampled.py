@@ -38,6 +38,7 @@ from dice_tf.play.rollouts import check_play_size, sample_trajectory
 from dice_tf.play.trajectories import (
     Trajectory,
     player_action_log_probs,
+    player_acts,
     player_entropies,
     player_log_probs,
     step_discounts,
@@ -254,16 +255,24 @@ class SampledObjective(GameObjective):
         weights = self.player_weights(params, state)
         trajectory = self._trajectory(weights, seed)
         weights = weights_to_replicas(weights)
-        log_probs = [
-            player_log_probs(actor, weights[player_id], trajectory, player_id)
+        acts = [
+            player_acts(actor, weights[player_id], trajectory, player_id)
             for player_id, actor in enumerate(self.actors)
         ]
-        discounts = self._discounts(trajectory)
         _, _, *log_probs = until_end(
-            discounts, trajectory.rewards[0], *log_probs
+            self._discounts(trajectory),
+            trajectory.rewards[0],
+            *(player.log_probs for player in acts),
+        )
+        entropies = visit_means(
+            visit_weights(trajectory, self.discount),
+            [player.entropies for player in acts],
         )
         constants = self._constants(trajectory, weights, state)
-        return constants._replace(log_probs=tuple(log_probs))
+        return constants._replace(
+            log_probs=tuple(log_probs),
+            entropies=tuple(mean_over_replicas(entropies)),
+        )
 
     def _constants(
         self,

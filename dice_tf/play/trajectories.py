@@ -145,23 +145,8 @@ def player_log_probs(
       >>> gradients = tape.gradient(returns, weights[0].params)
     """
     _check_play(actor, weights, trajectory, player_id)
-    if not _has_table(actor, trajectory):
-        observations, actions = player_steps(trajectory, player_id)
-        distribution = actor.distribution(weights, observations)
-        log_probs = action_log_probs(distribution, actions, actor.num_actions)
-        if log_probs.shape.rank != 2:
-            raise ValueError(
-                f"The head of player {player_id} must return a distribution "
-                "with one log-probability per action, of shape [T, B]. "
-                f"Received shape {tuple(log_probs.shape)} from "
-                f"{distribution}: make the last axes one event, with "
-                "tfp.distributions.Independent."
-            )
-        return log_probs
-    table = actor.log_prob_table(weights)
-    actions = trajectory.actions[player_id]
-    index = trajectory.states * actor.num_actions + actions
-    return lookup(tf.reshape(table, [-1]), index)
+    acts = _acts(actor, weights, trajectory, player_id)
+    return _log_probs(acts, actor, trajectory, player_id)
 
 
 def player_action_log_probs(
@@ -216,21 +201,41 @@ def player_entropies(
       True
     """
     _check_play(actor, weights, trajectory, player_id)
-    if _has_table(actor, trajectory):
-        table = actor.log_prob_table(weights)
-        return lookup(entropy(table), trajectory.states)
-    if actor.num_actions is not None:
-        return entropy(
-            player_action_log_probs(actor, weights, trajectory, player_id)
-        )
-    observations, actions = player_steps(trajectory, player_id)
-    distribution = actor.distribution(weights, observations)
-    try:
-        return distribution.entropy()
-    except (NotImplementedError, ValueError):
-        # TFP raises the latter for a joint distribution of dependent parts.
-        log_probs = distribution.log_prob(actions)
-        return -magic_box(log_probs) * log_probs
+    acts = _acts(actor, weights, trajectory, player_id)
+    return _entropies(acts, actor, trajectory)
+
+
+class PlayerActs(NamedTuple):
+    """What a policy says of a play.
+
+    Attributes:
+      log_probs: `[T, B]`, what `player_log_probs` returns.
+      entropies: `[T, B]`, what `player_entropies` returns.
+    """
+
+    log_probs: tf.Tensor
+    entropies: tf.Tensor
+
+
+def player_acts(
+    actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
+) -> PlayerActs:
+    """Returns log-probabilities and entropies, of one pass of the policy.
+
+    The gradient of a sum of both passes back through the policy once. Each by
+    itself would take a pass of its own, there and back.
+
+    Args:
+      actor: the player's actor.
+      weights: its weights, to which the result is differentiable.
+      trajectory: what was played, held constant.
+      player_id: the seat.
+    """
+    acts = _acts(actor, weights, trajectory, player_id)
+    return PlayerActs(
+        _log_probs(acts, actor, trajectory, player_id),
+        _entropies(acts, actor, trajectory),
+    )
 
 
 def player_divergences(
@@ -282,6 +287,64 @@ def player_divergences(
             for distribution in distributions
         )
     )
+
+
+class _Acts(NamedTuple):
+    """What a policy puts out for a play, and what was done.
+
+    Attributes:
+      outputs: a distribution over `[T, B]`; if the state of the game tells
+        what the player does, its `log_prob_table` instead.
+      actions: as of `Trajectory`.
+    """
+
+    outputs: Any
+    actions: Any
+
+
+def _acts(
+    actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
+) -> _Acts:
+    if _has_table(actor, trajectory):
+        table = actor.log_prob_table(weights)
+        return _Acts(table, trajectory.actions[player_id])
+    observations, actions = player_steps(trajectory, player_id)
+    return _Acts(actor.distribution(weights, observations), actions)
+
+
+def _log_probs(
+    acts: _Acts, actor: Actor, trajectory: Trajectory, player_id: int
+) -> tf.Tensor:
+    """Returns `player_log_probs`."""
+    outputs, actions = acts
+    if _has_table(actor, trajectory):
+        index = trajectory.states * actor.num_actions + actions
+        return lookup(tf.reshape(outputs, [-1]), index)
+    log_probs = action_log_probs(outputs, actions, actor.num_actions)
+    if log_probs.shape.rank != 2:
+        raise ValueError(
+            f"The head of player {player_id} must return a distribution "
+            "with one log-probability per action, of shape [T, B]. "
+            f"Received shape {tuple(log_probs.shape)} from "
+            f"{outputs}: make the last axes one event, with "
+            "tfp.distributions.Independent."
+        )
+    return log_probs
+
+
+def _entropies(acts: _Acts, actor: Actor, trajectory: Trajectory) -> tf.Tensor:
+    """Returns `player_entropies`."""
+    outputs, actions = acts
+    if _has_table(actor, trajectory):
+        return lookup(entropy(outputs), trajectory.states)
+    if actor.num_actions is not None:
+        return entropy(all_log_probs(outputs, actor.num_actions))
+    try:
+        return outputs.entropy()
+    except (NotImplementedError, ValueError):
+        # TFP raises the latter for a joint distribution of dependent parts.
+        log_probs = outputs.log_prob(actions)
+        return -magic_box(log_probs) * log_probs
 
 
 def _check_play(

@@ -259,11 +259,12 @@ def iterate(
     for player_id, (rule, state) in enumerate(
         zip(rules, run.players, strict=True)
     ):
-        step = _learner_step(objective, rule, params, player_id, seed, state)
-        if rule.learner is not None and rule.entropy_coefficient:
+        learner, coefficient = _with_entropy(rule)
+        step = _learner_step(objective, learner, params, player_id, seed, state)
+        if coefficient:
             bonus = gradient_of(tape, play.entropies[player_id], state.params)
             direction = [
-                gradient + rule.entropy_coefficient * extra
+                gradient + coefficient * extra
                 for gradient, extra in zip(step.direction, bonus, strict=True)
             ]
             step = step._replace(direction=direction)
@@ -404,20 +405,33 @@ def _with_slow_critics(
     return state._replace(slow_critics=slow_critics)
 
 
+def _with_entropy(rule: PlayerRule) -> tuple[Learner | None, float]:
+    """Returns who makes the step, and the coefficient of what it leaves out.
+
+    A learner that takes the entropy bonus into its direction leaves out
+    nothing, and passes through the policy once for both.
+    """
+    learner, coefficient = rule.learner, rule.entropy_coefficient
+    if learner is None or not coefficient:
+        return learner, 0.0
+    complete = learner.with_entropy(coefficient)
+    return (learner, coefficient) if complete is None else (complete, 0.0)
+
+
 def _learner_step(
     objective: Objective,
-    rule: PlayerRule,
+    learner: Learner | None,
     params: list[list[tf.Tensor]],
     player_id: int,
     seed: tf.Tensor | HoistedSeed,
     state: PlayerState,
 ) -> LearnerStep:
-    """Returns the step of a player's learner, zeros for a frozen player."""
-    if rule.learner is None:
+    """Returns the step of a learner, zeros for a frozen player."""
+    if learner is None:
         zeros = [tf.zeros_like(parameter) for parameter in state.params]
         return LearnerStep(zeros, state.learner_state)
     return checked_step(
-        rule.learner, objective, params, player_id, seed, state.learner_state
+        learner, objective, params, player_id, seed, state.learner_state
     )
 
 

@@ -131,6 +131,67 @@ def test_the_actor_critic_is_that_of_the_definition(name):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+# --- The entropy bonus --------------------------------------------------------
+
+
+def with_bonus(learner, objective, params, i):
+    """The direction, plus 0.3 times the gradient of the entropy."""
+    params = [list(map(tf.constant, player)) for player in params]
+    with tf.GradientTape() as tape:
+        tape.watch(params[i])
+        entropy = objective.play(params, SEED).entropies[i]
+    bonus = tape.gradient(entropy, params[i])
+    direction = learner.gradient(objective, params, i, SEED)
+    return [x + 0.3 * y for x, y in zip(direction, bonus, strict=True)]
+
+
+@pytest.mark.parametrize("name", [*CASES, "2, networks"])
+def test_the_entropy_bonus_is_added_to_the_direction(name):
+    if name == "2, networks":
+        game = dice_tf.games.CoinGame(3, dtype="float64")
+        policies = [
+            dice_tf.policies.mlp(game, i, hidden_units=(3,)) for i in range(2)
+        ]
+        objective = DiCEObjective(game, policies, GAMMA, 4, None)
+        params = objective.initial_params()
+    else:
+        objective, params, _ = case(name)
+    learner = AdvantageAlignment(0.7)
+    complete = learner.with_entropy(0.3)
+    for i in range(objective.num_players):
+        expected = with_bonus(learner, objective, params, i)
+        found = complete.gradient(objective, params, i, SEED)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_entropy_bonus_of_a_family_is_the_mean_of_that_of_its_tasks():
+    objective, params, _ = case("2, no values")
+    family = dice_tf.objectives.FiniteTasks([objective, objective])
+    expected = with_bonus(ActorCritic(), family, params, 0)
+    found = ActorCritic().with_entropy(0.3).gradient(family, params, 0, SEED)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_entropy_takes_no_pass_through_the_policy_of_its_own():
+    game = dice_tf.games.CoinGame(2)
+    policies = [dice_tf.policies.mlp(game, i) for i in range(2)]
+    objective = DiCEObjective(game, policies, GAMMA, 4, None)
+
+    def num_products(learner):
+        def direction(params):
+            return learner.gradient(objective, params, 0, SEED)
+
+        graph = tf.function(direction, autograph=False).get_concrete_function(
+            objective.initial_params()
+        )
+        kinds = [op.type for op in graph.graph.get_operations()]
+        return kinds.count("MatMul")
+
+    plain, complete = ActorCritic(), ActorCritic().with_entropy(0.1)
+    assert 0 < num_products(complete) == num_products(plain)
+
+
 @functools.cache
 def all_plays(length=3):
     """Every play of the asymmetric game `[n, T, 2]`."""
@@ -348,6 +409,30 @@ def fitted(trainer, num_steps, **options):
     trainer.compile(jit_compile=False, **options)
     trainer.fit(steps_per_epoch=num_steps, verbose=0)
     return trainer.curves
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2])
+def test_a_trainer_adds_the_entropy_bonus_once(num_seeds):
+    class Apart(AdvantageAlignment):
+        """Leaves the bonus to the trainer."""
+
+        def with_entropy(self, coefficient):
+            return None
+
+    def moved(learner):
+        game = make_game()
+        trainer = dice_tf.Trainer(
+            DiCEObjective(game, tabular_policies(game), GAMMA, 6),
+            [learner] * 2,
+            num_seeds=num_seeds,
+            initial_params="random",
+            entropy_coefficient=0.3,
+        )
+        fitted(trainer, 2, optimizer=keras.optimizers.SGD(0.5))
+        return [player.params[0].numpy() for player in trainer.players]
+
+    found, expected = moved(AdvantageAlignment(0.7)), moved(Apart(0.7))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_it_improves_with_continuous_actions():
