@@ -147,9 +147,11 @@ def our_trainer(size: Size) -> dice_tf.Trainer:
     return trainer
 
 
-def ours(size: Size, num_calls: int) -> Call:
+def ours(size: Size, num_calls: int, num_executions: int = 1) -> Call:
     """Returns one execution of our trainer, see `programs.execution`."""
-    return execution(our_trainer(size), size.iterations, num_calls)
+    return execution(
+        our_trainer(size), size.iterations, num_calls, num_executions
+    )
 
 
 def jax_settings(size: Size) -> NamedTuple:

@@ -93,19 +93,24 @@ def our_trainer(size: Size) -> dice_tf.Trainer:
 
 
 class Turns(keras.callbacks.Callback):
-    """Lets `fit` make one execution at a time, when it is told to."""
+    """Lets `fit` make some executions at a time, when it is told to."""
 
-    def __init__(self):
+    def __init__(self, num_executions: int):
         super().__init__()
+        self._num_executions, self._left = num_executions, 0
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
         self._has_failed = False
 
     def on_train_batch_begin(self, batch, logs=None):
-        self._go.acquire()
+        if not self._left:
+            self._go.acquire()
+            self._left = self._num_executions
 
     def on_train_batch_end(self, batch, logs=None):
         float(logs["joint/return"])  # Waits for what was computed.
-        self._done.release()
+        self._left -= 1
+        if not self._left:
+            self._done.release()
 
     def fit(self, trainer: dice_tf.Trainer, num_steps: int) -> None:
         """Trains, in a thread of its own."""
@@ -124,17 +129,21 @@ class Turns(keras.callbacks.Callback):
 
 
 def execution(
-    trainer: dice_tf.Trainer, num_iterations: int, num_calls: int
+    trainer: dice_tf.Trainer,
+    num_iterations: int,
+    num_calls: int,
+    num_executions: int = 1,
 ) -> Call:
-    """Returns one execution of a trainer, within `fit` as users call it.
+    """Returns executions of a trainer, within `fit` as users call it.
 
     Args:
       trainer: compiled by Keras.
       num_iterations: how many an execution makes.
       num_calls: how often it will be called.
+      num_executions: how many a call makes.
     """
-    turns = Turns()
-    steps = (num_calls + 1) * num_iterations
+    turns = Turns(num_executions)
+    steps = (num_calls + 1) * num_executions * num_iterations
     threading.Thread(
         target=turns.fit, args=(trainer, steps), daemon=True
     ).start()
@@ -142,9 +151,11 @@ def execution(
     return turns
 
 
-def ours(size: Size, num_calls: int) -> Call:
-    """Returns one execution of our trainer, see `execution`."""
-    return execution(our_trainer(size), size.iterations, num_calls)
+def ours(size: Size, num_calls: int, num_executions: int = 1) -> Call:
+    """Returns executions of our trainer, see `execution`."""
+    return execution(
+        our_trainer(size), size.iterations, num_calls, num_executions
+    )
 
 
 def jax_module(size: Size) -> ModuleType:
