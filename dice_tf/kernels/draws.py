@@ -16,7 +16,7 @@ from dice_tf.kernels.philox import (
 )
 
 # Launching a program takes longer than to draw fewer numbers.
-_MANY_NUMBERS = 2**16
+_MANY_NUMBERS = 2**15
 # It takes longer to scramble more seeds one by one than all at once.
 _MANY_SEEDS = 100
 

@@ -21,7 +21,7 @@ def kernels_of(function, *inputs):
 
 
 def large_objective():
-    """Plays that draw over 2**16 numbers."""
+    """Plays that draw over 2**15 numbers."""
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 64)
     return dice_tf.objectives.DiCEObjective(
         game, tabular_policies(game), 0.9, batch_size=512
