@@ -33,6 +33,11 @@ def _coin_game() -> dice_tf.games.CoinGame:
 
 
 @functools.cache
+def _coin_game_with_memory() -> dice_tf.games.CoinGameWithMemory:
+    return dice_tf.games.CoinGameWithMemory(_coin_game())
+
+
+@functools.cache
 def _coin_table() -> dice_tf.games.TabularCoinGame:
     return dice_tf.games.TabularCoinGame(3)
 
@@ -349,11 +354,17 @@ _OPTIONS = {
     "num_groups": _always(1),
 }
 _OF_TABLES = {"params": _table_params, "critic_params": lambda: [[], []]}
-_COIN_PLAY = {
-    "state": lambda: _state_of(_coin_game()),
-    "observations": lambda: _coin_game().reset((0, 1), 4)[1].observations[0],
-    "trajectory": lambda: _coin_trajectory(_coin_game()),
-}
+
+
+def _coin_play(
+    make_game: Callable[[], dice_tf.games.Game],
+) -> dict[str, Callable[[], Any]]:
+    """Returns arguments of the methods of a Coin Game."""
+    return {
+        "state": lambda: _state_of(make_game()),
+        "observations": lambda: make_game().reset((0, 1), 4)[1].observations[0],
+        "trajectory": lambda: _coin_trajectory(make_game()),
+    }
 
 
 @functools.cache
@@ -399,7 +410,8 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     },
     "export.export_onnx": {"path": lambda: _path(".onnx")},
     "export.export_tflite": {"path": lambda: _path(".tflite")},
-    "games.CoinGame.*": _COIN_PLAY,
+    "games.CoinGame.*": _coin_play(_coin_game),
+    "games.CoinGameWithMemory.*": _coin_play(_coin_game_with_memory),
     "games.CommonPool.*": {"state": lambda: tf.fill([4], 12)},
     "games.FiniteGame": _game_tables(),
     "games.FiniteGame.*": {"state": lambda: tf.zeros([4], tf.int32)},
@@ -519,6 +531,7 @@ INSTANCES: Mapping[str, Callable[[], Any]] = {
     "diagnostics.MeasuredShaping": _measured,
     "evaluation.CrossPlay": _cross_play,
     "games.CoinGame": _coin_game,
+    "games.CoinGameWithMemory": _coin_game_with_memory,
     "games.CommonPool": functools.cache(
         lambda: dice_tf.games.CommonPool(episode_length=3)
     ),

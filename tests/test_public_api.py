@@ -119,6 +119,8 @@ PUBLIC_NAMES = {
     "dice_tf.export": {"export_onnx", "export_policy", "export_tflite"},
     "dice_tf.games": {
         "CoinGame",
+        "CoinGameWithMemory",
+        "CoinMemoryState",
         "CoinState",
         "CoinStatistics",
         "CommonPool",

@@ -1,6 +1,10 @@
 """Games: the protocol, iterated and finite ones, grids, continuous ones."""
 
 from dice_tf.games.coin_game import CoinGame, CoinState, CoinStatistics
+from dice_tf.games.coin_game_with_memory import (
+    CoinGameWithMemory,
+    CoinMemoryState,
+)
 from dice_tf.games.coin_table import TabularCoinGame
 from dice_tf.games.common_pool import CommonPool
 from dice_tf.games.continuous import RepeatedCournot
@@ -20,6 +24,8 @@ from dice_tf.games.point_navigation import PointNavigation
 
 __all__ = [
     "CoinGame",
+    "CoinGameWithMemory",
+    "CoinMemoryState",
     "CoinState",
     "CoinStatistics",
     "CommonPool",

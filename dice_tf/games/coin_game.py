@@ -23,7 +23,7 @@ from dice_tf.games.torus import free_cell, move, random_cell, to_int
 from dice_tf.seeds import Seed, uniform
 
 _NO_CELL = -1
-_CHANNELS_FIRST, _CHANNELS_LAST = "channels_first", "channels_last"
+CHANNELS_FIRST, _CHANNELS_LAST = "channels_first", "channels_last"
 
 
 class CoinState(NamedTuple):
@@ -109,7 +109,7 @@ class CoinGame(Game):
         grid_size: int = 3,
         num_coins: int = 1,
         can_stay: bool = False,
-        data_format: str = _CHANNELS_FIRST,
+        data_format: str = CHANNELS_FIRST,
         dtype: str = "float32",
     ):
         self.episode_length = check_whole_number(
@@ -125,11 +125,11 @@ class CoinGame(Game):
         num_actions = 5 if check_flag("can_stay", can_stay) else 4
         self.num_actions = (num_actions,) * num_players
         self.data_format = check_choice(
-            "data_format", data_format, (_CHANNELS_FIRST, _CHANNELS_LAST)
+            "data_format", data_format, (CHANNELS_FIRST, _CHANNELS_LAST)
         )
         self.dtype = check_float_dtype("dtype", dtype)
         shape = [grid_size, grid_size]
-        place = 0 if data_format == _CHANNELS_FIRST else 2
+        place = 0 if data_format == CHANNELS_FIRST else 2
         shape.insert(place, 2 * num_players)
         self.observation_shapes = (tuple(shape),) * num_players
 
@@ -236,7 +236,7 @@ class CoinGame(Game):
         observations = as_tensor("observations", observations)
         shape = self.observation_shapes[0]
         check_last_axes("observations", observations, shape)
-        axis = -3 if self.data_format == _CHANNELS_FIRST else -1
+        axis = -3 if self.data_format == CHANNELS_FIRST else -1
         cells = []
         for grid in tf.unstack(observations, axis=axis):
             flat = tf.reshape(grid, [*grid.shape[:-2], self.num_cells])
@@ -281,7 +281,7 @@ class CoinGame(Game):
         ]
         cells = tf.stack(cells, axis=1)
         # A coin that is not there, -1, is all zeros.
-        axis = 2 if self.data_format == _CHANNELS_FIRST else 1
+        axis = 2 if self.data_format == CHANNELS_FIRST else 1
         seen = tf.one_hot(cells, self.num_cells, axis=axis, dtype=self.dtype)
         return tf.reshape(seen, [-1, *self.observation_shapes[player_id]])
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dice_tf.checks import check_kind, check_model
 from dice_tf.games.coin_game import CoinGame
+from dice_tf.games.coin_game_with_memory import took_foreign_last
 from dice_tf.games.coin_table import numbered_states
 from dice_tf.games.torus import seen_from
 from dice_tf.policies.heads import attached_head, with_head
@@ -54,8 +55,10 @@ class CoinMemory(keras.layers.Layer):
         is_own = is_there[:, 2]
         before = tf.cast(memory, tf.int32)
         lay_own, lay_foreign = before[:, 0] - 1, before[:, 1] - 1
-        took = _last(cell, lay_own, lay_foreign, before[:, 2])
-        other_took = _last(other, lay_foreign, lay_own, before[:, 3])
+        took = took_foreign_last(cell, lay_own, [lay_foreign], before[:, 2])
+        other_took = took_foreign_last(
+            other, lay_foreign, [lay_own], before[:, 3]
+        )
         coin = tf.where(is_own > 0, *coins)
         index = [
             seen_from(cell, other, self.grid_size),
@@ -135,11 +138,3 @@ def on_the_grid(
     )
     head = attached_head(policy)
     return player if head is None else with_head(player, head)
-
-
-def _last(
-    cell: tf.Tensor, own_coin: tf.Tensor, foreign: tf.Tensor, before: tf.Tensor
-) -> tf.Tensor:
-    """Returns whether the last coin that was taken was foreign."""
-    stays = tf.where(cell == own_coin, tf.zeros_like(before), before)
-    return tf.where(cell == foreign, tf.ones_like(before), stays)
