@@ -1,150 +1,150 @@
-"""Trains two players in the Coin Game, and draws what they do.
+"""Trains two players in the Coin Game, and shows what they do.
 
+  python -m experiments.coin_game --learner=advantage_alignment \\
+    --num_seeds=10 --output_dir=runs/coins
   python -m experiments.coin_game --policy=tabular --num_seeds=5 \\
     --learner=lola_dice_1_lookahead --output_dir=runs/coins_lola
-  python -m experiments.coin_game --output_dir=runs/coins
   python -m experiments.coin_game --learner=pola --learning_rate=0.02 \\
     --num_iterations=20 --output_dir=runs/coins_pola
-  python -m experiments.coin_game --output_dir=runs/coins --resume
+  python -m experiments.coin_game --learner=advantage_alignment \\
+    --num_seeds=10 --output_dir=runs/coins --resume
 
 A player that takes any coin has an own-coin share of 0.5 and earns nothing on
-average; a player that leaves the opponent's coins alone has a share of 1.
-Networks see the grid and learn from play. Tables (--policy=tabular) see it from
-where the player stands, and whose coins both took last. They learn from exact
-values over an infinite horizon; only measurements are played. The last command
-continues a run that was interrupted, given its flags, as if nothing had
-happened.
+average; a player that leaves the opponent's coins alone has a share of 1, and
+earns 0.35 a step if the opponent is like that, too.
 
-The folder gets coins.csv (own-coin share and mean reward per step of every run,
-measured on fresh episodes), curves.png, episode.png (the first steps of an
-episode of the first run), summary.json and config.json.
+Networks see the grid and learn from play. With actor_critic,
+advantage_alignment and loqa, one network sits in both seats; a feed-forward one
+also sees whose coin each player last took, and one with memory the grid alone.
+With the other learners, each seat has its own network, which sees the grid
+alone. Tables (--policy=tabular) see it from where the player stands, and whose
+coins both took last. They learn from exact values over an infinite horizon;
+only measurements are played. The last command continues a run that was
+interrupted, given its flags, as if nothing had happened.
+
+The folder gets coins.csv (own-coin share, mean reward per step and pick-ups of
+every run, measured on fresh episodes), curves.png, episode.png and episode.gif
+(an episode of the first run), cross_play.csv and cross_play.png (each run
+against all runs, against a bot that leaves the other's coins alone,
+always_cooperate, and against one that takes any coin, always_defect), the
+policies in saved_model/run_<r>/player_<i>/ (only that of player_0 if both seats
+share it), summary.json and config.json.
 """
 
 import csv
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
-from absl import flags
-
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.coins.coin_settings import (
-    DEFAULTS,
-    LEARNERS,
-    TABULAR,
-    CoinSettings,
-    resolve,
-)
+from experiments.coins.coin_flags import define_coin_flags
+from experiments.coins.coin_settings import CoinSettings, resolve
 from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import (
-    LARGEST_SIZE,
-    MOST_UNROLLED,
-    Number,
-    define,
-    define_seed,
-    define_size,
-)
-from experiments.results.outputs import OutputFolder, optional
-from experiments.settings.training_flags import (
-    MOST_SEEDS,
-    define_output_flags,
-    define_resume_flags,
+from experiments.results.outputs import (
+    SAVED_MODELS,
+    OutputFolder,
+    optional,
 )
 
 # Steps of the episode that is drawn.
 _NUM_DRAWN = 24
-_MOST = {
-    "num_seeds": MOST_SEEDS,
-    "num_lookaheads": MOST_UNROLLED,
-    "num_outer_steps": MOST_UNROLLED,
-}
 
 
 def define_flags() -> None:
     """Defines the flags."""
-    define_output_flags()
-    define_resume_flags()
-    flags.DEFINE_enum(
-        "policy", "mlp", tuple(DEFAULTS), "What both players are."
-    )
-    flags.DEFINE_enum("learner", "naive", LEARNERS, "How both players learn.")
-    for name, default, least, text in (
-        ("num_seeds", 1, 1, "Number of independent runs."),
-        ("batch_size", 64, 2, "Episodes of each play."),
-        ("episode_length", 32, 1, "Steps of an episode."),
-        ("hidden_units", 32, 1, "mlp: width of both layers."),
-        ("num_outer_steps", 20, 1, "pola: outer steps of each update."),
-        ("num_lookaheads", 2, 0, "pola: look-aheads of each outer step."),
-        ("num_iterations", None, 1, "Number of updates."),
-    ):
-        most = _MOST.get(name, LARGEST_SIZE)
-        define_size(name, default, text + _default(name), least, most)
-    define_seed("Seed of the first run.")
-    for name, text in (
-        (
-            "learning_rate",
-            "Rate of Adam, of SGD (tabular), or of the outer steps of pola.",
-        ),
-        ("inner_learning_rate", "Rate of imagined steps."),
-    ):
-        define(name, None, Number(), text + _default(name))
-    for name, default, text in (
-        ("outer_penalty", "10", "pola: price of the player's own divergence."),
-        ("inner_penalty", "5", "pola: price of the opponent's divergence."),
-    ):
-        define(name, default, Number(), text)
-    define(
-        "discount", "0.96", Number(0.0, 1.0), "Worth of a reward a step later."
-    )
-
-
-def _default(name: str) -> str:
-    """Returns a sentence on the defaults of a flag that follow --policy."""
-    if name not in DEFAULTS[TABULAR]:
-        return ""
-    networks, tables = (defaults[name] for defaults in DEFAULTS.values())
-    return f" Default: {networks}; for tabular {tables}."
+    define_coin_flags()
 
 
 def run(settings: CoinSettings, folder: OutputFolder) -> None:
     """Trains and writes the files."""
     from dice_tf.games import CoinGame
-    from experiments.coins import coin_plot, coin_training
+    from experiments.coins import coin_cross_play, coin_plot, coin_training
     from experiments.results.curves import failed_runs, print_failed
     from experiments.results.provenance import collect_results
 
     name = settings.learner
     trainer = coin_training.build_trainer(settings)
-    print(f"{name}: {settings.num_seeds} runs", flush=True)
+    print(
+        f"{name}: {settings.num_seeds} runs. Compiling takes a while.",
+        flush=True,
+    )
     progress = coin_training.train(trainer, settings, folder)
     print_failed(progress.returns[-1])
+    print("Playing against each other and against bots.", flush=True)
+    objective = coin_training.measured_in_play(trainer.objective, settings)
+    played = coin_cross_play.cross_play(objective, progress.runs, settings.seed)
     entry = {
         "failed_runs": failed_runs(progress.returns[-1]),
         "final_own_coin_share_per_run": progress.shares[-1].tolist(),
         "final_mean_reward_per_run": progress.returns[-1].mean(1).tolist(),
+        "final_pick_ups_per_step_per_run": progress.pick_ups[-1].tolist(),
+        **played.summary(),
     }
+    _print_entry(entry)
     with collect_results(folder, {name: settings}, {name: entry}) as stage:
         _write_csv(stage / "coins.csv", name, progress)
-        picture = stage / "curves.png"
-        with optional(picture):
-            coin_plot.plot_progress(picture, progress, name)
-        picture = stage / "episode.png"
-        with optional(picture):
-            # Tables, too, are measured on the grid.
-            game = CoinGame(settings.episode_length)
-            coin_plot.plot_episode(picture, game, progress, _NUM_DRAWN)
+        coin_cross_play.write_cross_play(stage / "cross_play.csv", played)
+        # All policies are measured on the grid.
+        game = CoinGame(settings.episode_length)
+        for file, draw, *contents in (
+            ("curves.png", coin_plot.plot_progress, progress, name),
+            ("episode.png", coin_plot.plot_episode, game, progress, _NUM_DRAWN),
+            ("episode.gif", coin_plot.animate_episode, game, progress),
+            ("cross_play.png", coin_cross_play.plot_cross_play, played, name),
+        ):
+            picture = stage / file
+            with optional(picture):
+                draw(picture, *contents)
+        _write_policies(stage, trainer, objective, entry["failed_runs"])
+
+
+def _write_policies(
+    stage: pathlib.Path, trainer: Any, objective: Any, failed: Sequence[int]
+) -> None:
+    """Exports the policies of each run, one that sits in both seats once."""
+    from dice_tf.export import export_policy
+
+    with optional(stage / SAVED_MODELS):
+        for run in range(trainer.num_seeds):
+            if run + 1 in failed:
+                continue
+            trainer.load_run(run)
+            for seat, policy in enumerate(objective.policies):
+                if policy in objective.policies[:seat]:
+                    continue
+                name = f"run_{run + 1}", f"player_{seat}"
+                export_policy(policy, stage.joinpath(SAVED_MODELS, *name))
+
+
+def _print_entry(entry: dict[str, Any]) -> None:
+    """Prints what the summary says, as means over runs."""
+    for name, value in entry.items():
+        if name == "failed_runs" or value is None:
+            continue
+        text = name.removeprefix("final_").removesuffix("_per_run")
+        if isinstance(value, list):
+            value = sum(value) / len(value)
+        print(f"  {text.replace('_', ' ')}: {value:.3f}", flush=True)
 
 
 def _write_csv(path: pathlib.Path, name: str, progress: Any) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         columns = ["own_coin_share", "player_0_reward", "player_1_reward"]
+        columns.append("pick_ups_per_step")
         writer.writerow(["method", "run", "iteration", *columns])
-        for iteration, shares, returns in zip(
-            progress.iterations, progress.shares, progress.returns, strict=True
+        for iteration, *measured in zip(
+            progress.iterations,
+            progress.shares,
+            progress.returns,
+            progress.pick_ups,
+            strict=True,
         ):
-            runs = zip(shares, returns, strict=True)
-            for run_id, (share, rewards) in enumerate(runs, 1):
-                numbers = [f"{number:.6g}" for number in (share, *rewards)]
+            runs = zip(*measured, strict=True)
+            for run_id, (share, rewards, pick_ups) in enumerate(runs, 1):
+                numbers = [
+                    f"{number:.6g}" for number in (share, *rewards, pick_ups)
+                ]
                 writer.writerow([name, run_id, iteration, *numbers])
 
 

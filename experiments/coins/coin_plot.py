@@ -1,8 +1,10 @@
 """Pictures of the Coin Game: learning curves, and an episode cell by cell."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,15 +15,18 @@ from experiments.results.pictures import BLUE, GREY, ORANGE
 
 _COLORS = (ORANGE, BLUE)
 _NUM_COLUMNS = 8
+_STEPS_PER_SECOND = 2
+_GIF_DPI = 80
 
 
 def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:
-    """Draws own-coin share and mean reward of every run, and their means."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Draws how each run learns, and the means over runs."""
+    figure = Figure(figsize=(12.0, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     for axes, values, label, level in (
         (left, progress.shares, "own-coin share", 0.5),
-        (right, progress.returns.mean(axis=2), "mean reward per step", 0.0),
+        (middle, progress.returns.mean(axis=2), "mean reward per step", 0.0),
+        (right, progress.pick_ups, "coins per step and player", 0.0),
     ):
         axes.axhline(level, color=GREY, linewidth=0.8)
         axes.plot(progress.iterations, values, color=BLUE, alpha=0.3)
@@ -56,22 +61,61 @@ def plot_episode(
     for axes in grid:
         axes.set_axis_off()
     for step, axes in enumerate(grid[:num_steps]):
-        _draw_cells(axes, game.grid_size)
-        for i in range(2):
-            coin = int(state.coins[i][step, 0])
-            if coin >= 0:
-                _draw(axes, game, coin, "o", i, 0.0)
-            # Players may share a cell.
-            _draw(axes, game, int(state.players[i][step, 0]), "s", i, 0.22)
+        _draw_step(axes, game, state, step)
         earned = [int(rewards[step, 0]) for rewards in episode.rewards]
         axes.set_title(f"{step}", fontsize=8)
         if np.any(earned):
             axes.text(1, 2.9, f"{earned[0]:+d} / {earned[1]:+d}", ha="center")
-    _draw_legend(figure)
+    legend = "above: step; below: rewards of player 0 / player 1 in it"
+    _draw_legend(figure, title=legend)
     figure.savefig(path, dpi=120)
 
 
-def _draw_legend(figure: Figure) -> None:
+def animate_episode(
+    path: pathlib.Path, game: dice_tf.games.CoinGame, progress: Progress
+) -> None:
+    """Writes an episode as a GIF, a picture for each step.
+
+    Above is what both have earned before the step.
+    """
+    episode = progress.episode
+    state = game.state_of(episode.observations[0][:, :1])
+    earned = np.array([rewards[:, 0] for rewards in episode.rewards])
+    before = np.cumsum(earned, axis=1) - earned
+    figure = Figure(figsize=(4.2, 3.4))
+    figure.subplots_adjust(bottom=0.24, top=0.88)
+    axes = figure.subplots()
+    _draw_legend(figure, ncols=2)
+
+    def draw(step: int) -> None:
+        axes.clear()
+        _draw_step(axes, game, state, step)
+        first, second = before[:, step]
+        axes.set_title(
+            f"step {step}, earned so far: {first:.0f} / {second:.0f}",
+            fontsize=9,
+        )
+
+    FuncAnimation(figure, draw, frames=earned.shape[1]).save(
+        path, writer=PillowWriter(fps=_STEPS_PER_SECOND), dpi=_GIF_DPI
+    )
+
+
+def _draw_step(
+    axes: Axes, game: dice_tf.games.CoinGame, state: Any, step: int
+) -> None:
+    """Draws where everything lies before a step of the first episode."""
+    _draw_cells(axes, game.grid_size)
+    for i in range(2):
+        coin = int(state.coins[i][step, 0])
+        if coin >= 0:
+            _draw(axes, game, coin, "o", i, 0.0)
+        # Players may share a cell.
+        _draw(axes, game, int(state.players[i][step, 0]), "s", i, 0.22)
+
+
+def _draw_legend(figure: Figure, **options: Any) -> None:
+    """Explains the marks, with other options of Matplotlib's legends."""
     marks = [
         (f"{what} {player_id}", marker, player_id)
         for what, marker in (("player", "s"), ("coin of player", "o"))
@@ -90,13 +134,8 @@ def _draw_legend(figure: Figure) -> None:
         )
         for label, marker, player_id in marks
     ]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=len(handles),
-        frameon=False,
-        title="above: step; below: rewards of player 0 / player 1 in it",
-    )
+    options = {"ncols": len(handles), **options}
+    figure.legend(handles=handles, loc="lower center", frameon=False, **options)
 
 
 def _edge(marker: str) -> str:

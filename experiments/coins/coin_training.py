@@ -9,14 +9,30 @@ import tensorflow as tf
 
 import dice_tf
 from experiments.building.trainings import StopWhenAsked, checkpoint_of
-from experiments.coins.coin_settings import TABULAR, CoinSettings
+from experiments.coins.coin_settings import (
+    LOLA_DICE,
+    PUSH_EVERY,
+    CoinSettings,
+)
+from experiments.coins.networks import build_network
 from experiments.command_line.commands import user_errors
 from experiments.command_line.stopping import deferred_interrupts
 from experiments.results.outputs import OutputFolder
 from experiments.results.partial_results import partial_results
+from experiments.settings.line_up import ACTOR_CRITIC, LOQA, NAIVE, POLA
+from experiments.settings.training_flags import MLP, TABULAR
 
 # After the first one.
 _NUM_MEASUREMENTS = 20
+# The progress bar moves so often, at most.
+_MOVES = 100
+# What the progress bar shows.
+_SHOWN = ("own-coin share", "mean reward", "pick-ups")
+# The measurements that are kept, and what of `Measured` they are.
+_SERIES = {"shares": "share", "returns": "rewards", "pick_ups": "pick_ups"}
+# Critics of action values learn from the actions that were taken next, as
+# their slow copies value them.
+_OF_ACTION_CRITICS = {"critic_td_lambda": 0.0, "critic_target_momentum": 0.99}
 
 
 class Progress(NamedTuple):
@@ -27,12 +43,37 @@ class Progress(NamedTuple):
       shares: `[M, num_runs]`, of pick-ups that were the player's own coins,
         mean over players.
       returns: `[M, num_runs, 2]`, mean reward per step.
-      episode: the `Trajectory` of the first run at the end.
+      pick_ups: `[M, num_runs]`, coins that a player takes in a step, mean over
+        players.
+      episode: the `Trajectory` of the first run at the end, with observations
+        of `dice_tf.games.CoinGame`.
+      runs: for each run the parameters at the end, one list of tensors per
+        player.
     """
 
     iterations: np.ndarray
     shares: np.ndarray
     returns: np.ndarray
+    pick_ups: np.ndarray
+    episode: Any
+    runs: Sequence[Any]
+
+
+class Measured(NamedTuple):
+    """What a play shows.
+
+    Attributes:
+      share: of pick-ups that were the player's own coins, mean over players.
+      shares: `[2]`, the same of each player.
+      rewards: `[2]`, mean reward per step.
+      pick_ups: coins that a player takes in a step, mean over players.
+      episode: the `Trajectory`.
+    """
+
+    share: Any
+    shares: Any
+    rewards: Any
+    pick_ups: Any
     episode: Any
 
 
@@ -44,7 +85,14 @@ def build_trainer(
     Networks learn from play. Tables learn from exact values over an infinite
     horizon; only their measurements are played.
     """
-    if settings.policy == TABULAR:
+    options = {}
+    if settings.is_stepwise:
+        objective = stepwise_objective(settings)
+        options = {
+            "entropy_coefficient": settings.entropy_coefficient,
+            "max_gradient_norm": settings.max_gradient_norm,
+        }
+    elif settings.policy == TABULAR:
         game = dice_tf.games.TabularCoinGame(settings.episode_length)
         objective = dice_tf.objectives.ExactObjective(
             game,
@@ -61,16 +109,44 @@ def build_trainer(
             dice_tf.policies.mlp(game, i, hidden_units=units) for i in range(2)
         ]
         objective = played_objective(settings, game, policies)
-    learner = build_learner(settings)
     trainer = dice_tf.Trainer(
         objective,
-        [learner, learner],
+        [build_learner(settings, player_id) for player_id in range(2)],
         num_seeds=settings.num_seeds,
         seed=settings.seed,
         initial_params="random",
+        **options,
     )
-    trainer.compile(optimizer=_optimizer(settings), jit_compile=jit_compile)
+    trainer.compile(**_optimizers(settings), jit_compile=jit_compile)
     return trainer
+
+
+def stepwise_objective(
+    settings: CoinSettings,
+) -> dice_tf.objectives.SurrogateObjective:
+    """Returns what plays and judges steps, for one policy in both seats.
+
+    Networks without memory see who last took whose coin beside the grid.
+    """
+    game = dice_tf.games.CoinGame(settings.episode_length)
+    if settings.policy == MLP:
+        game = dice_tf.games.CoinGameWithMemory(game)
+    is_loqa = settings.learner == LOQA
+    (num_actions, _) = game.num_actions
+    policy, critic = (
+        build_network(game, settings.policy, settings.hidden_units, size)
+        for size in (num_actions, num_actions if is_loqa else 1)
+    )
+    return dice_tf.objectives.SurrogateObjective(
+        game,
+        [policy, policy],
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        baseline="critic",
+        critics=[critic, critic],
+        tau=settings.tau,
+        **(_OF_ACTION_CRITICS if is_loqa else {}),
+    )
 
 
 def played_objective(
@@ -86,19 +162,44 @@ def played_objective(
     )
 
 
-def _optimizer(settings: CoinSettings) -> keras.optimizers.Optimizer:
-    if settings.learner == "pola":
-        return keras.optimizers.SGD(1.0)
+def _optimizers(settings: CoinSettings) -> dict[str, Any]:
+    """Returns the optimisers that `Trainer.compile` takes."""
+    if settings.is_stepwise:
+        # The first seat holds what both share.
+        return {
+            name: [keras.optimizers.Adam(rate), None]
+            for name, rate in (
+                ("optimizer", settings.learning_rate),
+                ("critic_optimizer", settings.critic_learning_rate),
+            )
+        }
+    if settings.learner == POLA:
+        return {"optimizer": keras.optimizers.SGD(1.0)}
     if settings.policy == TABULAR:
-        return keras.optimizers.SGD(settings.learning_rate)
-    return keras.optimizers.Adam(settings.learning_rate)
+        return {"optimizer": keras.optimizers.SGD(settings.learning_rate)}
+    return {"optimizer": keras.optimizers.Adam(settings.learning_rate)}
 
 
-def build_learner(settings: CoinSettings) -> dice_tf.learners.Learner:
-    """Returns how both players learn."""
-    if settings.learner == "naive":
+def build_learner(
+    settings: CoinSettings, player_id: int
+) -> dice_tf.learners.Learner:
+    """Returns how a player learns."""
+    learner = _update_rule(settings)
+    if not settings.past_selves:
+        return learner
+    past = dice_tf.partners.PastSelves(
+        settings.past_selves, push_every=PUSH_EVERY, seats=[1 - player_id]
+    )
+    return dice_tf.partners.AgainstPartners(
+        learner, [(settings.past_selves_share, past)]
+    )
+
+
+def _update_rule(settings: CoinSettings) -> dice_tf.learners.Learner:
+    """Returns the learner, whoever its opponents are."""
+    if settings.learner == NAIVE:
         return dice_tf.learners.Naive()
-    if settings.learner == "pola":
+    if settings.learner == POLA:
         return dice_tf.learners.POLA(
             num_outer_steps=settings.num_outer_steps,
             outer_learning_rate=settings.learning_rate,
@@ -107,7 +208,40 @@ def build_learner(settings: CoinSettings) -> dice_tf.learners.Learner:
             inner_learning_rate=settings.inner_learning_rate,
             inner_penalty=settings.inner_penalty,
         )
-    return dice_tf.learners.LOLADiCE(1, settings.inner_learning_rate)
+    if settings.learner == LOLA_DICE:
+        return dice_tf.learners.LOLADiCE(1, settings.inner_learning_rate)
+    if settings.learner == ACTOR_CRITIC:
+        return dice_tf.learners.ActorCritic()
+    if settings.learner == LOQA:
+        return dice_tf.learners.LOQA(settings.weight)
+    # Discounted sums grow with the step, and the averaged form does not.
+    return dice_tf.learners.AdvantageAlignment(settings.weight, past="averaged")
+
+
+class CoinBar(keras.callbacks.Callback):
+    """One Keras progress bar over a whole training, with what was measured."""
+
+    def __init__(self, num_iterations: int):
+        super().__init__()
+        self._num_iterations = num_iterations
+        self._bar = keras.utils.Progbar(
+            num_iterations, stateful_metrics=_SHOWN, unit_name="update"
+        )
+        self._every = max(num_iterations // _MOVES, 1)
+
+    def show(self, done: int, measured: Sequence[Measured]) -> None:
+        """Shows the means over runs of what was measured after updates."""
+        means = [
+            float(np.mean([getattr(run, name) for run in measured]))
+            for name in ("share", "rewards", "pick_ups")
+        ]
+        self._bar.update(done, list(zip(_SHOWN, means, strict=True)))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        done = self.model.iterations
+        # The last measurement is still to come.
+        if done % self._every == 0 and done < self._num_iterations:
+            self._bar.update(done)
 
 
 def train(
@@ -115,10 +249,10 @@ def train(
 ) -> Progress:
     """Trains, and measures the players at the start and between updates.
 
-    Prints a line about each measurement.
+    Shows a progress bar with the last measurement.
     """
-    measured_objective = _measured(trainer.objective, settings)
-    play_and_count = _player(measured_objective)
+    objective = measured_in_play(trainer.objective, settings)
+    play = measurement(objective)
     edges = np.linspace(0, settings.num_iterations, _NUM_MEASUREMENTS + 1)
     edges = np.unique(edges.astype(int))
     with user_errors():
@@ -135,8 +269,10 @@ def train(
         num_measured = 0
     if trainer.iterations:
         print(f"Continued after {trainer.iterations} updates.", flush=True)
-    shares = list(found.get("shares", ())[:num_measured])
-    returns = list(found.get("returns", ())[:num_measured])
+    series = {
+        name: list(found.get(name, ())[:num_measured]) for name in _SERIES
+    }
+    bar = CoinBar(settings.num_iterations)
     for done in map(int, edges[num_measured:]):
         if trainer.iterations < done:
             with deferred_interrupts():
@@ -144,30 +280,52 @@ def train(
                     epochs=done,
                     initial_epoch=trainer.iterations,
                     verbose=0,
-                    callbacks=[checkpoint, StopWhenAsked(checkpoint)],
+                    callbacks=[bar, checkpoint, StopWhenAsked(checkpoint)],
                 )
-        measured = []
-        for run in range(settings.num_seeds)[::-1]:
-            trainer.load_run(run)
-            seed = dice_tf.seeds.make_seed(settings.seed + run, done)
-            params = measured_objective.initial_params()
-            measured.append(play_and_count(params, seed))
-        share, reward, episode = zip(*measured[::-1], strict=True)
-        shares.append(np.array(share))
-        returns.append(np.array(reward))
-        kept.save({"shares": np.array(shares), "returns": np.array(returns)})
-        print(
-            f"  {done} updates: own-coin share {np.mean(share):.3f}, mean "
-            f"reward {np.mean(reward):.4f}",
-            flush=True,
-        )
+        measured = _measure_runs(trainer, objective, play, settings.seed)
+        for name, field in _SERIES.items():
+            values = [getattr(run, field).numpy() for run in measured]
+            series[name].append(np.array(values))
+        kept.save({name: np.array(rows) for name, rows in series.items()})
+        bar.show(done, measured)
     checkpoint.save(trainer, trainer.iterations)
-    return Progress(edges, np.array(shares), np.array(returns), episode[0])
+    runs = trainer.map_loaded_runs(lambda run: _copied_params(objective))
+    arrays = {name: np.array(rows) for name, rows in series.items()}
+    episode = _on_the_grid(objective.game, measured[0].episode)
+    return Progress(edges, **arrays, episode=episode, runs=runs)
 
 
-def _measured(
+def _on_the_grid(game: dice_tf.games.Game, episode: Any) -> Any:
+    """Returns a `Trajectory` whose observations are those of `CoinGame`."""
+    if not isinstance(game, dice_tf.games.CoinGameWithMemory):
+        return episode
+    grids = tuple(map(game.grid_of, episode.observations))
+    return episode._replace(observations=grids)
+
+
+def _measure_runs(
+    trainer: dice_tf.Trainer,
+    objective: dice_tf.objectives.Objective,
+    play: Callable,
+    seed: int,
+) -> list[Measured]:
+    """Returns what one play of each run shows."""
+    return trainer.map_loaded_runs(
+        lambda run: play(
+            objective.initial_params(),
+            dice_tf.seeds.make_seed(seed + run, trainer.iterations),
+        )
+    )
+
+
+def _copied_params(objective: dice_tf.objectives.Objective) -> Any:
+    """Returns the parameters of the loaded run, whichever is loaded later."""
+    return tf.nest.map_structure(tf.identity, objective.initial_params())
+
+
+def measured_in_play(
     objective: dice_tf.objectives.Objective, settings: CoinSettings
-) -> dice_tf.objectives.DiCEObjective:
+) -> dice_tf.objectives.Objective:
     """Returns an objective with the same policies that plays on the grid."""
     if settings.policy != TABULAR:
         return objective
@@ -179,18 +337,20 @@ def _measured(
     return played_objective(settings, game, on_the_grid)
 
 
-def _player(objective: dice_tf.objectives.DiCEObjective) -> Callable:
-    """Returns a function of parameters and a seed that plays and counts."""
+def measurement(objective: dice_tf.objectives.Objective) -> Callable:
+    """Returns a function of parameters and a seed that plays and measures."""
 
     @tf.function(autograph=False)
-    def play(params: list, seed: tf.Tensor) -> tuple:
+    def play(params: list, seed: tf.Tensor) -> Measured:
         trajectory = objective.play(params, seed).trajectory
         counts = objective.game.statistics(trajectory)
         rewards = tf.stack([tf.reduce_mean(x) for x in trajectory.rewards])
-        share = tf.reduce_mean(counts.own_coin_share)
+        shares = tf.stack(counts.own_coin_share)
+        pick_ups = tf.reduce_mean(counts.pick_ups_per_step)
         # Players whose parameters are NaN move, too, but have NaN rewards.
         are_finite = tf.reduce_all(tf.math.is_finite(rewards))
-        share = tf.where(are_finite, share, float("nan"))
-        return share, rewards, trajectory
+        shares = tf.where(are_finite, shares, float("nan"))
+        share = tf.reduce_mean(shares)
+        return Measured(share, shares, rewards, pick_ups, trajectory)
 
     return play

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import itertools
 import os
 import pathlib
 import platform
@@ -68,7 +69,8 @@ def _write_records(
 
 def _leave_out_extras(stage: pathlib.Path, error: OSError) -> None:
     """Makes room by removing pictures and policies, with a warning."""
-    for path in sorted([*stage.glob("*.png"), *stage.glob(SAVED_MODELS)]):
+    extras = [stage.glob(name) for name in ("*.png", "*.gif", SAVED_MODELS)]
+    for path in sorted(itertools.chain(*extras)):
         with optional(path):
             raise error
 

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,38 +15,57 @@ import pytest
 import dice_tf
 from experiments import coin_game
 from experiments.building import trainings
-from experiments.coins import coin_settings, coin_training
+from experiments.coins import bots, coin_settings, coin_training
 from experiments.results import partial_results
 from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
-from tests.experiments.parsed_flags import run_command
+from tests.experiments.parsed_flags import parsed_flags, run_command
 
 pytestmark = pytest.mark.own_process
 
+UNSET = dict.fromkeys(coin_settings.CoinSettings._fields)
 TINY = coin_settings.CoinSettings(
-    policy="mlp",
-    learner="naive",
-    num_seeds=2,
-    seed=3,
-    num_iterations=2,
-    batch_size=4,
-    episode_length=5,
-    discount=0.96,
-    hidden_units=4,
-    learning_rate=0.01,
+    **UNSET
+    | {
+        "policy": "mlp",
+        "learner": "naive",
+        "num_seeds": 2,
+        "seed": 3,
+        "num_iterations": 2,
+        "batch_size": 4,
+        "episode_length": 5,
+        "discount": 0.96,
+        "hidden_units": 4,
+        "learning_rate": 0.01,
+    }
+)
+POLA = TINY._replace(
+    learner="pola",
     inner_learning_rate=0.02,
     num_outer_steps=2,
     outer_penalty=1.0,
     inner_penalty=0.5,
     num_lookaheads=1,
 )
-
+ALIGNED = TINY._replace(
+    learner="advantage_alignment",
+    critic_learning_rate=0.02,
+    entropy_coefficient=0.1,
+    max_gradient_norm=1.0,
+    tau=0.9,
+    weight=0.5,
+    past_selves=0,
+)
 
 FILES = {
     "coins.csv",
     "config.json",
+    "cross_play.csv",
+    "cross_play.png",
     "curves.png",
+    "episode.gif",
     "episode.png",
+    "saved_model",
     "summary.json",
 }
 
@@ -57,22 +77,82 @@ def _without_xla(monkeypatch) -> None:
     monkeypatch.setattr(coin_training, "build_trainer", build)
 
 
-def test_a_run_writes_its_files(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TINY,
+        ALIGNED,
+        ALIGNED._replace(learner="loqa"),
+        ALIGNED._replace(policy="min_gru", num_seeds=1),
+    ],
+    ids=lambda settings: f"{settings.policy}-{settings.learner}",
+)
+def test_a_run_writes_its_files(
+    tmp_path, settings: coin_settings.CoinSettings
+) -> None:
     out = tmp_path / "out"
-    coin_game.run(TINY, OutputFolder(out))
+    coin_game.run(settings, OutputFolder(out))
     assert {path.name for path in out.iterdir()} == FILES
     rows = list(csv.DictReader((out / "coins.csv").read_text().splitlines()))
+    runs = [str(run) for run in range(1, settings.num_seeds + 1)]
     assert [(row["iteration"], row["run"]) for row in rows] == [
-        (iteration, run) for iteration in "012" for run in "12"
+        (iteration, run) for iteration in "012" for run in runs
     ]
-    final = json.loads((out / "summary.json").read_text())["naive"]
+    summary = json.loads((out / "summary.json").read_text())
+    (final,) = summary.values()
+    assert list(summary) == [settings.learner]
+    last = rows[-settings.num_seeds :]
     rewards = [
         (float(row["player_0_reward"]) + float(row["player_1_reward"])) / 2
-        for row in rows[-2:]
+        for row in last
     ]
-    np.testing.assert_allclose(
-        final["final_mean_reward_per_run"], rewards, rtol=1e-4, atol=1e-7
-    )
+    for name, expected in (
+        ("final_mean_reward_per_run", rewards),
+        (
+            "final_own_coin_share_per_run",
+            [float(row["own_coin_share"]) for row in last],
+        ),
+        (
+            "final_pick_ups_per_step_per_run",
+            [float(row["pick_ups_per_step"]) for row in last],
+        ),
+    ):
+        np.testing.assert_allclose(
+            final[name], expected, rtol=1e-4, atol=1e-7, equal_nan=True
+        )
+    _check_cross_play(out / "cross_play.csv", final, settings.num_seeds)
+    seats = ["player_0"] if settings.is_stepwise else ["player_0", "player_1"]
+    for run in runs:
+        folder = out / "saved_model" / f"run_{run}"
+        assert sorted(path.name for path in folder.iterdir()) == seats
+
+
+def _check_cross_play(
+    path: pathlib.Path, final: dict[str, float], num_runs: int
+) -> None:
+    """Compares the means of the summary with the pairs in the file."""
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    runs = [f"run_{run}" for run in range(1, num_runs + 1)]
+    assert [(row["row"], row["column"]) for row in rows] == [
+        (run, column) for run in runs for column in (*runs, *bots.BOTS)
+    ]
+
+    def mean(*columns: str) -> float:
+        return np.mean(
+            [
+                float(row["reward"])
+                for row in rows
+                if row["column"] in columns and row["row"] != row["column"]
+            ]
+        )
+
+    expected = {f"against_{name}": mean(name) for name in bots.BOTS}
+    for name, reward in expected.items():
+        assert final[name] == pytest.approx(reward, abs=1e-5)
+    if num_runs == 1:
+        assert final["between_runs"] is None
+    else:
+        assert final["between_runs"] == pytest.approx(mean(*runs), abs=1e-5)
 
 
 def test_tables_learn_from_exact_values_and_are_measured_in_play(
@@ -96,22 +176,111 @@ def test_tables_learn_from_exact_values_and_are_measured_in_play(
     assert shares[-1] > shares[0] + 0.1
 
 
-@pytest.mark.parametrize("policy", ["mlp", "tabular"])
-def test_rates_that_are_not_given_fit_the_policies(policy: str) -> None:
-    values = TINY._replace(
-        policy=policy, learning_rate=None, inner_learning_rate=0.5
+@pytest.mark.parametrize(
+    ("policy", "learner", "expected"),
+    [
+        ("mlp", "naive", {"learning_rate": 0.01, "num_iterations": 200}),
+        ("mlp", "pola", {"inner_learning_rate": 0.02, "num_lookaheads": 2}),
+        ("tabular", "naive", {"learning_rate": 6.0, "batch_size": 64}),
+        (
+            "tabular",
+            "lola_dice_1_lookahead",
+            {"inner_learning_rate": 25.0, "hidden_units": None},
+        ),
+        ("mlp", "loqa", {"weight": 1.0, "past_selves_share": 1.0}),
+        ("gru", "actor_critic", {"weight": None, "batch_size": 512}),
+    ],
+)
+def test_flags_that_are_not_given_fit_policies_and_learners(
+    policy: str, learner: str, expected: dict
+) -> None:
+    arguments = f"--policy={policy}", f"--learner={learner}"
+    with parsed_flags(*arguments, command=coin_game.COMMAND) as values:
+        settings = coin_game.COMMAND.resolve(values)
+    found = settings._asdict()
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--num_outer_steps=3"],
+            "--num_outer_steps has no use with --policy=mlp --learner=naive. "
+            "Received: --num_outer_steps=3.",
+        ),
+        (["--inner_learning_rate=1"], "--inner_learning_rate has no use"),
+        (["--learner=actor_critic", "--weight=1"], "--weight has no use"),
+        (["--learner=loqa", "--inner_penalty=1"], "--inner_penalty has no"),
+        (
+            ["--policy=tabular", "--hidden_units=8"],
+            "--hidden_units has no use with --policy=tabular",
+        ),
+        (
+            ["--learner=loqa", "--past_selves=0", "--past_selves_share=0.3"],
+            "--past_selves_share has no use with --past_selves=0",
+        ),
+        (["--past_selves=3"], "--past_selves has no use with --policy=mlp"),
+        (
+            ["--policy=gru"],
+            "--policy=gru is for --learner=actor_critic, advantage_alignment "
+            "or loqa. Received: --learner=naive.",
+        ),
+        (
+            ["--policy=tabular", "--learner=loqa"],
+            "--policy=tabular is for --learner=naive, lola_dice_1_lookahead or "
+            "pola.",
+        ),
+    ],
+)
+def test_flags_without_a_use_are_refused(
+    arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=re.escape(message)):
+        run_command(coin_game.COMMAND, *arguments)
+
+
+def test_seats_share_a_network_that_sees_the_memory_if_it_has_none() -> None:
+    for policy, memory in (("mlp", True), ("gru", False), ("min_gru", False)):
+        settings = ALIGNED._replace(policy=policy, learner="loqa")
+        objective = coin_training.stepwise_objective(settings)
+        assert objective.policies[0] is objective.policies[1]
+        networks = [critic.network for critic in objective.critics]
+        assert networks[0] is networks[1]
+        assert objective.has_memory is not memory
+        shape = objective.game.observation_shapes[0]
+        assert shape == (6 if memory else 4, 3, 3)
+        assert objective.critic_target_momentum == 0.99
+        # A value for each action.
+        assert networks[0].outputs[0].shape[-1] == 4
+
+
+def test_past_selves_take_part_if_asked_for() -> None:
+    learner = coin_training.build_learner(
+        ALIGNED._replace(past_selves=7, past_selves_share=0.3), 1
     )
-    found = coin_settings.resolve(values)
-    expected = {"mlp": 0.01, "tabular": 6.0}[policy]
-    assert found == values._replace(learning_rate=expected)
+    assert isinstance(learner, dice_tf.partners.AgainstPartners)
+    assert isinstance(learner.learner, dice_tf.learners.AdvantageAlignment)
+    assert learner.probabilities == (0.3,)
+    assert learner.sources[0].seats == (0,)
+    assert learner.sources[0].capacity == 7
+    assert learner.sources[0].push_every == coin_settings.PUSH_EVERY
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TINY,
+        ALIGNED._replace(past_selves=3, past_selves_share=0.5),
+    ],
+    ids=lambda settings: settings.learner,
+)
 def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, settings: coin_settings.CoinSettings
 ) -> None:
     """While it trains, after a measurement, and while it writes results."""
     monkeypatch.setattr(coin_training, "_NUM_MEASUREMENTS", 2)
-    settings = TINY._replace(num_iterations=4, num_seeds=1, episode_length=2)
+    settings = settings._replace(num_iterations=4, episode_length=2)
 
     def run(name: str, settings: coin_settings.CoinSettings) -> None:
         folder = OutputFolder(tmp_path / name, resume=True)
@@ -132,7 +301,7 @@ def test_a_killed_run_is_resumed_and_ends_as_if_it_had_not_been(
     run("killed", settings)
     assert trainings == []
     assert {path.name for path in (tmp_path / "killed").iterdir()} == FILES
-    for name in ("coins.csv", "summary.json", "episode.png"):
+    for name in FILES - {"config.json", "saved_model"}:
         found, expected = (
             (tmp_path / kind / name).read_bytes()
             for kind in ("killed", "peaceful")
@@ -184,19 +353,30 @@ def test_a_run_that_is_asked_to_stop_leaves_a_checkpoint(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("settings", "kind", "expected"),
     [
-        ("naive", dice_tf.learners.Naive),
-        ("lola_dice_1_lookahead", dice_tf.learners.LOLADiCE),
-        ("pola", dice_tf.learners.POLA),
+        (TINY, "Naive", {}),
+        (
+            POLA,
+            "POLA",
+            {"outer_learning_rate": 0.01, "inner_penalty": 0.5},
+        ),
+        (POLA._replace(learner="lola_dice_1_lookahead"), "LOLADiCE", {}),
+        (
+            ALIGNED,
+            "AdvantageAlignment",
+            {"weight": 0.5, "past": "averaged"},
+        ),
+        (ALIGNED._replace(learner="loqa"), "LOQA", {"weight": 0.5}),
+        (ALIGNED._replace(learner="actor_critic"), "ActorCritic", {}),
     ],
 )
-def test_learners_and_their_settings(name: str, kind: type) -> None:
-    learner = coin_training.build_learner(TINY._replace(learner=name))
-    assert isinstance(learner, kind)
-    if name == "pola":
-        assert learner.outer_learning_rate == 0.01
-        assert learner.inner_penalty == 0.5
+def test_learners_and_their_settings(
+    settings: coin_settings.CoinSettings, kind: str, expected: dict
+) -> None:
+    learner = coin_training.build_learner(settings, 0)
+    assert type(learner) is getattr(dice_tf.learners, kind)
+    assert {name: getattr(learner, name) for name in expected} == expected
 
 
 def test_words_without_a_flag_are_refused() -> None:
