@@ -340,7 +340,6 @@ def measured_in_play(
 def measurement(objective: dice_tf.objectives.Objective) -> Callable:
     """Returns a function of parameters and a seed that plays and measures."""
 
-    @tf.function(autograph=False)
     def play(params: list, seed: tf.Tensor) -> Measured:
         trajectory = objective.play(params, seed).trajectory
         counts = objective.game.statistics(trajectory)
@@ -353,4 +352,12 @@ def measurement(objective: dice_tf.objectives.Objective) -> Callable:
         share = tf.reduce_mean(shares)
         return Measured(share, shares, rewards, pick_ups, trajectory)
 
-    return play
+    specs = tf.nest.map_structure(
+        lambda x: tf.TensorSpec(x.shape, x.dtype), objective.initial_params()
+    )
+    # TensorFlow warns of functions that are traced again and again when they
+    # are called, as the measurements of several objectives would be.
+    traced = tf.function(play, autograph=False).get_concrete_function(
+        specs, tf.TensorSpec([2], tf.int32)
+    )
+    return lambda params, seed: traced(params, tf.convert_to_tensor(seed))
