@@ -38,7 +38,7 @@ OF_TABLES = {
     "learning_rate": 6.0,
 }
 OF_STEPWISE = {
-    "num_iterations": 1000,
+    "num_iterations": 600,
     "batch_size": 512,
     "episode_length": 50,
     "hidden_units": 64,
@@ -47,7 +47,7 @@ OF_STEPWISE = {
     "entropy_coefficient": 0.05,
     "max_gradient_norm": 1.0,
     "tau": 0.95,
-    "past_selves": 250,
+    "past_selves": 150,
 }
 OF_PAST_SELVES = {"past_selves_share": 1.0}
 OF_SHAPING = {"weight": 1.0}

@@ -47,17 +47,51 @@ class SeenFromPlayer(keras.layers.Layer):
         return tf.reshape(shifted, [-1, *observation.shape[1:]])
 
 
+@keras.saving.register_keras_serializable(package="dice_tf_experiments")
+class ByMemory(keras.layers.Layer):
+    """Gives the grid other inputs for each state of the memory.
+
+    Of `dice_tf.games.CoinGameWithMemory`, for two players: the outer product of
+    the grid and of the four things that the memory can say, one-hot. Where
+    players nearly always cooperate, a network that adds up grid and memory
+    never tries what it could do to a player who does not.
+    """
+
+    def call(self, observation: tf.Tensor) -> tf.Tensor:
+        """Returns `[B, 4 * size of the grid]`.
+
+        Args:
+          observation: `[B, 6, rows, columns]`, two channels of which are the
+            memory.
+        """
+        grids = observation[:, :4]
+        took, other_took = tf.unstack(observation[:, 4:, 0, 0], axis=1)
+        says = tf.stack(
+            [
+                (1.0 - took) * (1.0 - other_took),
+                (1.0 - took) * other_took,
+                took * (1.0 - other_took),
+                took * other_took,
+            ],
+            axis=1,
+        )
+        flat = tf.reshape(grids, [-1, 1, int(np.prod(grids.shape[1:]))])
+        product = says[:, :, tf.newaxis] * flat
+        return tf.reshape(product, [-1, 4 * flat.shape[2]])
+
+
 def build_network(
     game: dice_tf.games.Game, kind: str, units: int, num_outputs: int
 ) -> keras.Model:
     """Returns a policy or a critic of a Coin Game, for either seat.
 
-    Networks without memory see all from where the player stands. Those with
-    memory see the grid as it is, too: they have to find out who stands where
+    Networks without memory see all from where the player stands, and the grid
+    apart for each state of the memory that the game shows. Those with memory
+    see the grid as it is, too: they have to find out who stands where
     a coin lay.
 
     Args:
-      game: with channels first.
+      game: with channels first; for `"mlp"` one that shows the memory.
       kind: `"mlp"`, two dense layers; `"gru"`, a gated recurrent unit behind a
         dense layer; or `"min_gru"`, two minimal ones, each behind a dense
         layer.
@@ -78,9 +112,7 @@ def build_network(
 
     outputs = dense(num_outputs, None)
     if kind == MLP:
-        x = keras.layers.Flatten(dtype=dtype)(
-            SeenFromPlayer(dtype=dtype)(observation)
-        )
+        x = ByMemory(dtype=dtype)(SeenFromPlayer(dtype=dtype)(observation))
         x = dense(units)(dense(units)(x))
         return keras.Model(observation, outputs(x))
     views = _both_views(observation)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import dice_tf
 from experiments.coins.bots import BOTS, bot
 from experiments.coins.coin_training import measurement
-from experiments.coins.networks import SeenFromPlayer, build_network
+from experiments.coins.networks import ByMemory, SeenFromPlayer, build_network
 
 SIZE = 3
 STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -55,9 +55,24 @@ def test_networks_do_the_same_wherever_on_the_torus_it_happens(
     assert np.ptp(expected, axis=0).min() > 0.1
 
 
+def test_the_grid_has_other_inputs_for_each_state_of_the_memory(observations):
+    found = ByMemory()(observations).numpy().reshape(-1, 4, 36)
+    states = set()
+    for inputs, observation in zip(found, observations, strict=True):
+        took, other_took = observation[4:, 0, 0].astype(int)
+        state = 2 * took + other_took
+        states.add(state)
+        expected = np.zeros([4, 36])
+        expected[state] = observation[:4].ravel()
+        np.testing.assert_array_equal(inputs, expected)
+    assert states == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("kind", ["mlp", "gru", "min_gru"])
 def test_networks_are_policies_and_critics_that_can_be_saved(kind, tmp_path):
     grid = dice_tf.games.CoinGame(4)
+    if kind == "mlp":
+        grid = dice_tf.games.CoinGameWithMemory(grid)
     policy, critic = (build_network(grid, kind, 5, size) for size in (4, 1))
     objective = dice_tf.objectives.SurrogateObjective(
         grid, [policy] * 2, 0.9, 8, "critic", [critic] * 2, tau=0.9
@@ -69,8 +84,9 @@ def test_networks_are_policies_and_critics_that_can_be_saved(kind, tmp_path):
     dice_tf.export.export_policy(policy, tmp_path / "policy")
     policy.save(tmp_path / "policy.keras")
     loaded = keras.saving.load_model(tmp_path / "policy.keras")
-    inputs = [np.eye(9, dtype="float32")[:, None].repeat(4, 1)]
-    inputs[0] = inputs[0].reshape(9, 4, 3, 3)
+    shape = grid.observation_shapes[0]
+    cells = np.eye(9, dtype="float32").reshape(9, 1, 3, 3)
+    inputs = [cells.repeat(shape[0], axis=1)]
     inputs += [np.full([9, *x.shape[1:]], 0.3) for x in policy.inputs[1:]]
     inputs = inputs if len(inputs) > 1 else inputs[0]
     tf.nest.map_structure(
