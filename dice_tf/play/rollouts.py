@@ -195,10 +195,7 @@ def _sample_general(
     # The first actions are drawn for their shapes and dtypes.
     actions = act_all(tf.constant(0), first.observations, memories).actions
     before = state if keeps_states else ()
-    rows = tf.nest.map_structure(
-        lambda row: tf.zeros([length, *row.shape], row.dtype),
-        _row(first.observations, actions, first, before),
-    )
+    rows = _empty(length, _row(first.observations, actions, first, before))
     start = of_each_run(
         (state, first.observations, memories, rows), seed_tensor(reset_seed)
     )
@@ -228,6 +225,13 @@ def _act(
     noise = own_share(uniform(key, [batch_size], log_probs.dtype))
     action = sample_actions(log_probs, noise)
     return action, memory, have_nan(log_probs)
+
+
+def _empty(length: int, row: Any) -> Any:
+    """Returns nests of rows of zeros, one for each step, like those of one."""
+    return tf.nest.map_structure(
+        lambda x: tf.zeros([length, *x.shape], x.dtype), row
+    )
 
 
 def _write(rows: Any, step: tf.Tensor, row: Any) -> Any:

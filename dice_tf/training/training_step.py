@@ -1,6 +1,6 @@
 """What one program of a trainer does: some iterations, and all they read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -81,53 +81,35 @@ class TrainingStep:
             self._means.update_state(scalars)
             return nan_unless_finite(tf.cast(returns, tf.float32))
 
-        def make_one(number: int | tf.Tensor) -> tf.Tensor:
+        def program(numbers: list[int] | tf.Tensor) -> tf.Tensor:
             self._models.pull()
-            returns = make_iteration(number)
+            if is_loop:
+                returns = tf.map_fn(
+                    make_iteration,
+                    numbers,
+                    parallel_iterations=1,
+                    fn_output_signature=tf.float32,
+                )
+            else:
+                returns = make_iteration(numbers[0])[tf.newaxis]
             self._models.push()
             return returns
 
-        def make_all() -> tf.Tensor:
-            if self.num_iterations == 1:
-                return make_one(0)[tf.newaxis]
-            self._models.pull()
-            returns = tf.map_fn(
-                make_iteration,
-                tf.range(self.num_iterations),
-                parallel_iterations=1,
-                fn_output_signature=tf.float32,
-            )
-            self._models.push()
-            return returns
-
-        self._curves.write(iterations, self._run(make_one, make_all))
+        # In a loop around loops that `tf.vectorized_map` has converted, XLA
+        # copies what these write at every step: five runs of networks with
+        # memory would take 2.4 times as long at 50 steps an episode. There, the
+        # program makes one iteration, and is called for each.
+        is_called_for_each = self.is_compiled and self._updates.converts_loops
+        is_loop = self.num_iterations > 1 and not is_called_for_each
+        numbers = tf.range(self.num_iterations)
+        calls = [numbers] if is_loop else tf.split(numbers, numbers.shape[0])
+        if self.num_iterations == 1:
+            calls = [[0]]
+        if self.is_compiled:
+            # Tracing this function adds each draw to the graph around it, and
+            # the bits enter as captured inputs. Every trace therefore needs a
+            # new function.
+            program = tf.function(program, jit_compile=True, autograph=False)
+        self._curves.write(iterations, tf.concat(list(map(program, calls)), 0))
         self._iteration.assign_add(self.num_iterations)
         return self._means.result()
-
-    def _run(
-        self,
-        make_one: Callable[[int | tf.Tensor], tf.Tensor],
-        make_all: Callable[[], tf.Tensor],
-    ) -> tf.Tensor:
-        """Returns the returns of all iterations, from programs of XLA.
-
-        Iterations are a loop of one program, except where each has loops that
-        `tf.vectorized_map` has converted: in a loop around these, XLA copies
-        what they write at every step. Five runs of networks with memory would
-        take 2.4 times as long at 50 steps an episode. They are one program,
-        called for each iteration.
-        """
-        if not self.is_compiled:
-            return make_all()
-        # Tracing these functions adds each draw to the graph around it, and the
-        # bits enter as captured inputs. Every trace therefore needs a new
-        # function.
-        if self.num_iterations == 1 or not self._updates.converts_loops:
-            return _compiled(make_all)()
-        make_one = _compiled(make_one)
-        numbers = tf.unstack(tf.range(self.num_iterations))
-        return tf.stack(list(map(make_one, numbers)))
-
-
-def _compiled(function: Callable) -> Callable:
-    return tf.function(function, jit_compile=True, autograph=False)
