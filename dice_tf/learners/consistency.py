@@ -10,6 +10,7 @@ from dice_tf.checks import (
     check_function,
     check_lists,
     check_shapes,
+    described,
 )
 from dice_tf.learners.derivatives import (
     after_steps,
@@ -163,5 +164,12 @@ def _checked(directions: Any, params: Params) -> list[list[tf.Tensor]]:
         name = f"update(params)[{i}]"
         direction = as_tensors(name, directions[i])
         check_shapes(name, direction, player_params, "the parameters")
+        for part, parameter in zip(direction, player_params, strict=True):
+            if part.dtype != parameter.dtype:
+                raise ValueError(
+                    f"`{name}` must hold tensors of the dtypes of the "
+                    f"parameters, {described(player_params)}. Received: "
+                    f"{described(direction)}."
+                )
         checked.append(direction)
     return checked

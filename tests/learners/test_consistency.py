@@ -240,6 +240,11 @@ def test_it_is_differentiable_in_the_update():
             ValueError,
             r"`update\(params\)\[1\]` must hold tensors of the shapes of the p",
         ),
+        (
+            lambda params: [params[0], [tf.cast(params[1][0], tf.float16)]],
+            ValueError,
+            r"`update\(params\)\[1\]` must hold tensors of the dtypes of the p",
+        ),
     ],
 )
 def test_what_is_no_update_is_refused(update, error, message):
