@@ -110,6 +110,24 @@ def test_games_of_other_payoffs_have_no_such_ends(tmp_path, capsys) -> None:
     assert "extortion" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("discount, is_told", [("1", True), ("0.9", False)])
+def test_ends_of_few_rounds_are_told_only_without_discount(
+    discount, is_told, tmp_path
+) -> None:
+    """Mutual defection for five rounds earns -0.82 at discount 0.9."""
+    folder = _run(
+        tmp_path,
+        "--episode_length=5",
+        f"--discount={discount}",
+        "--learners=naive",
+        "--num_seeds=2",
+        "--num_iterations=2",
+        "--nojit_compile",
+    )
+    summary = json.loads((folder / "summary.json").read_text())
+    assert ("ends" in summary["naive"]) == is_told
+
+
 def test_adam_can_decay_weights() -> None:
     settings = _methods(
         "--learners=lola_dice_10_lookaheads_mixed_0.6",
