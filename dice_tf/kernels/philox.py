@@ -51,7 +51,8 @@ def draw_each(seeds: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Returns what `draw_many` does, with each seed scrambled by itself.
 
     One operation scrambles a seed, where `draw_many` takes 200 for all: for few
-    seeds this is faster. Not for XLA, whose operation scrambles otherwise.
+    seeds this is faster. Not for programs of XLA, whose operation scrambles
+    negative seeds otherwise.
     """
     scramble = tf.raw_ops.StatelessRandomGetKeyCounter
     return _draw([scramble(seed=seed) for seed in tf.unstack(seeds)], shape)
