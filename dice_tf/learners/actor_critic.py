@@ -38,7 +38,12 @@ class CreditLearner(StatelessLearner):
           discount: in [0, 1], of each step.
         """
 
-    def with_entropy(self, coefficient: float) -> "CreditLearner":
+    def with_entropy(self, coefficient: float) -> "CreditLearner | None":
+        kind = type(self)
+        is_whole = kind.direction is CreditLearner.direction
+        if not is_whole or kind.step is not StatelessLearner.step:
+            # A derived class may leave the bonus out, or change it.
+            return None
         learner = copy.copy(self)
         learner._entropy_coefficient = coefficient
         return learner

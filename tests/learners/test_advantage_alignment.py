@@ -165,6 +165,41 @@ def test_the_entropy_bonus_is_added_to_the_direction(name):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+class DoubledDirection(ActorCritic):
+    def direction(self, situation):
+        return [2.0 * x for x in super().direction(situation)]
+
+
+class DoubledStep(AdvantageAlignment):
+    def step(self, *arguments):
+        step = super().step(*arguments)
+        return step._replace(direction=[2.0 * x for x in step.direction])
+
+
+@pytest.mark.parametrize("derived", [DoubledDirection, DoubledStep])
+def test_a_trainer_adds_the_bonus_to_what_derived_classes_return(derived):
+    objective, params, _ = case("2, critics")
+
+    def moved(learner, coefficient):
+        trainer = dice_tf.Trainer(
+            objective,
+            [learner, None],
+            initial_params=[params],
+            entropy_coefficient=coefficient,
+        )
+        trainer.compile(
+            keras.optimizers.SGD(1.0), critic_optimizer="sgd", run_eagerly=True
+        )
+        trainer.fit(verbose=0)
+        return trainer.players[0].params[0].numpy()[0]
+
+    base = derived.__base__()
+    bonus = moved(base, 0.5) - moved(base, 0.0)
+    found = moved(derived(), 0.5) - moved(derived(), 0.0)
+    assert np.max(np.abs(bonus)) > 1e-3
+    np.testing.assert_allclose(found, bonus, rtol=1e-9)
+
+
 def test_the_entropy_bonus_of_a_family_is_the_mean_of_that_of_its_tasks():
     objective, params, _ = case("2, no values")
     family = dice_tf.objectives.FiniteTasks([objective, objective])
