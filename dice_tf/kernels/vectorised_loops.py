@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 def of_each_run(nest: Any, source: tf.Tensor) -> Any:
-    """Returns tensors that are a run's own, as the runs' sources are.
+    """Returns tensors that `tf.vectorized_map` holds once for each run.
 
-    `tf.vectorized_map` holds one of each tensor for each run if it differs by
-    run. It would take what a loop starts from, such as zeros, for the same in
-    all runs, find in the loop that it is not, and convert the loop again and
-    again, which takes several times as long.
+    It holds one of a tensor for each run if the tensor differs by run. It would
+    take what a loop starts from, such as zeros, for the same in all runs, find
+    in the loop that it is not, and convert the loop again and again, which
+    takes several times as long.
 
     Args:
       nest: nest of tensors.

@@ -8,14 +8,19 @@ ACTOR_CRITIC = "actor_critic"
 ADVANTAGE_ALIGNMENT = "advantage_alignment"
 LEARNERS = (ADVANTAGE_ALIGNMENT, ACTOR_CRITIC)
 PASTS = ("averaged", "discounted")
+# Flags for which only Advantage Alignment has a use.
+_OF_ALIGNMENT = ("weight", "past")
 
 
 class NegotiationSettings(NamedTuple):
-    """All that determines a run. The fields are the flags."""
+    """All that determines a run. The fields are the flags.
+
+    Flags for which the learner has no use are `None`.
+    """
 
     learner: str
-    weight: float
-    past: str
+    weight: float | None
+    past: str | None
     num_seeds: int
     seed: int
     num_iterations: int
@@ -42,4 +47,12 @@ def resolve(values: Any) -> NegotiationSettings:
         batch_size=settings.batch_size,
         episode_length=settings.episode_length,
     )
-    return settings
+    if settings.learner == ADVANTAGE_ALIGNMENT:
+        return settings
+    for name in _OF_ALIGNMENT:
+        if values[name].present:
+            raise ValueError(
+                f"--{name} has no use with --learner={settings.learner}. "
+                f"Received: --{name}={values[name].value}."
+            )
+    return settings._replace(**dict.fromkeys(_OF_ALIGNMENT))

@@ -246,6 +246,16 @@ def test_flags_become_settings() -> None:
     assert settings.num_seeds == 4
 
 
+def test_flags_without_a_use_are_refused() -> None:
+    command = negotiation.COMMAND
+    with parsed_flags("--learner=actor_critic", command=command) as values:
+        settings = command.resolve(values)
+    assert (settings.weight, settings.past) == (None, None)
+    for argument in ("--weight=10", "--past=averaged"):
+        with pytest.raises(SystemExit, match="no use with --learner=actor"):
+            run_command(command, "--learner=actor_critic", argument)
+
+
 def test_words_without_a_flag_are_refused() -> None:
     with pytest.raises(SystemExit, match="Flags start with --"):
         negotiation.COMMAND.main(["negotiation", "runs"])
