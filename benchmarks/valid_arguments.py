@@ -411,6 +411,7 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "export.export_onnx": {"path": lambda: _path(".onnx")},
     "export.export_tflite": {"path": lambda: _path(".tflite")},
     "games.CoinGame.*": _coin_play(_coin_game),
+    "games.CoinGameWithMemory": {"game": _coin_game},
     "games.CoinGameWithMemory.*": _coin_play(_coin_game_with_memory),
     "games.CommonPool.*": {"state": lambda: tf.fill([4], 12)},
     "games.FiniteGame": _game_tables(),
