@@ -23,6 +23,9 @@ BUILDERS = {
     "PointNavigation": lambda **kwargs: games.PointNavigation(
         np.zeros(2), **kwargs
     ),
+    "CoinGameWithMemory": lambda **kwargs: games.CoinGameWithMemory(
+        games.CoinGame(4, **kwargs)
+    ),
     "sample_goals": lambda **kwargs: games.PointNavigation.sample_goals(
         tf.constant([0, 1]), 3, **kwargs
     ),
@@ -54,7 +57,7 @@ BUILDERS |= BRIDGES
 
 
 def test_all_games_are_here():
-    states = {"CoinState", "NegotiationState"}
+    states = {"CoinState", "CoinMemoryState", "NegotiationState"}
     others = {*states, "CoinStatistics", "Game", "TimeStep"}
     assert set(games.__all__) - others <= BUILDERS.keys()
 
