@@ -7,6 +7,9 @@ import setuptools
 
 _ROOT = pathlib.Path(__file__).resolve().parent
 
+# What `experiments/` is called when it is installed: the plain word would be a
+# top-level name that other projects use, too.
+_EXPERIMENTS = "dice_tf_experiments"
 # Run-time integrations, one extra each; `all` is their union.
 _INTEGRATIONS = {
     # Version 4.14 asks for PyTorch.
@@ -68,6 +71,12 @@ def _requirements():
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def _packages(folder, name=None):
+    """Returns the packages in a folder, which are installed below a name."""
+    found = setuptools.find_packages(include=[folder, f"{folder}.*"])
+    return [(name or folder) + part.removeprefix(folder) for part in found]
+
+
 setuptools.setup(
     name="dice_tf",
     version=_version(),
@@ -77,10 +86,12 @@ setuptools.setup(
     author="The dice_tf Authors",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    # Experiments run from a clone: installed, their folder would claim the
-    # top-level name `experiments` for everybody.
-    packages=setuptools.find_packages(include=["dice_tf", "dice_tf.*"]),
-    package_data={"dice_tf": ["py.typed"]},
+    packages=_packages("dice_tf") + _packages("experiments", _EXPERIMENTS),
+    package_dir={_EXPERIMENTS: "experiments"},
+    package_data={
+        "dice_tf": ["py.typed"],
+        f"{_EXPERIMENTS}.results": ["data/*"],
+    },
     python_requires=">=3.11",
     install_requires=_requirements(),
     extras_require={

@@ -14,18 +14,21 @@ others. The folder gets tournament.csv (the ranking), pair_payoffs.csv,
 payoffs.png, summary.json and config.json.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 import os
 
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import define_seed, define_size
-from experiments.matches.entrants import SYNTAX
-from experiments.matches.match_settings import AxelrodSettings, resolve_axelrod
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import PROGRAMS
-from experiments.settings.training_flags import define_output_flags
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import define_seed, define_size
+from .matches.entrants import SYNTAX
+from .matches.match_settings import AxelrodSettings, resolve_axelrod
+from .results.outputs import OutputFolder
+from .settings.line_up import PROGRAMS
+from .settings.training_flags import define_output_flags
 
 _MOST_PROCESSES = 1024
 
@@ -59,8 +62,8 @@ def run(settings: AxelrodSettings, folder: OutputFolder) -> None:
     """Plays the tournament, writes the files and prints the ranking."""
     import keras
 
-    from experiments.matches.axelrod_play import play
-    from experiments.matches.axelrod_results import competitors, write_files
+    from .matches.axelrod_play import play
+    from .matches.axelrod_results import competitors, write_files
 
     with user_errors():
         everyone = competitors(settings)

@@ -31,16 +31,19 @@ policies in saved_model/run_<r>/player_<i>/ (only that of player_0 if both seats
 share it), summary.json and config.json.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 import csv
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.coins.coin_flags import define_coin_flags
-from experiments.coins.coin_settings import CoinSettings, resolve
-from experiments.command_line.commands import Command
-from experiments.results.outputs import (
+from .coins.coin_flags import define_coin_flags
+from .coins.coin_settings import CoinSettings, resolve
+from .command_line.commands import Command
+from .results.outputs import (
     SAVED_MODELS,
     OutputFolder,
     optional,
@@ -58,9 +61,10 @@ def define_flags() -> None:
 def run(settings: CoinSettings, folder: OutputFolder) -> None:
     """Trains and writes the files."""
     from dice_tf.games import CoinGame
-    from experiments.coins import coin_cross_play, coin_plot, coin_training
-    from experiments.results.curves import failed_runs, print_failed
-    from experiments.results.provenance import collect_results
+
+    from .coins import coin_cross_play, coin_plot, coin_training
+    from .results.curves import failed_runs, print_failed
+    from .results.provenance import collect_results
 
     name = settings.learner
     trainer = coin_training.build_trainer(settings)

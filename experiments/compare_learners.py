@@ -30,16 +30,19 @@ summary.json, config.json, pictures, and in saved_model/<method>/ the policies
 of the median run.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import check_some
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import LEARNERS
-from experiments.settings.matrix_games import PRISONERS_DILEMMA
-from experiments.settings.training_flags import define_training_flags
-from experiments.settings.training_settings import (
+from .command_line.commands import Command
+from .command_line.flag_parsers import check_some
+from .results.outputs import OutputFolder
+from .settings.line_up import LEARNERS
+from .settings.matrix_games import PRISONERS_DILEMMA
+from .settings.training_flags import define_training_flags
+from .settings.training_settings import (
     EXACT,
     TrainingSettings,
     resolve_method,
@@ -120,14 +123,14 @@ def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
 
 def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
     """Trains all methods, writes the files and prints the comparison."""
-    from experiments.building.trainings import train_methods
-    from experiments.comparisons.ends import count_ends
-    from experiments.comparisons.references import (
+    from .building.trainings import train_methods
+    from .comparisons.ends import count_ends
+    from .comparisons.references import (
         agreement,
         as_columns,
         references_for,
     )
-    from experiments.results.result_files import print_report, write_results
+    from .results.result_files import print_report, write_results
 
     trainings = train_methods(settings, folder)
     references = references_for(settings)

@@ -18,21 +18,24 @@ the median run, which can be opponents of a later run:
 --learner=lola_dice,runs/ipd/saved_model/player_1.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import (
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import (
     MOST_UNROLLED,
     NONE,
     Number,
     Size,
     define_per_seat,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import LEARNERS, OPPONENTS, PROGRAMS, LineUp
-from experiments.settings.training_flags import define_training_flags
-from experiments.settings.training_settings import (
+from .results.outputs import OutputFolder
+from .settings.line_up import LEARNERS, OPPONENTS, PROGRAMS, LineUp
+from .settings.training_flags import define_training_flags
+from .settings.training_settings import (
     TrainingSettings,
     resolve_training,
 )
@@ -93,11 +96,11 @@ def resolve(values: flags.FlagValues) -> TrainingSettings:
 
 def run(settings: TrainingSettings, folder: OutputFolder) -> None:
     """Trains the players, writes the files and prints the report."""
-    from experiments.building.trainings import train_methods
+    from .building.trainings import train_methods
 
     # Matplotlib takes a while to import. If it is broken, it should be found
     # before the training.
-    from experiments.results.result_files import print_report, write_results
+    from .results.result_files import print_report, write_results
 
     trainings = train_methods({settings.method: settings}, folder)
     if not trainings[settings.method].trainer.is_chief:

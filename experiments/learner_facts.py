@@ -18,16 +18,19 @@ repeating trainings that had ended. The folder gets summary.json, with one check
 per claim, and config.json. The exit status is 1 if a check fails.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import check_some
-from experiments.results.check_list import Check, summary
-from experiments.results.outputs import OutputFolder
-from experiments.settings.training_flags import define_training_flags
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import check_some
+from .results.check_list import Check, summary
+from .results.outputs import OutputFolder
+from .settings.training_flags import define_training_flags
 
 FACTS = (
     "matching_pennies",
@@ -71,8 +74,8 @@ def resolve(values: flags.FlagValues) -> flags.FlagValues:
 
 def run(values: flags.FlagValues, folder: OutputFolder) -> Sequence[Check]:
     """Measures, and writes the files."""
-    from experiments.comparisons.fact_trainings import Record
-    from experiments.results.provenance import collect_results
+    from .comparisons.fact_trainings import Record
+    from .results.provenance import collect_results
 
     record = Record(values, folder)
     known = measurements()
@@ -86,7 +89,7 @@ def run(values: flags.FlagValues, folder: OutputFolder) -> Sequence[Check]:
 
 def measurements() -> dict[str, Callable]:
     """Returns the function that measures each fact, by its name."""
-    from experiments.comparisons import fact_trainings, public_goods_facts
+    from .comparisons import fact_trainings, public_goods_facts
 
     functions = (
         fact_trainings.matching_pennies,

@@ -15,12 +15,15 @@ The folder gets learning_curves.png, curves.csv, summary.json, config.json,
 pictures of the policies, and in saved_model/<method>/ those of the median run.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import check_some
-from experiments.comparisons.figure import (
+from .command_line.commands import Command
+from .command_line.flag_parsers import check_some
+from .comparisons.figure import (
     LARGE_BATCH,
     LARGE_BATCH_ITERATIONS,
     METHODS,
@@ -29,9 +32,9 @@ from experiments.comparisons.figure import (
     band_verdicts,
     target_verdicts,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.settings.training_flags import define_training_flags
-from experiments.settings.training_settings import (
+from .results.outputs import OutputFolder
+from .settings.training_flags import define_training_flags
+from .settings.training_settings import (
     TrainingSettings,
     resolve_method,
 )
@@ -83,8 +86,8 @@ def resolve(values: flags.FlagValues) -> dict[str, TrainingSettings]:
 
 def run(settings: dict[str, TrainingSettings], folder: OutputFolder) -> None:
     """Trains all methods, writes the files and prints the verdicts."""
-    from experiments.building.trainings import train_methods
-    from experiments.results.result_files import print_report, write_results
+    from .building.trainings import train_methods
+    from .results.result_files import print_report, write_results
 
     trainings = train_methods(settings, folder)
     curves = {name: method.judged for name, method in trainings.items()}

@@ -14,13 +14,16 @@ run and iteration), a picture of them, config.json, and summary.json with what
 was measured and required. The exit status is 1 if a check fails.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from collections.abc import Sequence
 
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import (
+from .command_line.commands import Command
+from .command_line.flag_parsers import (
     LARGEST_SIZE,
     MOST_UNROLLED,
     Number,
@@ -28,15 +31,15 @@ from experiments.command_line.flag_parsers import (
     define_seed,
     define_size,
 )
-from experiments.meta_learning.maml_settings import (
+from .meta_learning.maml_settings import (
     ESTIMATORS,
     TASKS,
     MAMLSettings,
     resolve,
 )
-from experiments.results.check_list import Check, summary
-from experiments.results.outputs import CURVES, OutputFolder, optional
-from experiments.settings.training_flags import (
+from .results.check_list import Check, summary
+from .results.outputs import CURVES, OutputFolder, optional
+from .settings.training_flags import (
     define_output_flags,
     define_resume_flags,
 )
@@ -88,14 +91,14 @@ def define_flags() -> None:
 
 def run(settings: MAMLSettings, folder: OutputFolder) -> Sequence[Check]:
     """Meta-trains, measures and writes the files."""
-    from experiments.meta_learning import maml_runs
-    from experiments.results.curves import (
+    from .meta_learning import maml_runs
+    from .results.curves import (
         failed_runs,
         print_failed,
         write_curves,
     )
-    from experiments.results.pictures import plot_curves
-    from experiments.results.provenance import collect_results
+    from .results.pictures import plot_curves
+    from .results.provenance import collect_results
 
     training, checks = maml_runs.run(settings, folder)
     print_failed(training.adapted)

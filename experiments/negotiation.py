@@ -19,25 +19,28 @@ episodes: of each policy with itself, with those of other runs, with a bot that
 always cooperates, and with one that always wants everything.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import (
+from .command_line.commands import Command
+from .command_line.flag_parsers import (
     Number,
     OrNone,
     define,
     define_seed,
     define_size,
 )
-from experiments.negotiations.negotiation_settings import (
+from .negotiations.negotiation_settings import (
     LEARNERS,
     PASTS,
     NegotiationSettings,
     resolve,
 )
-from experiments.results.outputs import CURVES, OutputFolder, optional
-from experiments.settings.training_flags import (
+from .results.outputs import CURVES, OutputFolder, optional
+from .settings.training_flags import (
     MOST_SEEDS,
     define_output_flags,
     define_resume_flags,
@@ -97,14 +100,14 @@ def define_flags() -> None:
 
 def run(settings: NegotiationSettings, folder: OutputFolder) -> None:
     """Trains, plays matches and writes the files."""
-    from experiments.negotiations import negotiation_plot, negotiation_training
-    from experiments.results.check_list import aligned
-    from experiments.results.curves import (
+    from .negotiations import negotiation_plot, negotiation_training
+    from .results.check_list import aligned
+    from .results.curves import (
         print_failed,
         summarise,
         write_curves,
     )
-    from experiments.results.provenance import collect_results
+    from .results.provenance import collect_results
 
     name = settings.learner
     trainer = negotiation_training.build_trainer(settings)

@@ -10,20 +10,23 @@ cooperate, and the opening moves of the first episode. With --output_dir it
 also writes config.json and summary.json.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import (
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import (
     LARGEST_SIZE,
     define_seed,
     define_size,
 )
-from experiments.matches.match_settings import MatchSettings, resolve_match
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import OPPONENTS, PROGRAMS
-from experiments.settings.matrix_games import TWO_PLAYER_GAMES
-from experiments.settings.training_flags import (
+from .matches.match_settings import MatchSettings, resolve_match
+from .results.outputs import OutputFolder
+from .settings.line_up import OPPONENTS, PROGRAMS
+from .settings.matrix_games import TWO_PLAYER_GAMES
+from .settings.training_flags import (
     define_game_flags,
     define_output_flags,
 )
@@ -59,8 +62,8 @@ def define_flags() -> None:
 
 def run(settings: MatchSettings, folder: OutputFolder | None) -> None:
     """Plays the match, prints it, and writes the files if there is a folder."""
-    from experiments.matches.match_play import play, report, summary
-    from experiments.results.provenance import collect_results
+    from .matches.match_play import play, report, summary
+    from .results.provenance import collect_results
 
     with user_errors():
         match = play(settings)

@@ -12,6 +12,9 @@ The folder gets summary.json, with one check per claim, config.json and
 policies.csv: what every player does in every run.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 import csv
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -20,11 +23,11 @@ from typing import Any
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import define_seed, define_size
-from experiments.results.check_list import Check, at_most, summary
-from experiments.results.outputs import OutputFolder
-from experiments.settings.training_flags import (
+from .command_line.commands import Command
+from .command_line.flag_parsers import define_seed, define_size
+from .results.check_list import Check, at_most, summary
+from .results.outputs import OutputFolder
+from .settings.training_flags import (
     MOST_SEEDS,
     define_output_flags,
 )
@@ -46,10 +49,10 @@ def resolve(values: flags.FlagValues) -> dict[str, int]:
 
 def run(changes: dict[str, int], folder: OutputFolder) -> Sequence[Check]:
     """Trains, writes the files and returns the checks."""
-    from experiments.comparisons import fact_measures as measures
-    from experiments.comparisons import reciprocity
-    from experiments.results.curves import print_failed
-    from experiments.results.provenance import collect_results
+    from .comparisons import fact_measures as measures
+    from .comparisons import reciprocity
+    from .results.curves import print_failed
+    from .results.provenance import collect_results
 
     settings = {
         name: training._replace(**changes)

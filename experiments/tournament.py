@@ -13,25 +13,28 @@ config.json and cross_play.png; the terminal shows the ranking, and for each
 policy its name and how much a best responder takes out of it.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import (
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import (
     OrNone,
     Size,
     define,
     define_seed,
 )
-from experiments.matches.entrants import SYNTAX
-from experiments.matches.match_settings import (
+from .matches.entrants import SYNTAX
+from .matches.match_settings import (
     TournamentSettings,
     resolve_tournament,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import OPPONENTS, PROGRAMS
-from experiments.settings.matrix_games import TWO_PLAYER_GAMES
-from experiments.settings.training_flags import (
+from .results.outputs import OutputFolder
+from .settings.line_up import OPPONENTS, PROGRAMS
+from .settings.matrix_games import TWO_PLAYER_GAMES
+from .settings.training_flags import (
     define_game_flags,
     define_output_flags,
 )
@@ -60,7 +63,7 @@ def define_flags() -> None:
 
 def run(settings: TournamentSettings, folder: OutputFolder) -> None:
     """Plays the tournament, writes the files and prints the tables."""
-    from experiments.matches.tournament_results import play, write_files
+    from .matches.tournament_results import play, write_files
 
     with user_errors():
         outcome = play(settings)

@@ -10,6 +10,9 @@ The folder gets a picture of each, config.json, and summary.json with what was
 measured and required. The exit status is 1 if a check fails.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,12 +20,12 @@ from typing import NamedTuple
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.command_line.commands import Command
-from experiments.command_line.flag_parsers import define_seed
-from experiments.estimators.verification_sizes import FULL, QUICK
-from experiments.results.check_list import Check, summary
-from experiments.results.outputs import OutputFolder, optional
-from experiments.settings.training_flags import define_output_flags
+from .command_line.commands import Command
+from .command_line.flag_parsers import define_seed
+from .estimators.verification_sizes import FULL, QUICK
+from .results.check_list import Check, summary
+from .results.outputs import OutputFolder, optional
+from .settings.training_flags import define_output_flags
 
 
 class VerificationSettings(NamedTuple):
@@ -55,10 +58,10 @@ def run(
     settings: VerificationSettings, folder: OutputFolder
 ) -> Sequence[Check]:
     """Makes the three experiments and writes the files."""
-    from experiments.estimators import estimator_figures as figures
-    from experiments.estimators import prisoners_dilemma as dilemma
-    from experiments.estimators import random_processes
-    from experiments.results.provenance import collect_results
+    from .estimators import estimator_figures as figures
+    from .estimators import prisoners_dilemma as dilemma
+    from .estimators import random_processes
+    from .results.provenance import collect_results
 
     seed, sizes = settings.seed, QUICK if settings.quick else FULL
     started = time.monotonic()

@@ -11,7 +11,13 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-_ABOVE = ("benchmarks", "examples", "experiments", "tests")
+_ABOVE = (
+    "benchmarks",
+    "dice_tf_experiments",
+    "examples",
+    "experiments",
+    "tests",
+)
 
 
 class Module(NamedTuple):
@@ -157,6 +163,30 @@ def layer_faults(
         if circle := find_circle(graph):
             faults.append(f"Imports in a circle: {' -> '.join(circle)}.")
     return [fault for fault in faults if fault]
+
+
+def absolute_import_faults(module: Module) -> list[str]:
+    """Checks that a package with two names is not imported by either.
+
+    Args:
+      module: one of `experiments`, which is installed under another name.
+    """
+    return [
+        f"{module.name}: line {node.lineno}: an import of the package by its "
+        "name, which is another one once it is installed."
+        for node in ast.walk(ast.parse(module.source))
+        for name in _absolute_names(node)
+        if name.split(".")[0] in ("experiments", "dice_tf_experiments")
+    ]
+
+
+def _absolute_names(node: ast.AST) -> list[str]:
+    """Returns the modules that a statement imports by their whole names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [node.module]
+    return []
 
 
 def rooms(modules: Sequence[Module]) -> set[str]:

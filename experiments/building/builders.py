@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.building.tandem import tandem_objective, tandem_starts
-from experiments.command_line.flag_parsers import NONE
-from experiments.settings.line_up import (
+
+from ..command_line.flag_parsers import NONE
+from ..settings.line_up import (
     HOLA,
     LEARNERS,
     LOLA_DICE,
@@ -22,8 +22,8 @@ from experiments.settings.line_up import (
     OPPONENTS,
     POLA,
 )
-from experiments.settings.matrix_games import TANDEM
-from experiments.settings.training_flags import (
+from ..settings.matrix_games import TANDEM
+from ..settings.training_flags import (
     CRITIC,
     MIN_GRU,
     MLP,
@@ -34,11 +34,12 @@ from experiments.settings.training_flags import (
     RECURRENT,
     TABULAR,
 )
-from experiments.settings.training_settings import (
+from ..settings.training_settings import (
     EXACT,
     SURROGATE,
     TrainingSettings,
 )
+from .tandem import tandem_objective, tandem_starts
 
 Learner = dice_tf.learners.Learner
 

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings.matrix_games import TANDEM_PLAYERS
+
+from ..settings.matrix_games import TANDEM_PLAYERS
 
 # Standard deviation of the starts, which are normal around 0.
 _START_STD = 0.1

@@ -9,14 +9,15 @@ import keras
 import numpy as np
 
 import dice_tf
-from experiments.building.builders import build_trainer, compile_trainer
-from experiments.command_line.commands import user_errors
-from experiments.command_line.stopping import (
+
+from ..command_line.commands import user_errors
+from ..command_line.stopping import (
     deferred_interrupts,
     stop_requested,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.settings.training_settings import TrainingSettings
+from ..results.outputs import OutputFolder
+from ..settings.training_settings import TrainingSettings
+from .builders import build_trainer, compile_trainer
 
 # How often the progress bar moves, and the most steps between two moves. No
 # Python runs in between.

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import dice_tf
-from experiments.coins.bots import BOTS, bot
-from experiments.coins.coin_training import measurement
-from experiments.results.pictures import minus_sign
+
+from ..results.pictures import minus_sign
+from .bots import BOTS, bot
+from .coin_training import measurement
 
 # The reward a step at which colours end: all cooperate, and more.
 _BRIGHTEST = 0.4

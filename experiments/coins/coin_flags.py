@@ -2,7 +2,22 @@
 
 from absl import flags
 
-from experiments.coins.coin_settings import (
+from ..command_line.flag_parsers import (
+    LARGEST_SIZE,
+    MOST_UNROLLED,
+    Number,
+    define,
+    define_seed,
+    define_size,
+)
+from ..settings.training_flags import (
+    MLP,
+    MOST_SEEDS,
+    TABULAR,
+    define_output_flags,
+    define_resume_flags,
+)
+from .coin_settings import (
     INNER_RATES,
     LEARNERS,
     OF_NETWORKS,
@@ -13,21 +28,6 @@ from experiments.coins.coin_settings import (
     OF_TABLES,
     POLICIES,
     PUSH_EVERY,
-)
-from experiments.command_line.flag_parsers import (
-    LARGEST_SIZE,
-    MOST_UNROLLED,
-    Number,
-    define,
-    define_seed,
-    define_size,
-)
-from experiments.settings.training_flags import (
-    MLP,
-    MOST_SEEDS,
-    TABULAR,
-    define_output_flags,
-    define_resume_flags,
 )
 
 # How the help names learners that have flags of their own in common.

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import dice_tf
-from experiments.coins.coin_training import Progress
-from experiments.results.pictures import BLUE, GREY, ORANGE
+
+from ..results.pictures import BLUE, GREY, ORANGE
+from .coin_training import Progress
 
 _COLORS = (ORANGE, BLUE)
 _NUM_COLUMNS = 8

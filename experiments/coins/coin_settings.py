@@ -2,14 +2,14 @@
 
 from typing import Any, NamedTuple
 
-from experiments.command_line.flag_parsers import check_product, read_settings
-from experiments.settings.line_up import (
+from ..command_line.flag_parsers import check_product, read_settings
+from ..settings.line_up import (
     ACTOR_CRITIC,
     NAIVE,
     POLA,
     STEPWISE,
 )
-from experiments.settings.training_flags import GRU, MIN_GRU, MLP, TABULAR
+from ..settings.training_flags import GRU, MIN_GRU, MLP, TABULAR
 
 LOLA_DICE = "lola_dice_1_lookahead"
 

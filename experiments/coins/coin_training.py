@@ -8,19 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.building.trainings import StopWhenAsked, checkpoint_of
-from experiments.coins.coin_settings import (
+
+from ..building.trainings import StopWhenAsked, checkpoint_of
+from ..command_line.commands import user_errors
+from ..command_line.stopping import deferred_interrupts
+from ..results.outputs import OutputFolder
+from ..results.partial_results import partial_results
+from ..settings.line_up import ACTOR_CRITIC, LOQA, NAIVE, POLA
+from ..settings.training_flags import MLP, TABULAR
+from .coin_settings import (
     LOLA_DICE,
     PUSH_EVERY,
     CoinSettings,
 )
-from experiments.coins.networks import build_network
-from experiments.command_line.commands import user_errors
-from experiments.command_line.stopping import deferred_interrupts
-from experiments.results.outputs import OutputFolder
-from experiments.results.partial_results import partial_results
-from experiments.settings.line_up import ACTOR_CRITIC, LOQA, NAIVE, POLA
-from experiments.settings.training_flags import MLP, TABULAR
+from .networks import build_network
 
 # After the first one.
 _NUM_MEASUREMENTS = 20

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.settings.training_flags import GRU, MLP
+
+from ..settings.training_flags import GRU, MLP
 
 
 @keras.saving.register_keras_serializable(package="dice_tf_experiments")

@@ -18,7 +18,11 @@ from typing import Any, NamedTuple
 
 from absl import app, flags, logging
 
-from experiments.command_line.stopping import (
+from ..results.check_list import Check, as_table, read_checks
+from ..results.json_files import plain
+from ..results.outputs import SUMMARY, OutputFolder, open_folder
+from ..results.run_record import RunRecord
+from .stopping import (
     INTERRUPTED,
     OUTPUT_CLOSED,
     TERMINATED,
@@ -26,10 +30,6 @@ from experiments.command_line.stopping import (
     guard_streams,
     guard_termination,
 )
-from experiments.results.check_list import Check, as_table, read_checks
-from experiments.results.json_files import plain
-from experiments.results.outputs import SUMMARY, OutputFolder, open_folder
-from experiments.results.run_record import RunRecord
 
 # Libraries that only experiments need: why, and the extra that installs them.
 _EXTRAS = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.results.curves import COOPERATIVE, final_returns
+from ..results.curves import COOPERATIVE, final_returns
 
 # Mutual defection gives -2, and mutual cooperation -1.
 _DEFECTING = -1.85

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.results.check_list import Check
+from ..results.check_list import Check
 
 # The largest mean distance from one half of players that toss coins.
 _MIXED = 0.1

@@ -6,28 +6,29 @@ import numpy as np
 from absl import flags
 
 import dice_tf
-from experiments.building.builders import build_trainer, compile_trainer
-from experiments.building.trainings import (
+
+from ..building.builders import build_trainer, compile_trainer
+from ..building.trainings import (
     StopWhenAsked,
     checkpoint_of,
     train,
 )
-from experiments.command_line.stopping import deferred_interrupts
-from experiments.comparisons import fact_measures as measures
-from experiments.results.check_list import Check, at_least, at_most
-from experiments.results.curves import (
+from ..command_line.stopping import deferred_interrupts
+from ..results.check_list import Check, at_least, at_most
+from ..results.curves import (
     FINAL_ITERATIONS,
     final_returns,
     print_failed,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.results.partial_results import partial_results
-from experiments.results.result_files import policy_tables
-from experiments.settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
-from experiments.settings.training_settings import (
+from ..results.outputs import OutputFolder
+from ..results.partial_results import partial_results
+from ..results.result_files import policy_tables
+from ..settings.defaults import EXACT_DEFAULTS, Defaults, defaults_for
+from ..settings.training_settings import (
     TrainingSettings,
     resolve_method,
 )
+from . import fact_measures as measures
 
 PENNIES_DISCOUNT = 0.9
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.results.curves import (
+from ..results.curves import (
     COOPERATIVE,
     FINAL_ITERATIONS,
     final_joint_returns,
     joint_returns,
 )
-from experiments.results.published import published_curves
-from experiments.settings.defaults import Defaults, defaults_for
+from ..results.published import published_curves
+from ..settings.defaults import Defaults, defaults_for
 
 RECOMMENDED = "recommended"
 PUBLISHED = "published"

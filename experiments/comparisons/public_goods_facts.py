@@ -23,15 +23,16 @@ import numpy as np
 from absl import flags
 
 import dice_tf
-from experiments.comparisons import fact_measures as measures
-from experiments.comparisons.fact_trainings import Record
-from experiments.results.check_list import Check, above, at_most
-from experiments.settings.defaults import Defaults
-from experiments.settings.training_flags import NEARLY_EVEN
-from experiments.settings.training_settings import (
+
+from ..results.check_list import Check, above, at_most
+from ..settings.defaults import Defaults
+from ..settings.training_flags import NEARLY_EVEN
+from ..settings.training_settings import (
     TrainingSettings,
     resolve_method,
 )
+from . import fact_measures as measures
+from .fact_trainings import Record
 
 _GAME = "public_goods"
 _SHAPING = "lola_dice_1_lookahead"

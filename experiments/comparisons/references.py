@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.results.curves import final_returns
-from experiments.settings import matrix_games
-from experiments.settings.training_flags import NORMAL, TABULAR
-from experiments.settings.training_settings import EXACT, TrainingSettings
+from ..results.curves import final_returns
+from ..settings import matrix_games
+from ..settings.training_flags import NORMAL, TABULAR
+from ..settings.training_settings import EXACT, TrainingSettings
 
 # Two means count as the same within so many standard errors of the difference.
 _STANDARD_ERRORS = 3.0

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.estimators.tabular_problem import Episodes, TabularProblem
+
+from .tabular_problem import Episodes, TabularProblem
 
 # From log-probabilities, episodes and discount to the objective per episode.
 Estimator = Callable[[tf.Tensor, Episodes, float], tf.Tensor]

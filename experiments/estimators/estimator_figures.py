@@ -7,13 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.estimators.prisoners_dilemma import (
+from ..results.pictures import BLUE, GREEN, ORANGE, PINK, tidy
+from .prisoners_dilemma import (
     BASELINE_ERRORS,
     NO_BASELINE,
     Comparison,
 )
-from experiments.estimators.verification_sizes import Sizes
-from experiments.results.pictures import BLUE, GREEN, ORANGE, PINK, tidy
+from .verification_sizes import Sizes
 
 
 def plot_true_and_estimated(

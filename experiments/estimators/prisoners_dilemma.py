@@ -9,22 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 import dice_tf
-from experiments.estimators.derivative_estimates import (
-    DerivativeEstimates,
-    ExactDerivatives,
-    correlation,
-    dice,
-    dice_with_values,
-)
-from experiments.estimators.tabular_problem import TabularProblem
-from experiments.estimators.verification_sizes import Sizes
-from experiments.results.check_list import (
+
+from ..results.check_list import (
     Check,
     above,
     agrees_with_at_least,
     at_least,
     in_standard_errors,
 )
+from .derivative_estimates import (
+    DerivativeEstimates,
+    ExactDerivatives,
+    correlation,
+    dice,
+    dice_with_values,
+)
+from .tabular_problem import TabularProblem
+from .verification_sizes import Sizes
 
 DISCOUNT = 0.96
 # Added to the exact value, which is about -40.

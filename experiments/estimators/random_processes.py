@@ -14,7 +14,9 @@ Neither has a bias then.
 import numpy as np
 
 import dice_tf
-from experiments.estimators.derivative_estimates import (
+
+from ..results.check_list import Check, at_least, at_most
+from .derivative_estimates import (
     DerivativeEstimates,
     ExactDerivatives,
     correlation,
@@ -22,9 +24,8 @@ from experiments.estimators.derivative_estimates import (
     dice_with_values,
     loaded_dice,
 )
-from experiments.estimators.tabular_problem import TabularProblem
-from experiments.estimators.verification_sizes import Sizes
-from experiments.results.check_list import Check, at_least, at_most
+from .tabular_problem import TabularProblem
+from .verification_sizes import Sizes
 
 DISCOUNT = 0.95
 _NUM_STATES, _NUM_ACTIONS = 5, 4

@@ -16,7 +16,7 @@ import axelrod
 import numpy as np
 from axelrod.strategies.meta import MetaPlayer
 
-from experiments.matches.match_settings import AxelrodSettings
+from .match_settings import AxelrodSettings
 
 # Pairs that a process plays before it reports.
 _CHUNK = 50

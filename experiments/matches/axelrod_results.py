@@ -10,18 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dice_tf
-from experiments.matches.axelrod_play import (
+
+from ..results.check_list import aligned
+from ..results.outputs import TOURNAMENT, OutputFolder, optional
+from ..results.provenance import collect_results
+from .axelrod_play import (
     Competitor,
     Outcome,
     field,
     mean_over_others,
 )
-from experiments.matches.entrants import Entrant
-from experiments.matches.match_play import build_entrant
-from experiments.matches.match_settings import AxelrodSettings
-from experiments.results.check_list import aligned
-from experiments.results.outputs import TOURNAMENT, OutputFolder, optional
-from experiments.results.provenance import collect_results
+from .entrants import Entrant
+from .match_play import build_entrant
+from .match_settings import AxelrodSettings
 
 # The terminal shows so many of the best.
 _SHOWN = 20

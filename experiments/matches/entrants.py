@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.results.outputs import SAVED_MODELS
-from experiments.settings.line_up import OPPONENTS, is_saved_model
+from ..results.outputs import SAVED_MODELS
+from ..settings.line_up import OPPONENTS, is_saved_model
 
 _NUM_SEATS = 2
 _PLAYER = re.compile(r"player_(\d+)")

@@ -7,12 +7,13 @@ import numpy as np
 
 import dice_tf
 from dice_tf import evaluation
-from experiments.building.builders import build_game, fixed_opponent
-from experiments.matches.entrants import Entrant
-from experiments.matches.match_settings import MatchSettings
-from experiments.results.check_list import aligned
-from experiments.settings.line_up import OPPONENTS
-from experiments.settings.matrix_games import action_letters, title
+
+from ..building.builders import build_game, fixed_opponent
+from ..results.check_list import aligned
+from ..settings.line_up import OPPONENTS
+from ..settings.matrix_games import action_letters, title
+from .entrants import Entrant
+from .match_settings import MatchSettings
 
 
 class PlayedMatch(NamedTuple):

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from absl import flags
 
-from experiments.command_line.flag_parsers import check_product, read_settings
-from experiments.matches.entrants import Entrant, find_entrants
-from experiments.settings.line_up import OPPONENTS, is_saved_model
-from experiments.settings.matrix_games import given_game
+from ..command_line.flag_parsers import check_product, read_settings
+from ..settings.line_up import OPPONENTS, is_saved_model
+from ..settings.matrix_games import given_game
+from .entrants import Entrant, find_entrants
 
 
 class MatchSettings(NamedTuple):

@@ -12,14 +12,15 @@ from matplotlib.figure import Figure
 
 import dice_tf
 from dice_tf import evaluation
-from experiments.building.builders import build_game
-from experiments.matches.match_play import build_entrant
-from experiments.matches.match_settings import TournamentSettings
-from experiments.results.check_list import aligned
-from experiments.results.outputs import TOURNAMENT, OutputFolder, optional
-from experiments.results.pictures import minus_sign
-from experiments.results.provenance import collect_results
-from experiments.settings.matrix_games import state_labels, title
+
+from ..building.builders import build_game
+from ..results.check_list import aligned
+from ..results.outputs import TOURNAMENT, OutputFolder, optional
+from ..results.pictures import minus_sign
+from ..results.provenance import collect_results
+from ..settings.matrix_games import state_labels, title
+from .match_play import build_entrant
+from .match_settings import TournamentSettings
 
 # More observations than this leave no room for their probabilities.
 _MOST_STATES = 5

@@ -3,28 +3,29 @@
 import numpy as np
 
 import dice_tf
-from experiments.command_line.commands import user_errors
-from experiments.meta_learning.maml_settings import MAMLSettings
-from experiments.meta_learning.meta_tasks import (
-    Cosines,
-    meta_gradient_cosines,
-    navigation_problem,
-    tabular_problem,
-)
-from experiments.meta_learning.meta_training import (
-    MetaProblem,
-    MetaTraining,
-    meta_train,
-)
-from experiments.results.check_list import (
+
+from ..command_line.commands import user_errors
+from ..results.check_list import (
     Check,
     above,
     at_least,
     at_most,
     in_standard_errors,
 )
-from experiments.results.outputs import OutputFolder
-from experiments.results.partial_results import partial_results
+from ..results.outputs import OutputFolder
+from ..results.partial_results import partial_results
+from .maml_settings import MAMLSettings
+from .meta_tasks import (
+    Cosines,
+    meta_gradient_cosines,
+    navigation_problem,
+    tabular_problem,
+)
+from .meta_training import (
+    MetaProblem,
+    MetaTraining,
+    meta_train,
+)
 
 _OBJECTIVES = {
     "dice": dice_tf.objectives.DiCEObjective,

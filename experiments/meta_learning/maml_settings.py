@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from experiments.command_line.flag_parsers import check_product, read_settings
+from ..command_line.flag_parsers import check_product, read_settings
 
 ESTIMATORS = ("dice", "surrogate")
 # By task, the values of flags that are not given.

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
-from experiments.meta_learning.meta_training import MetaProblem
+
+from .meta_training import MetaProblem
 
 NAVIGATION_DISCOUNT = 0.99
 TABULAR_DISCOUNT = 0.95

@@ -8,13 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.command_line.commands import user_errors
-from experiments.command_line.stopping import (
+
+from ..command_line.commands import user_errors
+from ..command_line.stopping import (
     deferred_interrupts,
     stop_requested,
 )
-from experiments.meta_learning.maml_settings import MAMLSettings
-from experiments.results.partial_results import PartialResults
+from ..results.partial_results import PartialResults
+from .maml_settings import MAMLSettings
 
 # Iterations count up from 0, so that these seeds are for tests alone.
 _TEST = 2**30

@@ -9,8 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 import dice_tf
-from experiments.negotiations.negotiation_training import values_of
-from experiments.results.pictures import BLUE, GREY, ORANGE, tidy
+
+from ..results.pictures import BLUE, GREY, ORANGE, tidy
+from .negotiation_training import values_of
 
 # What both earn a round if all always cooperate, or want everything.
 COOPERATIVE, MAXIMAL = 0.5, 0.3

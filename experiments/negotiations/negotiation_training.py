@@ -10,18 +10,19 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import dice_tf
-from experiments.building.trainings import (
+
+from ..building.trainings import (
     ProgressBar,
     StopWhenAsked,
     checkpoint_of,
 )
-from experiments.command_line.commands import user_errors
-from experiments.command_line.stopping import deferred_interrupts
-from experiments.negotiations.negotiation_settings import (
+from ..command_line.commands import user_errors
+from ..command_line.stopping import deferred_interrupts
+from ..results.outputs import OutputFolder
+from .negotiation_settings import (
     ACTOR_CRITIC,
     NegotiationSettings,
 )
-from experiments.results.outputs import OutputFolder
 
 # The largest proposal for an item.
 _MOST = 5.0

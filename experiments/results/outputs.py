@@ -11,9 +11,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from experiments.results.folder_lock import locked
-from experiments.results.json_files import write_json
-from experiments.results.run_record import RunRecord, read_record
+from .folder_lock import locked
+from .json_files import write_json
+from .run_record import RunRecord, read_record
 
 __all__ = ["OutputFolder", "open_folder", "optional", "publish", "write_json"]
 

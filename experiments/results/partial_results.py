@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.results.outputs import OutputFolder, publish
+from .outputs import OutputFolder, publish
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 import dice_tf
-from experiments.command_line.commands import user_errors
-from experiments.results.outputs import (
+
+from ..command_line.commands import user_errors
+from .outputs import (
     CONFIG,
     DIGEST,
     FILES,

@@ -7,10 +7,20 @@ from typing import Any
 import numpy as np
 
 import dice_tf
-from experiments.building.builders import is_prisoners_dilemma
-from experiments.building.trainings import Training
-from experiments.results.check_list import aligned
-from experiments.results.curves import (
+
+from ..building.builders import is_prisoners_dilemma
+from ..building.trainings import Training
+from ..settings.line_up import seat_name
+from ..settings.matrix_games import (
+    NAMED_GAMES,
+    TANDEM,
+    action_letters,
+    state_labels,
+    title,
+)
+from ..settings.training_settings import EXACT
+from .check_list import aligned
+from .curves import (
     COOPERATIVE,
     FINAL_ITERATIONS,
     final_joint_returns,
@@ -19,23 +29,14 @@ from experiments.results.curves import (
     summarise,
     write_curves,
 )
-from experiments.results.outputs import (
+from .outputs import (
     CURVES,
     SAVED_MODELS,
     OutputFolder,
     optional,
 )
-from experiments.results.pictures import minus_sign, plot_curves
-from experiments.results.provenance import collect_results
-from experiments.settings.line_up import seat_name
-from experiments.settings.matrix_games import (
-    NAMED_GAMES,
-    TANDEM,
-    action_letters,
-    state_labels,
-    title,
-)
-from experiments.settings.training_settings import EXACT
+from .pictures import minus_sign, plot_curves
+from .provenance import collect_results
 
 # The first runs stand for all: more would make the picture too tall.
 _MOST_RUNS = 40

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.command_line.flag_parsers import LARGEST_SIZE, MOST_UNROLLED
+from ..command_line.flag_parsers import LARGEST_SIZE, MOST_UNROLLED
 
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"

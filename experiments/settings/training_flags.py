@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from absl import flags
 
-from experiments.command_line.flag_parsers import (
+from ..command_line.flag_parsers import (
     ChoiceOrFile,
     Number,
     OrNone,
@@ -15,8 +15,8 @@ from experiments.command_line.flag_parsers import (
     define_seed,
     define_size,
 )
-from experiments.settings.defaults import defaults_for, describe
-from experiments.settings.matrix_games import (
+from .defaults import defaults_for, describe
+from .matrix_games import (
     NAMED_GAMES,
     PRISONERS_DILEMMA,
     TANDEM,

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from experiments.command_line.flag_parsers import (
+from ..command_line.flag_parsers import (
     NONE,
     check_product,
     per_seat,
 )
-from experiments.settings.defaults import (
+from .defaults import (
     EXACT_DEFAULTS,
     NETWORK,
     TABLE,
@@ -19,7 +19,7 @@ from experiments.settings.defaults import (
     stepwise_defaults,
     whole_move_defaults,
 )
-from experiments.settings.line_up import (
+from .line_up import (
     COLA,
     IMAGINING,
     LEARNERS,
@@ -36,12 +36,12 @@ from experiments.settings.line_up import (
     method_name,
     parse_method,
 )
-from experiments.settings.matrix_games import (
+from .matrix_games import (
     TANDEM,
     count_players,
     given_game,
 )
-from experiments.settings.training_flags import (
+from .training_flags import (
     CRITIC,
     LEAVE_ONE_OUT,
     MLP,
