@@ -372,6 +372,25 @@ def uniform(seed: Seed, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     return as_uniform(random_bits(seed, shape), dtype)
 
 
+def uniform_of_each(keys: tf.Tensor, dtype: Any) -> tf.Tensor:
+    """Draws a number on [0, 1) from each of many seeds.
+
+    A number depends on its own seed alone, wherever that stands. It is made of
+    the bits by which seeds are split: `tf.vectorized_map` runs TensorFlow's
+    generator in a loop.
+
+    Args:
+      keys: int32 `[..., 2]`, not negative.
+      dtype: as of `uniform`.
+
+    Returns:
+      `[...]`, never 1.
+    """
+    mixed = _mix(_joined_words(keys) + _u64(_STEP))
+    bits = tf.bitwise.right_shift(mixed, _u64(2 * _WORD_BITS - 32))
+    return as_uniform(tf.cast(bits, _BITS), dtype)
+
+
 def _check_shape(shape: Any) -> list[Any]:
     """Returns a shape, some of whose sizes may be tensors, or raises."""
     if not isinstance(shape, (list, tuple, tf.TensorShape, np.ndarray)):

@@ -68,10 +68,10 @@ def export_onnx(
     if signature is None:
         signature = next(iter(signatures))
     check_choice("signature", signature, tuple(signatures))
-    function, inputs = _with_unique_names(signatures[signature])
+    chosen = _with_unique_names(signatures[signature])
     try:
         model, _ = tf2onnx.convert.from_function(
-            tf.function(function), input_signature=inputs
+            tf.function(chosen.function), input_signature=chosen.inputs
         )
         # The converter copies operations that ONNX does not have, and only logs
         # that.
@@ -88,16 +88,15 @@ def _with_unique_names(signature: Signature) -> Signature:
 
     In an ONNX graph each name stands for one value.
     """
-    function, inputs = signature
-    taken = {spec.name for spec in inputs}
+    taken = {spec.name for spec in signature.inputs}
 
     def renamed(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             f"next_{name}" if name in taken else name: output
-            for name, output in function(*tensors).items()
+            for name, output in signature.function(*tensors).items()
         }
 
-    return Signature(renamed, inputs)
+    return signature._replace(function=renamed)
 
 
 def _converters() -> tuple[ModuleType, ModuleType]:

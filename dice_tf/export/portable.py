@@ -17,7 +17,9 @@ from dice_tf.export.recurrent_readings import read_recurrent_policy
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.policies.action_sets import Policy, finite_actions
 from dice_tf.policies.signatures import (
+    RowPolicy,
     Signature,
+    as_given,
     choose,
     finite_signatures,
     in_rows,
@@ -53,7 +55,7 @@ def portable_signatures(
 
     def build(
         act_as: Policy, observation: tf.TensorSpec, num_actions: Any
-    ) -> Callable[[Policy], dict[str, Signature]]:
+    ) -> Callable[[Policy, RowPolicy | None], dict[str, Signature]]:
         num_actions = finite_actions(act_as, observation, num_actions)
         if num_actions is None:
             raise ValueError(
@@ -61,7 +63,7 @@ def portable_signatures(
                 f"actions, which that of {policy.name!r} is not (`num_actions` "
                 "is None). Use dice_tf.export.export_policy."
             )
-        return lambda distribution: _noise_signatures(
+        return lambda distribution, _: _noise_signatures(
             distribution, observation, num_actions
         )
 
@@ -69,7 +71,7 @@ def portable_signatures(
         reading = read_recurrent_policy(policy, num_actions, observation_shape)
         return recurrent_signatures(*reading, num_actions, build)
     distribution, spec = read_policy(policy, num_actions, observation_shape)
-    return build(distribution, spec, num_actions)(distribution)
+    return build(distribution, spec, num_actions)(distribution, None)
 
 
 def _noise_signatures(
@@ -90,11 +92,12 @@ def _noise_signatures(
         log_probs = nan_for(~is_noise[:, tf.newaxis], log_probs)
         # Generators that round to float32 may give 1, and that would choose the
         # last action even if its probability is 0.
-        return choose(log_probs, tf.where(noise < 1.0, noise, _BELOW_ONE))
+        noise = tf.where(noise < 1.0, noise, _BELOW_ONE)
+        return choose(log_probs, noise, as_given)
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, spec),
+        **finite_signatures(log_probs_of, spec, as_given),
         "act": Signature(act, [spec, noise]),
     }
 

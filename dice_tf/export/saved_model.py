@@ -30,8 +30,8 @@ def export_policy(
 
     Its signatures, for batches of any size B:
 
-    - `act(observation, seed) -> {action, log_prob}` samples; one seed gives
-      the same actions eagerly, in graphs and under XLA. This is also
+    - `act(observation, seed) -> {action, log_prob}` samples; seeds give the
+      same actions eagerly, in graphs and under XLA. This is also
       `serving_default`.
     - `act_greedy(observation) -> {action}`: the most probable actions. Of a
       mixed policy that is another policy.
@@ -40,17 +40,21 @@ def export_policy(
       such action (-1, or `num_actions` and more), minus infinity where its
       probability is 0.
 
-    `observation` is `[B, ...]` in the policy's dtype, `seed` int32 `[2]`,
+    `observation` is `[B, ...]` in the policy's dtype, `seed` int32 `[B, 2]`,
     `action` int32 `[B]`, `log_prob` `[B]` and `probabilities`
-    `[B, num_actions]`. Where actions are not a finite set, `action` is what
-    the head's distribution samples, the greedy one is its mode, and there are
-    no `probabilities`. Inputs of other shapes are refused, also where one
-    row could stand for all. Where an observation holds a NaN, or the policy
-    makes one of it, probabilities and log-probabilities are NaN and the action
-    is -1 (NaN where actions are floating); the other rows are not concerned.
+    `[B, num_actions]`. An action depends on the observation and the seed of its
+    own row alone, so that a server may merge requests. If actions are not a
+    finite set, `action` is what the head's distribution samples, row by row,
+    the greedy one is its mode, and there are no `probabilities`. Inputs of
+    other shapes are refused, also where one row could stand for all. If an
+    observation is not finite, or the policy makes a NaN of it, probabilities
+    and log-probabilities are NaN and the action is -1 (NaN if actions are
+    floating); the other rows are not concerned.
 
-    Call what you have loaded by `loaded.signatures["act"](...)`. In
-    `loaded.act(...)` TensorFlow 2.18 to 2.21 take a lock before they check
+    A server calls `loaded.signatures["act"](...)`. In Python
+    `loaded.act(...)` also takes one seed for all rows, int32 `[2]`, and then
+    an observation that is not finite is an error (but under XLA, which has no
+    assertions). There TensorFlow 2.18 to 2.21 take a lock before they check
     the arguments, and keep it if the check fails: after one badly shaped call
     all other threads wait for ever.
 
@@ -67,9 +71,10 @@ def export_policy(
     - `step_greedy(observation, state) -> {action, state}`.
     - `step_probabilities(observation, state) -> {probabilities, state}`.
 
-    There `batch_size` is an int32 scalar, and `state` `[B, S]` holds all
-    states of the model, flattened and side by side; what comes out goes in at
-    the next step. A NaN in a row of the state acts like one in the
+    There `batch_size` is int32 `[B]`, of which only the length counts; in
+    Python `loaded.initial_state(...)` also takes a number. `state` `[B, S]`
+    holds all states of the model, flattened and side by side; what comes out
+    goes in at the next step. A state that is not finite acts like such an
     observation.
 
     The folder appears under its name when it is complete, or not at all.
@@ -96,7 +101,8 @@ def export_policy(
       >>> dice_tf.export.export_policy(policy, "tit_for_tat")
       >>> loaded = tf.saved_model.load("tit_for_tat")
       >>> act = loaded.signatures["act"]
-      >>> played = act(observation=tf.eye(5), seed=tf.constant([0, 1]))
+      >>> seeds = tf.stack([tf.range(5), tf.zeros(5, tf.int32)], axis=1)
+      >>> played = act(observation=tf.eye(5), seed=seeds)
       >>> played["action"].shape
       TensorShape([5])
     """
@@ -144,9 +150,27 @@ def write_archive(
     archive = keras.export.ExportArchive()
     archive.track(policy)
     with _inlined_functions():
-        for name, (function, inputs) in signatures.items():
-            archive.add_endpoint(name, function, input_signature=inputs)
+        for name, signature in signatures.items():
+            function, inputs, python_inputs = signature
+            if python_inputs is None:
+                archive.add_endpoint(name, function, input_signature=inputs)
+            else:
+                archive.add_endpoint(name, _in_both_forms(signature))
         archive.write_out(folder, verbose=False)
+
+
+def _in_both_forms(
+    signature: Signature,
+) -> tf.types.experimental.GenericFunction:
+    """Returns a function of both that a signature takes.
+
+    The archive serves the form that is traced first. In Python, what is loaded
+    chooses by the shapes of its arguments.
+    """
+    function = tf.function(signature.function, autograph=False)
+    for inputs in (signature.inputs, signature.python_inputs):
+        function.get_concrete_function(*inputs)
+    return function
 
 
 @contextlib.contextmanager

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from dice_tf.distributions import all_log_probs
+from dice_tf.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    all_log_probs,
+)
 from dice_tf.policies.action_sets import (
     Policy,
     example_distribution,
@@ -22,11 +27,25 @@ from dice_tf.policies.sampling import (
     have_nan,
     sample_actions,
 )
-from dice_tf.seeds import uniform
+from dice_tf.seeds import uniform, uniform_of_each
 
 PROBABILITIES = "probabilities"
 
+# A server merges the rows of several requests, so each row has a seed.
+SEEDS = tf.TensorSpec([None, 2], tf.int32, "seed")
+# In Python one seed for all rows reads best.
 SEED = tf.TensorSpec([2], tf.int32, "seed")
+
+# Of a function from tensors `[B, ...]` to one, row by row.
+ByRow = Callable[..., tf.Tensor]
+Rounding = Callable[[ByRow], ByRow]
+
+# The most numbers that kernels compute at a time.
+_PACKET = 16
+
+# From the number of a row to the distribution of that row alone, of batch shape
+# [1].
+RowPolicy = Callable[[tf.Tensor], Distribution]
 
 
 class Signature(NamedTuple):
@@ -34,11 +53,16 @@ class Signature(NamedTuple):
 
     Attributes:
       function: from tensors to a dictionary of tensors.
-      inputs: list of `tf.TensorSpec`, named as the function's arguments.
+      inputs: list of `tf.TensorSpec`, named as the function's arguments. All
+        have a leading batch axis, so that a server may merge requests.
+      python_inputs: what the function takes as well where it is called from
+        Python: one seed for all rows, a number in place of an axis of that
+        length. `None` if that is the same.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: list[tf.TensorSpec]
+    python_inputs: list[tf.TensorSpec] | None = None
 
 
 def policy_signatures(
@@ -49,20 +73,21 @@ def policy_signatures(
     Arguments and errors are those of `finite_actions`. A `ValueError` also
     says if the distribution lacks what a signature needs.
     """
-    return signature_builder(policy, observation, num_actions)(policy)
+    return signature_builder(policy, observation, num_actions)(policy, None)
 
 
 def signature_builder(
     policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
-) -> Callable[[Policy], dict[str, Signature]]:
+) -> Callable[[Policy, RowPolicy | None], dict[str, Signature]]:
     """Returns what makes signatures of policies that act as a given one.
 
-    Args and errors are those of `policy_signatures`.
+    Args and errors are those of `policy_signatures`. What is returned takes a
+    policy, and how it treats a single row, see `general_signatures`.
     """
     num_actions = finite_actions(policy, observation, num_actions)
     if num_actions is not None:
-        return lambda other: finite_signatures(
-            lambda observed: all_log_probs(other(observed), num_actions),
+        return lambda made, _: finite_signatures(
+            lambda observed: _log_probs(made(observed), num_actions),
             observation,
         )
     example = example_distribution(policy, observation)
@@ -76,22 +101,56 @@ def signature_builder(
     action = tf.TensorSpec(
         [None, *example.event_shape], example.dtype, "action"
     )
-    return lambda other: general_signatures(other, observation, action)
+    return lambda made, row_policy: general_signatures(
+        made, observation, action, row_policy
+    )
 
 
-def choose(log_probs: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+def in_whole_packets(function: ByRow) -> ByRow:
+    """Returns the function, which rounds a row alike in every batch.
+
+    TensorFlow's kernels on CPU compute up to 16 exponentials or logarithms at
+    a time, and what is left over one by one, with another last bit. With rows
+    added up to a multiple of 16, nothing is left over.
+
+    Args:
+      function: from tensors `[B, ...]` to one, by row.
+    """
+
+    def padded(*rows: tf.Tensor) -> tf.Tensor:
+        num_rows = tf.shape(rows[0])[0]
+        added = -num_rows % _PACKET
+        return function(
+            *(
+                tf.pad(x, [[0, added]] + [[0, 0]] * (len(x.shape) - 1))
+                for x in rows
+            )
+        )[:num_rows]
+
+    return padded
+
+
+def as_given(function: ByRow) -> ByRow:
+    """Returns the function: other runtimes than TensorFlow round as they do."""
+    return function
+
+
+def choose(
+    log_probs: tf.Tensor, noise: tf.Tensor, rounding: Rounding
+) -> dict[str, tf.Tensor]:
     """Returns the actions that uniform noise chooses.
 
     Args:
       log_probs: `[B, A]`.
       noise: `[B]`, uniform on [0, 1).
+      rounding: `in_whole_packets` or `as_given`.
 
     Returns:
       `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where a
       log-probability is NaN.
     """
-    action = sample_actions(log_probs, noise)
-    action = _no_action_where_nan(action, log_probs)
+    action = rounding(sample_actions)(log_probs, noise)
+    action = _no_action(have_nan(log_probs), action)
     return {"action": action, "log_prob": _entry(log_probs, action)}
 
 
@@ -126,42 +185,66 @@ def nan_for(condition: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.where(condition, tf.sqrt(tf.where(condition, -one, one)), x)
 
 
+def are_not_finite(x: tf.Tensor) -> tf.Tensor:
+    """Returns which rows hold a NaN or an infinity, bool `[B]`.
+
+    Args:
+      x: `[B, ...]`.
+    """
+    are_nan = have_nan(x)
+    if not x.dtype.is_floating:
+        return are_nan
+    are_infinite = tf.reduce_any(
+        tf.abs(x) > x.dtype.max, axis=list(range(1, x.shape.rank))
+    )
+    return are_nan | are_infinite
+
+
 def finite_signatures(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
     observation: tf.TensorSpec,
+    rounding: Rounding = in_whole_packets,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
-    One seed gives the same actions eagerly, in graphs and under XLA.
+    Seeds give the same actions eagerly, in graphs and under XLA.
 
     Args:
       log_probs_of: from observations to the log-probability of each action,
         `[B, A]`.
       observation: `[None, ...]`, named.
+      rounding: as of `choose`.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
       log-probabilities `[B]` and probabilities `[B, A]`. Where an observation
-      holds a NaN these are NaN and the action is -1.
+      is not finite these are NaN and the action is -1; with one seed for all
+      rows, that is an error.
     """
     log_probs_of = with_nan_kept(log_probs_of)
 
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
-        # Negative seeds give other bits under XLA than in graph mode.
-        seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
-        noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
-        return choose(log_probs, noise)
+        if _is_of_all_rows(seed):
+            with tf.control_dependencies([_check_rows(have_nan(log_probs))]):
+                log_probs = tf.identity(log_probs)
+            # Negative seeds give other bits under XLA than in graph mode.
+            seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
+            noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
+        else:
+            seeds = _seed_of_each(seed, log_probs)
+            noise = uniform_of_each(seeds, log_probs.dtype)
+        return choose(log_probs, noise, rounding)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
         action = tf.argmax(log_probs, -1, output_type=tf.int32)
-        return {"action": _no_action_where_nan(action, log_probs)}
+        return {"action": _no_action(have_nan(log_probs), action)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         log_probs = log_probs_of(observation)
         are_nan = have_nan(log_probs)[:, tf.newaxis]
-        return {PROBABILITIES: nan_for(are_nan, tf.exp(log_probs))}
+        return {PROBABILITIES: nan_for(are_nan, rounding(tf.exp)(log_probs))}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
@@ -171,7 +254,7 @@ def finite_signatures(
 
     action = tf.TensorSpec([None], tf.int32, "action")
     return {
-        "act": Signature(act, [observation, SEED]),
+        "act": Signature(act, [observation, SEEDS], [observation, SEED]),
         "act_greedy": Signature(act_greedy, [observation]),
         PROBABILITIES: Signature(probabilities, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
@@ -181,7 +264,7 @@ def finite_signatures(
 def with_nan_kept(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function, which is NaN for observations that hold a NaN.
+    """Returns the function, which is NaN where observations are not finite.
 
     Args:
       log_probs_of: from observations `[B, ...]` to log-probabilities `[B, A]`.
@@ -190,53 +273,128 @@ def with_nan_kept(
     def kept(observation: tf.Tensor) -> tf.Tensor:
         log_probs = log_probs_of(observation)
         # Some runtimes lose a NaN on the way, as in a maximum with 0.
-        return nan_for(have_nan(observation)[:, tf.newaxis], log_probs)
+        return nan_for(are_not_finite(observation)[:, tf.newaxis], log_probs)
 
     return kept
 
 
 def general_signatures(
-    policy: Policy, observation: tf.TensorSpec, action: tf.TensorSpec
+    policy: Policy,
+    observation: tf.TensorSpec,
+    action: tf.TensorSpec,
+    row_policy: RowPolicy | None = None,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy without a finite set of actions.
 
-    They are those of `finite_signatures` but for `probabilities`.
+    They are those of `finite_signatures` but for `probabilities`. With a seed
+    for each row, rows are drawn one after the other: samplers of
+    distributions take one seed for all that they draw.
 
     Args:
       policy: from observations to a distribution with a mode.
       observation: `[None, ...]`, named.
       action: `[None, ...]`, named.
+      row_policy: how the policy treats a row of its input. Default: as it
+        treats an observation.
 
     Returns:
       Signatures by name; observations and actions `[B, ...]`,
       log-probabilities `[B]`.
     """
+    event_shape = action.shape[1:]
+
+    def draw_rows(observation: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        def draw(row: tf.Tensor) -> tf.Tensor:
+            if row_policy is None:
+                distribution = policy(observation[row : row + 1])
+            else:
+                distribution = row_policy(row)
+            return distribution.sample(seed=seeds[row])[0]
+
+        return tf.map_fn(
+            draw,
+            tf.range(tf.shape(observation)[0]),
+            fn_output_signature=tf.TensorSpec(event_shape, action.dtype),
+        )
 
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         distribution = policy(observation)
-        action = distribution.sample(seed=seed)
-        return {"action": action, "log_prob": distribution.log_prob(action)}
+        if _is_of_all_rows(seed):
+            drawn = distribution.sample(seed=seed)
+        else:
+            drawn = draw_rows(observation, _seed_of_each(seed, observation))
+        log_prob = distribution.log_prob(drawn)
+        are_strange = are_not_finite(observation) | have_nan(log_prob)
+        if _is_of_all_rows(seed):
+            with tf.control_dependencies([_check_rows(are_strange)]):
+                return {
+                    "action": tf.identity(drawn),
+                    "log_prob": tf.identity(log_prob),
+                }
+        return {
+            "action": _no_action(are_strange, drawn),
+            "log_prob": nan_for(are_strange, log_prob),
+        }
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"action": policy(observation).mode()}
+        mode = policy(observation).mode()
+        return {"action": _no_action(are_not_finite(observation), mode)}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         action = in_rows(action, observation, [*event_shape])
-        return {"log_prob": policy(observation).log_prob(action)}
+        found = policy(observation).log_prob(action)
+        return {"log_prob": nan_for(are_not_finite(observation), found)}
 
-    event_shape = action.shape[1:]
     return {
-        "act": Signature(act, [observation, SEED]),
+        "act": Signature(act, [observation, SEEDS], [observation, SEED]),
         "act_greedy": Signature(act_greedy, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
     }
 
 
-def _no_action_where_nan(action: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
-    """Returns actions `[B]`, -1 where a log-probability is NaN."""
-    return tf.where(have_nan(log_probs), -tf.ones_like(action), action)
+def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
+    """Returns log-probabilities `[B, A]`, see `in_whole_packets`."""
+    kind = type(distribution)
+    if kind not in (Bernoulli, Categorical) or distribution.logits is None:
+        return all_log_probs(distribution, num_actions)
+    return in_whole_packets(
+        lambda logits: all_log_probs(kind(logits=logits), num_actions)
+    )(distribution.logits)
+
+
+def _is_of_all_rows(seed: tf.Tensor) -> bool:
+    """Returns whether all rows are drawn from one seed, see `Signature`."""
+    return seed.shape.rank == 1
+
+
+def _seed_of_each(seed: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns seeds, int32 `[B, 2]`, or fails if they have another shape."""
+    seed = tf.ensure_shape(seed, SEEDS.shape)
+    # Negative seeds give other bits under XLA than in graph mode.
+    return tf.bitwise.bitwise_and(in_rows(seed, rows, [2]), 0x7FFFFFFF)
+
+
+def _check_rows(are_strange: tf.Tensor) -> tf.Operation | None:
+    """Fails if a row is strange, but for XLA, which has no assertions."""
+    return tf.debugging.Assert(
+        ~tf.reduce_any(are_strange),
+        [
+            "`observation` and what the policy makes of it must be finite. "
+            "Received rows that are not:",
+            tf.where(are_strange)[:, 0],
+        ],
+    )
+
+
+def _no_action(where: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+    """Returns actions `[B, ...]`, in some rows -1, or NaN if floating."""
+    ones = [1] * (action.shape.rank - 1)
+    where = tf.reshape(where, [-1, *ones])
+    if action.dtype.is_floating:
+        return nan_for(where, action)
+    return tf.where(where, -tf.ones_like(action), action)
 
 
 def _entry(log_probs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:

@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from dice_tf.distributions import Distribution
 from dice_tf.policies.action_sets import Policy
-from dice_tf.policies.sampling import have_nan
 from dice_tf.policies.signatures import (
     PROBABILITIES,
+    RowPolicy,
     Signature,
+    are_not_finite,
     in_rows,
     nan_for,
     signature_builder,
@@ -22,11 +23,15 @@ RecurrentPolicy = Callable[
 ]
 
 # From a policy without memory, what it observes and `num_actions` to what makes
-# the signatures of policies that act as it does.
+# the signatures of policies that act as it does, see `signature_builder`.
 Builder = Callable[
     [Policy, tf.TensorSpec, int | str | None],
-    Callable[[Policy], dict[str, Signature]],
+    Callable[[Policy, RowPolicy | None], dict[str, Signature]],
 ]
+
+# A server merges requests along an axis, so that a number is the length of one.
+_ROWS = tf.TensorSpec([None], tf.int32, "batch_size")
+_NUMBER_OF_ROWS = tf.TensorSpec([], tf.int32, "batch_size")
 
 
 def recurrent_signatures(
@@ -59,14 +64,15 @@ def recurrent_signatures(
     """
 
     def initial_state(batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"state": tf.zeros([batch_size, state.shape[1]], state.dtype)}
+        shape = [_number_of_rows(batch_size), state.shape[1]]
+        return {"state": tf.zeros(shape, state.dtype)}
 
     def first(observed: tf.Tensor) -> Distribution:
         start = initial_state(tf.shape(observed)[0])
         return policy(observed, start["state"])[0]
 
     build = builder(first, observation, num_actions)
-    found = build(first)
+    found = build(first, None)
 
     def do(
         name: str, observed: tf.Tensor, before: tf.Tensor, *drawn: tf.Tensor
@@ -74,7 +80,12 @@ def recurrent_signatures(
         # A single state would be broadcast to all observations.
         before = in_rows(before, observed, [state.shape[1]])
         distribution, after = policy(observed, before)
-        memoryless = build(lambda _: distribution)[name].function
+        memoryless = build(
+            lambda _: distribution,
+            lambda row: policy(observed[row : row + 1], before[row : row + 1])[
+                0
+            ],
+        )[name].function
         shown = _nan_where_state_is(before, observed)
         return {**memoryless(shown, *drawn), "state": after}
 
@@ -94,19 +105,28 @@ def recurrent_signatures(
         return do(PROBABILITIES, observation, state)
 
     inputs = [observation, state]
+    act = found["act"]
+    one_seed = act.python_inputs and [*inputs, act.python_inputs[-1]]
     signatures = {
-        "step": Signature(step, [*inputs, found["act"].inputs[-1]]),
+        "step": Signature(step, [*inputs, act.inputs[-1]], one_seed),
         "step_greedy": Signature(step_greedy, inputs),
     }
     if PROBABILITIES in found:
         signatures["step_probabilities"] = Signature(step_probabilities, inputs)
-    batch_size = tf.TensorSpec([], tf.int32, "batch_size")
-    signatures["initial_state"] = Signature(initial_state, [batch_size])
-    return signatures
+    rows = Signature(initial_state, [_ROWS], [_NUMBER_OF_ROWS])
+    return {**signatures, "initial_state": rows}
+
+
+def _number_of_rows(batch_size: tf.Tensor | int) -> tf.Tensor:
+    """Returns a number, or that of the rows that stand for it."""
+    batch_size = tf.convert_to_tensor(batch_size)
+    if batch_size.shape.rank == 0:
+        return batch_size
+    return tf.shape(tf.ensure_shape(batch_size, _ROWS.shape))[0]
 
 
 def _nan_where_state_is(state: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
-    """Returns observations, NaN for the rows whose state holds a NaN.
+    """Returns observations, NaN for the rows whose state is not finite.
 
     Runtimes lose a NaN on its way to the outputs, as in a maximum with 0. That
     of an observation is looked for already.
@@ -114,4 +134,4 @@ def _nan_where_state_is(state: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
     if not observed.dtype.is_floating:
         return observed
     ones = [1] * (observed.shape.rank - 1)
-    return nan_for(tf.reshape(have_nan(state), [-1, *ones]), observed)
+    return nan_for(tf.reshape(are_not_finite(state), [-1, *ones]), observed)

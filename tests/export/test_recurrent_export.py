@@ -13,6 +13,7 @@ from tests.toys import random_params
 
 GAME = recurrent.small_game(4)
 SEED = tf.constant([3, 4])
+SEEDS = tf.constant([[3, 4]])
 
 
 def gru_policy():
@@ -88,7 +89,9 @@ def test_signatures_take_any_batch_and_are_named(exported):
     for batch_size in (1, 7):
         state = loaded.initial_state(batch_size=batch_size)["state"]
         result = default(
-            observation=observations(1, batch_size)[0], state=state, seed=SEED
+            observation=observations(1, batch_size)[0],
+            state=state,
+            seed=tf.repeat(SEEDS, batch_size, axis=0),
         )
         assert result["action"].shape == (batch_size,)
         assert result["state"].shape == (batch_size, size)
@@ -103,7 +106,7 @@ def test_other_shapes_are_refused_when_serving(exported, wrong):
         name: tf.zeros(shape, tf.float64) for name, shape in shapes.items()
     }
     with pytest.raises((ValueError, TypeError, tf.errors.InvalidArgumentError)):
-        loaded.signatures["step"](**inputs, seed=SEED)
+        loaded.signatures["step"](**inputs, seed=tf.repeat(SEEDS, 3, axis=0))
 
 
 def test_a_policy_over_numbers_steps_with_its_mode(tmp_path):
@@ -125,7 +128,8 @@ def test_a_policy_over_numbers_steps_with_its_mode(tmp_path):
     mode = loaded.step_greedy(**inputs)["action"]
     mean = policy([inputs["observation"], inputs["state"]])[0][:, 0]
     np.testing.assert_allclose(mode, mean, rtol=1e-6)
-    assert loaded.step(**inputs, seed=SEED)["log_prob"].shape == (4,)
+    for seed in (SEED, tf.repeat(SEEDS, 4, axis=0)):
+        assert loaded.step(**inputs, seed=seed)["log_prob"].shape == (4,)
 
 
 def test_states_of_several_dtypes_are_refused(tmp_path):

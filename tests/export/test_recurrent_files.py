@@ -113,7 +113,7 @@ def observed(rng, batch_size):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_1000_steps_are_those_of_the_saved_model(runners, batch_size):
-    rng, count = np.random.default_rng(0), np.array(batch_size, np.int32)
+    rng, count = np.random.default_rng(0), np.zeros(batch_size, np.int32)
     states = [
         run("initial_state", batch_size=count)["state"] for run in runners
     ]
@@ -135,7 +135,7 @@ def test_1000_steps_are_those_of_the_saved_model(runners, batch_size):
 def test_noise_and_greed_choose_actions_of_their_probabilities(runners):
     rng = np.random.default_rng(2)
     seen = observed(rng, 200)
-    shape = runners[0]("initial_state", batch_size=np.array(200, np.int32))
+    shape = runners[0]("initial_state", batch_size=np.zeros(200, np.int32))
     state = rng.normal(size=shape["state"].shape).astype(np.float32)
     noise = rng.random(200, dtype=np.float32)
     inputs = {"observation": seen, "state": state}
@@ -157,15 +157,16 @@ def test_noise_and_greed_choose_actions_of_their_probabilities(runners):
         )
 
 
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
 @pytest.mark.parametrize("what", ["observation", "state"])
-def test_nan_gives_no_action_in_any_file(runners, what):
+def test_what_is_not_finite_gives_no_action_in_any_file(runners, what, bad):
     seen = np.eye(5, dtype=np.float32)
-    count = np.array(5, np.int32)
+    count = np.zeros(5, np.int32)
     inputs = {
         "observation": seen,
         "state": runners[0]("initial_state", batch_size=count)["state"],
     }
-    inputs[what][2, 1] = np.nan
+    inputs[what][2, 1] = bad
     expected = np.arange(5) == 2
     for run in runners:
         found = run("step_greedy", **inputs)
@@ -180,7 +181,7 @@ def test_nan_gives_no_action_in_any_file(runners, what):
 
 
 def test_one_state_does_not_stand_for_all(runners):
-    count = np.array(1, np.int32)
+    count = np.zeros(1, np.int32)
     state = runners[0]("initial_state", batch_size=count)["state"]
     for run in runners:
         with pytest.raises(Exception, match=r"[Rr]eshape"):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from tests.export.serving import predict
+from tests.export.serving import Server, predict
 
 GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 
@@ -56,15 +56,19 @@ def test_columns_give_columns(pair):
         assert answer["outputs"] == np.argmax(table[:2], axis=1).tolist()
 
 
-def test_acting_is_the_default_and_takes_columns(pair):
+def test_acting_is_the_default_and_takes_columns_and_rows(pair):
     table, loaded = pair
-    inputs = {"observation": ROWS, "seed": [3, 4]}
+    inputs = {"observation": ROWS, "seed": [[3, i] for i in range(5)]}
     answer = post(loaded, inputs=inputs)["outputs"]
     assert (
         answer == post(loaded, signature_name="act", inputs=inputs)["outputs"]
     )
     chosen = table[np.arange(5), answer["action"]]
     np.testing.assert_allclose(np.exp(answer["log_prob"]), chosen, atol=1e-6)
+    pairs = zip(*inputs.values(), strict=True)
+    instances = [dict(zip(inputs, row, strict=True)) for row in pairs]
+    rows = post(loaded, instances=instances)["predictions"]
+    assert [row["action"] for row in rows] == answer["action"]
 
 
 @pytest.mark.parametrize(
@@ -87,11 +91,30 @@ def test_a_wrong_request_is_told_what_is_wrong(pair, request_, message):
     assert message in post(pair[1], **request_)["error"]
 
 
-@pytest.mark.parametrize("name", ["act", "act_greedy", "probabilities"])
+@pytest.mark.parametrize("name", ["act_greedy", "probabilities"])
 def test_a_wrong_shape_is_refused_by_name_where_it_is_loaded(pair, name):
     function = getattr(pair[1], name)
-    inputs = {"observation": tf.ones([1, 4])}
-    if name == "act":
-        inputs["seed"] = tf.constant([0, 1])
     with pytest.raises(TypeError, match=r"\(1, 4\).*'observation'.*\(None, 5"):
-        function(**inputs)
+        function(observation=tf.ones([1, 4]))
+
+
+def test_a_wrong_shape_is_told_both_forms_of_acting(pair):
+    message = r"(?s)\(1, 4\).*\(None, 5\).*\(None, 2\).*\(None, 5\).*\(2,\)"
+    with pytest.raises(ValueError, match=message):
+        pair[1].act(observation=tf.ones([1, 4]), seed=tf.constant([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"observation": ROWS, "seed": [3, 4]}, "equal 0th-dimension size"),
+        ({"batch_size": 3}, "must have at least one dimension"),
+    ],
+)
+def test_a_server_that_batches_refuses_what_it_cannot_merge(
+    pair, inputs, message
+):
+    arrays = {key: np.array(value) for key, value in inputs.items()}
+    Server(pair[1], is_batching=False).post("act", arrays)
+    with pytest.raises(ValueError, match=message):
+        Server(pair[1], is_batching=True).post("act", arrays)

@@ -15,7 +15,7 @@ from dice_tf import export
 from tests import toys
 
 GAME = dice_tf.games.iterated_prisoners_dilemma(3)
-SEED = np.array([3, 4], np.int32)
+SEEDS = np.arange(20, dtype=np.int32).reshape(10, 2)
 NAMES = ("act", "act_greedy", "probabilities", "log_prob")
 
 
@@ -25,7 +25,7 @@ def saved_model_runner(policy, folder):
 
     def run(name, noise=None, **inputs):
         if name == "act":
-            inputs["seed"] = SEED
+            inputs["seed"] = SEEDS[: len(inputs["observation"])]
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
         found = loaded.signatures[name](**tensors)
         return {key: value.numpy() for key, value in found.items()}
@@ -94,11 +94,12 @@ def noise(batch_size=5):
     return np.linspace(0.01, 0.99, batch_size, dtype=np.float32)
 
 
-def test_nan_gives_no_action_and_concerns_no_other_row(pair):
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_gives_no_action_to_its_own_row(pair, bad):
     _, run = pair
     plain, strange = observations(), observations()
-    strange[1, 3] = np.nan
-    strange[4] = np.nan
+    strange[1, 3] = bad
+    strange[4] = bad
     is_strange = np.array([False, True, False, False, True])
     for name in NAMES:
         inputs = {"act": {"noise": noise()}}.get(name, {})
@@ -216,18 +217,19 @@ def stepped(tmp_path_factory):
 def test_one_state_does_not_stand_for_all(stepped):
     observed, state = tf.eye(5), tf.zeros([1, 2])
     for name in ("step", "step_greedy", "step_probabilities"):
-        seed = {"seed": tf.constant(SEED)} if name == "step" else {}
+        seed = {"seed": tf.constant(SEEDS[:5])} if name == "step" else {}
         with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
             stepped[name](observation=observed, state=state, **seed)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("what", ["observation", "state"])
-def test_nan_gives_no_action_with_memory(stepped, what):
+def test_what_is_not_finite_gives_no_action_with_memory(stepped, what, bad):
     inputs = {"observation": np.eye(5, dtype=np.float32)}
     inputs["state"] = np.zeros([5, 2], np.float32)
-    inputs[what][2, 1] = np.nan
+    inputs[what][2, 1] = bad
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    found = stepped["step"](**tensors, seed=tf.constant(SEED))
+    found = stepped["step"](**tensors, seed=tf.constant(SEEDS[:5]))
     expected = np.arange(5) == 2
     np.testing.assert_array_equal(found["action"] == -1, expected)
     np.testing.assert_array_equal(np.isnan(found["log_prob"]), expected)
