@@ -410,6 +410,7 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     },
     "export.export_onnx": {"path": lambda: _path(".onnx")},
     "export.export_tflite": {"path": lambda: _path(".tflite")},
+    "export.read_card": {"path": _saved_policy},
     "games.CoinGame.*": _coin_play(_coin_game),
     "games.CoinGameWithMemory": {"game": _coin_game},
     "games.CoinGameWithMemory.*": _coin_play(_coin_game_with_memory),

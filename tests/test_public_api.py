@@ -116,7 +116,13 @@ PUBLIC_NAMES = {
         "visit_frequencies",
         "zero_determinant_fit",
     },
-    "dice_tf.export": {"export_onnx", "export_policy", "export_tflite"},
+    "dice_tf.export": {
+        "Card",
+        "export_onnx",
+        "export_policy",
+        "export_tflite",
+        "read_card",
+    },
     "dice_tf.games": {
         "CoinGame",
         "CoinGameWithMemory",
@@ -256,6 +262,7 @@ PINNED_SIGNATURES = {
     "export.export_onnx": "policy, path",
     "export.export_policy": "policy, path",
     "export.export_tflite": "policy, path",
+    "export.read_card": "path",
     "games.iterated_battle_of_the_sexes": "episode_length=150",
     "games.iterated_chicken": "episode_length=150",
     "games.iterated_matching_pennies": "episode_length=150",

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_choice, check_installed
+from dice_tf.export.cards import CARD_NAME, Card, card_text
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
 from dice_tf.policies.action_sets import INFERRED
@@ -21,6 +22,7 @@ def export_onnx(
     signature: str | None = None,
     num_actions: int | str = INFERRED,
     observation_shape: Sequence[int | None] | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes one signature of a policy with finitely many actions as ONNX.
@@ -43,6 +45,7 @@ def export_onnx(
         first of these.
       num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
+      card: as of `export_policy`; metadata of the model, named `card.json`.
       overwrite: whether to replace a file at `path`.
 
     Raises:
@@ -68,6 +71,7 @@ def export_onnx(
     if signature is None:
         signature = next(iter(signatures))
     check_choice("signature", signature, tuple(signatures))
+    text = card_text(card, policy, signatures)
     chosen = _with_unique_names(signatures[signature])
     try:
         model, _ = tf2onnx.convert.from_function(
@@ -80,6 +84,7 @@ def export_onnx(
         raise ValueError(
             f"The policy {policy.name!r} cannot be converted to ONNX: {error}"
         ) from error
+    model.metadata_props.add(key=CARD_NAME, value=text)
     write_file(path, model.SerializeToString())
 
 

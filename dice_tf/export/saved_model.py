@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.distributions import Distribution
+from dice_tf.export.cards import CARD_NAME, Card, card_text
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
@@ -24,6 +25,7 @@ def export_policy(
     *,
     num_actions: int | str | None = INFERRED,
     observation_shape: Sequence[int | None] | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes a policy as a SavedModel that needs neither `dice_tf` nor TFP.
@@ -88,6 +90,8 @@ def export_policy(
         categorical, or over floating-point actions (`None`).
       observation_shape: shape of one observation, for a subclassed model
         that has not been called yet. Default: what the model was built with.
+      card: what is to be said of the policy in `assets/card.json`, for
+        `dice_tf.export.read_card`. An export adds what it sees.
       overwrite: whether to replace a SavedModel at `path`.
 
     Raises:
@@ -109,11 +113,16 @@ def export_policy(
     path = check_folder(path, overwrite)
     read = _recurrent_signatures if has_memory(policy) else _signatures
     signatures = read(policy, num_actions, observation_shape)
-    write_folder(
-        path,
-        lambda folder: write_archive(policy, signatures, folder),
-        overwrite,
-    )
+    text = card_text(card, policy, signatures)
+
+    def write(folder: str) -> None:
+        write_archive(policy, signatures, folder)
+        assets = os.path.join(folder, "assets")
+        tf.io.gfile.makedirs(assets)
+        with tf.io.gfile.GFile(os.path.join(assets, CARD_NAME), "w") as file:
+            file.write(text)
+
+    write_folder(path, write, overwrite)
 
 
 def _signatures(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from dice_tf.export.cards import Card, card_text, with_card
 from dice_tf.export.files import check_file, write_file
 from dice_tf.export.portable import portable_signatures
 from dice_tf.export.saved_model import write_archive
@@ -20,6 +21,7 @@ def export_tflite(
     *,
     num_actions: int | str = INFERRED,
     observation_shape: Sequence[int | None] | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes a policy with finitely many actions as a TFLite file.
@@ -40,6 +42,8 @@ def export_tflite(
       path: file to write, `*.tflite`. Folders above it are made.
       num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
+      card: as of `export_policy`; the file holds it as TFLite files hold what
+        goes with them, so that `unzip` finds `card.json`.
       overwrite: whether to replace a file at `path`.
 
     Raises:
@@ -58,6 +62,7 @@ def export_tflite(
     signatures = portable_signatures(
         policy, num_actions, observation_shape, "TFLite"
     )
+    text = card_text(card, policy, signatures)
     with tempfile.TemporaryDirectory() as folder:
         # The converter writes wrong weights for a tf.Module that holds a Keras
         # model, and right ones for what Keras exports.
@@ -73,4 +78,4 @@ def export_tflite(
                 f"The policy {policy.name!r} cannot be converted to TFLite: "
                 f"{error}"
             ) from error
-    write_file(path, content)
+    write_file(path, with_card(content, text))
