@@ -43,6 +43,8 @@ _TEST = [
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
     "ruff>=0.17,<0.18",
+    # Messages of TensorFlow Serving, which exports write without it.
+    "tensorflow-serving-api>=2.18,<3",
     *_INTEGRATIONS["axelrod"],
     *_INTEGRATIONS["experiments"],
     *_INTEGRATIONS["onnx"],

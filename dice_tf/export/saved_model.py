@@ -13,6 +13,7 @@ from dice_tf.export.cards import CARD_NAME, Card, card_text
 from dice_tf.export.files import check_folder, write_folder
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
+from dice_tf.export.warm_up import write_warm_up
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.signatures import Signature, policy_signatures
@@ -79,6 +80,8 @@ def export_policy(
     goes in at the next step. A state that is not finite acts like such an
     observation.
 
+    `assets.extra` holds requests by which TensorFlow Serving warms up.
+
     The folder appears under its name when it is complete, or not at all.
 
     Args:
@@ -121,6 +124,7 @@ def export_policy(
         tf.io.gfile.makedirs(assets)
         with tf.io.gfile.GFile(os.path.join(assets, CARD_NAME), "w") as file:
             file.write(text)
+        write_warm_up(folder, policy.name, signatures)
 
     write_folder(path, write, overwrite)
 
