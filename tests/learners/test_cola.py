@@ -15,7 +15,12 @@ from dice_tf.learners.update_functions import (
 )
 from experiments.building.tandem import tandem_objective
 from tests.learners import settings
-from tests.toys import ASYMMETRIC, random_params, tabular_policies
+from tests.toys import (
+    ASYMMETRIC,
+    exact_objective,
+    random_params,
+    tabular_policies,
+)
 
 RATES = (0.2, 0.3, 0.1)
 SEED = (3, 4)
@@ -254,6 +259,24 @@ def test_the_points_are_drawn_evenly_around_the_parameters():
     expected = 0.25 * (1.5**2 + 2.0**2 / 3.0)
     np.testing.assert_allclose(losses, expected, rtol=0.05)
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_runs_that_draw_points_are_those_of_single_trainers():
+    def players(seed, num_seeds):
+        trainer = dice_tf.Trainer(
+            exact_objective(ASYMMETRIC, 0.9, 3),
+            [COLA(0.3, hidden_units=(2,), batch_size=3, num_steps=2), Naive()],
+            num_seeds=num_seeds,
+            seed=seed,
+            initial_params="random",
+        )
+        trainer.compile(keras.optimizers.SGD(0.5), jit_compile=False)
+        trainer.fit(steps_per_epoch=3, verbose=0)
+        return [player.params[0] for player in trainer.players]
+
+    for runs, single in zip(players(5, 2), players(6, 1), strict=True):
+        np.testing.assert_allclose(runs[1], single[0], rtol=1e-9)
+        assert np.max(np.abs(runs[0] - runs[1])) > 0.01
 
 
 def test_a_schedule_is_followed_from_step_to_step():
