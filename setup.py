@@ -94,6 +94,9 @@ setuptools.setup(
         "dice_tf": ["py.typed"],
         f"{_EXPERIMENTS}.results": ["data/*"],
     },
+    entry_points={
+        "console_scripts": [f"dice-tf = {_EXPERIMENTS}.__main__:main"]
+    },
     python_requires=">=3.11",
     install_requires=_requirements(),
     extras_require={

@@ -1,1 +1,1 @@
-"""Experiments: flags in, files out. Run one with `python -m`."""
+"""Experiments: flags in, files out. Run one with `python -m` or `dice-tf`."""

@@ -1,5 +1,7 @@
-"""Trains the players of an iterated matrix game, by default LOLA-DiCE against
-LOLA-DiCE in the prisoner's dilemma, in several independent runs.
+"""Trains the players of an iterated matrix game, by default with LOLA-DiCE.
+
+Without other flags the game is the prisoner's dilemma, both players are
+LOLA-DiCE learners, and there are five independent runs.
 
   python -m experiments.ipd --output_dir=runs/ipd
   python -m experiments.ipd --output_dir=runs/mixed --learner=lola_dice,naive

@@ -103,3 +103,10 @@ def test_no_module_is_loaded_under_both_names(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     # All but the package itself; one module only gives a name to its folder.
     assert done.stdout.split() == [str(len(EXPERIMENTS) - 1), "False"]
+
+
+def test_the_command_is_installed(declared) -> None:
+    (script,) = declared["entry_points"]["console_scripts"]
+    assert script == f"dice-tf = {INSTALLED}.__main__:main"
+    found = {module.name: module.source for module in EXPERIMENTS}
+    assert "import main\n" in found["experiments.__main__"]

@@ -10,9 +10,11 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shlex
 import sys
 import tempfile
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from ..results.check_list import Check, as_table, read_checks
 from ..results.json_files import plain
 from ..results.outputs import SUMMARY, OutputFolder, open_folder
 from ..results.run_record import RunRecord
+from .console import INSTALLED, started_by
 from .stopping import (
     INTERRUPTED,
     OUTPUT_CLOSED,
@@ -52,7 +55,7 @@ _REASONS = {
 
 
 class Command(NamedTuple):
-    """A program that a user starts with `python -m experiments.<name>`.
+    """A program that `python -m experiments.<name>` or `dice-tf <name>` starts.
 
     Attributes:
       define_flags: defines the flags. Commands share names of flags, so that
@@ -74,6 +77,7 @@ class Command(NamedTuple):
         """Runs the command with the arguments of this process."""
         guard_streams()
         guard_termination()
+        _name_program(sys.modules["__main__"])
         self.define_flags()
         try:
             app.run(self.main)
@@ -131,9 +135,19 @@ class Command(NamedTuple):
         return _record(_module_name(self.run), settings, flags.FLAGS)
 
 
+def _name_program(program: types.ModuleType) -> None:
+    """Lets the examples of --help be commands that the user can type."""
+    spec = program.__spec__
+    if program.__doc__ and spec is not None and spec.parent == INSTALLED:
+        program.__doc__ = program.__doc__.replace(
+            "python -m experiments.", "dice-tf "
+        )
+
+
 def _record(program: str, settings: Any, values: flags.FlagValues) -> RunRecord:
     return RunRecord(
-        program,
+        # A run goes on whichever way it is started again.
+        re.sub(f"^{INSTALLED}\\.", "experiments.", program),
         json.loads(json.dumps(plain(_configuration(settings)))),
         _command_line(program, values),
         values.overwrite,
@@ -171,7 +185,7 @@ def _command_line(experiment: str, values: flags.FlagValues) -> str:
         if flag.present and flag.name not in ("overwrite", "resume", "flagfile")
     }
     again = ["--resume"] if "resume" in values else []
-    return shlex.join(["python", "-m", experiment, *given.values(), *again])
+    return shlex.join([*started_by(experiment), *given.values(), *again])
 
 
 @contextlib.contextmanager
