@@ -1,7 +1,7 @@
-"""Distributions over actions, of TensorFlow Probability (TFP).
+"""Distributions over actions, and all that is used of TensorFlow Probability.
 
-What policies, play and exports need of TFP is here, so that they import none
-of it themselves.
+TensorFlow Probability (TFP) is imported in no other module, so that it can be
+replaced in one place if it is no longer maintained. A test enforces this.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,15 @@ import tensorflow_probability as tfp
 
 from dice_tf.checks import as_floats
 
-Distribution = tfp.distributions.Distribution
-Bernoulli = tfp.distributions.Bernoulli
-Categorical = tfp.distributions.Categorical
+# The kinds of distributions that stochastic graphs know, by name.
+tfd = tfp.distributions
+Distribution = tfd.Distribution
+Bernoulli = tfd.Bernoulli
+Categorical = tfd.Categorical
+
+# Parameters of distributions, and what maps numbers into their ranges.
+ParameterProperties = tfp.util.ParameterProperties
+Softplus = tfp.bijectors.Softplus
 
 
 def categorical(outputs: tf.Tensor) -> Categorical:

@@ -7,7 +7,13 @@ applies it to the package, and to sources that break it.
 import ast
 from collections.abc import Collection, Iterator, Sequence
 
-from tests.import_rules import Module, dotted, import_base, is_all
+from tests.import_rules import (
+    Module,
+    dotted,
+    import_base,
+    imported_modules,
+    is_all,
+)
 
 _GLOBAL_SEEDS = ("random.seed", "set_random_seed", "set_seed")
 _ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
@@ -183,6 +189,23 @@ def private_faults(
         f"{module.name}: line {line}: {name} is private."
         for line, name in _mentioned_names(module)
         if any(f"{name}.".startswith(f"{prefix}.") for prefix in private)
+    ]
+
+
+def library_faults(
+    module: Module, library: str, homes: Collection[str] = ()
+) -> list[str]:
+    """Checks that a library is imported in its own modules only.
+
+    Args:
+      module: the module.
+      library: the top-level name of the library.
+      homes: dotted names of the modules that may import it.
+    """
+    return [
+        f"{module.name}: imports {target}, which only {list(homes)} may."
+        for target in imported_modules(module, ())
+        if target.split(".")[0] == library and module.name not in homes
     ]
 
 

@@ -21,11 +21,18 @@ USERS = ("benchmarks", "examples", "experiments")
 # or folder at the top of dice_tf/ stands in exactly one row.
 LAYERS = (
     # 0: pure functions on tensors, seeds, and what is written for speed.
-    {"checks", "estimators", "kernels", "replicas", "seeds", "version"},
+    {
+        "checks",
+        "distributions",
+        "estimators",
+        "kernels",
+        "replicas",
+        "seeds",
+        "version",
+    },
     # 1: games; Keras models and their heads; differentiable optimizers.
     {
         "critics",
-        "distributions",
         "games",
         "inner_optimizers",
         "layers",
@@ -126,6 +133,25 @@ def test_modules_name_and_read_what_types_declare(module: Module) -> None:
     assert source_rules.variable_faults(module) == []
     assert source_rules.private_faults(module) == []
     assert source_rules.literal_getattr_faults(module) == []
+
+
+# Libraries that may be given up before this one is.
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("tensorflow_probability", ["dice_tf.distributions"]),
+        ("tf_keras", []),
+    ],
+)
+def test_libraries_that_may_die_are_imported_in_one_module(
+    library: str, homes: list[str]
+) -> None:
+    faults = [
+        fault
+        for module in LIBRARY
+        for fault in source_rules.library_faults(module, library, homes)
+    ]
+    assert faults == []
 
 
 def test_no_two_modules_of_the_library_share_a_file_name() -> None:
@@ -436,6 +462,31 @@ def test_privacy_rule_finds(source: str) -> None:
 def test_privacy_rule_accepts_public_names() -> None:
     source = "import tensorflow as tf\nfrom keras import ops\ntf.pythonic"
     assert source_rules.private_faults(_module("toy.low", source)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import heavy",
+        "import heavy as h",
+        "import heavy.inner",
+        "from heavy import x",
+        "from heavy.inner import x",
+        "def f():\n  import heavy",
+    ],
+)
+def test_library_rule_finds(source: str) -> None:
+    module = _module("toy.low", source)
+    (fault,) = source_rules.library_faults(module, "heavy", ["toy.high"])
+    assert "which only ['toy.high'] may" in fault
+    assert source_rules.library_faults(module, "heavy", ["toy.low"]) == []
+
+
+def test_library_rule_accepts_what_is_named_alike() -> None:
+    source = "import heavyweight\nfrom toy import heavy\nfrom .heavy import x"
+    assert (
+        source_rules.library_faults(_module("toy.low", source), "heavy") == []
+    )
 
 
 @pytest.mark.parametrize(

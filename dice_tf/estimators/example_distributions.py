@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-tfd = tfp.distributions
+from dice_tf.distributions import ParameterProperties, Softplus, tfd
 
 # Parameters such as upper bounds have no declared range. Examples of the k-th
 # of them, of which the first that the distribution accepts is taken.
@@ -93,9 +92,7 @@ def _properties(distribution: tfd.Distribution) -> dict[str, Any]:
         if distribution.event_shape.rank != 0:
             return {}
         return {
-            name: tfp.util.ParameterProperties(
-                default_constraining_bijector_fn=tfp.bijectors.Softplus
-            )
+            name: ParameterProperties(default_constraining_bijector_fn=Softplus)
             for name, value in distribution.parameters.items()
             if _is_array(value)
         }

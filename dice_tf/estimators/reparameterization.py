@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from dice_tf.distributions import tfd
 from dice_tf.estimators.example_distributions import (
     BOUNDS,
     Parameter,
@@ -24,8 +24,6 @@ from dice_tf.estimators.example_distributions import (
     kind_of,
     parameters_of,
 )
-
-tfd = tfp.distributions
 
 NUM_ORDERS = 3
 # Independent estimates, and samples of each.

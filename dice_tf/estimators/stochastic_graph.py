@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from dice_tf.checks import (
     as_whole_numbers,
@@ -14,6 +13,7 @@ from dice_tf.checks import (
     check_rank,
     check_whole_number,
 )
+from dice_tf.distributions import tfd
 from dice_tf.estimators.causality import (
     causal_graph,
     check_names,
@@ -131,7 +131,7 @@ class StochasticComputationGraph:
         self._reparameterized = reparameterized
         for name, node in self._graph.nodes.items():
             distribution = None if node.parents else node({})
-            if isinstance(distribution, tfp.distributions.Distribution):
+            if isinstance(distribution, tfd.Distribution):
                 self._is_reparameterized(name, distribution)
 
     def sample(self, sample_shape: Any, seed: Seed) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class StochasticComputationGraph:
         distributions, samples = {}, {}
         for name, node in self._graph.nodes.items():
             distribution = node(samples)
-            if not isinstance(distribution, tfp.distributions.Distribution):
+            if not isinstance(distribution, tfd.Distribution):
                 raise TypeError(
                     f"`nodes[{name!r}]` must be a distribution, or a function "
                     f"that returns one. Received: {distribution!r}."
@@ -237,7 +237,7 @@ class StochasticComputationGraph:
 
     def _is_reparameterized(self, name: str, distribution: Any) -> bool:
         kinds = tf.nest.flatten(distribution.reparameterization_type)
-        fully = tfp.distributions.FULLY_REPARAMETERIZED
+        fully = tfd.FULLY_REPARAMETERIZED
         can_be = all(kind == fully for kind in kinds)
         names = self._reparameterized
         if names is not None and name not in names:

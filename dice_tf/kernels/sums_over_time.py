@@ -10,7 +10,6 @@ import itertools
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 
 def cumulative_sum(
@@ -194,14 +193,35 @@ def _scan(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
             (factors, x),
             tf.zeros_like(x[0]),
         )
-    _, sums = tfp.math.scan_associative(
-        lambda before, after: (
-            _times(after[0], before[0]),
-            after[1] + _times(after[0], before[1]),
-        ),
-        (factors, x),
+    return _scan_by_halves(x, factors)
+
+
+def _scan_by_halves(x: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    """Returns `y_t = x_t + factors_t y_{t-1}`, of a number of steps T.
+
+    Two steps in a row are one with the product of their factors, so that the
+    sums at odd steps are a scan of half the length. They are the next even
+    step's past. References: Blelloch 1990 (Prefix sums and their applications).
+    """
+    length = x.shape[0]
+    if length <= 3:
+        sums = [x[:1]]
+        for t in range(1, length):
+            now = slice(t, t + 1)
+            sums.append(x[now] + _times(factors[now], sums[-1]))
+        return tf.concat(sums, axis=0)
+    odd_factors = factors[1::2]
+    odd = _scan_by_halves(
+        x[1::2] + _times(odd_factors, x[:-1:2]),
+        _times(odd_factors, factors[:-1:2]),
     )
-    return sums
+    num_before = (length - 1) // 2
+    later = x[2::2] + _times(factors[2::2], odd[:num_before])
+    even = tf.concat([x[:1], later], axis=0)
+    num_pairs = length // 2
+    pairs = tf.stack([even[:num_pairs], odd], axis=1)
+    sums = tf.reshape(pairs, [2 * num_pairs, *x.shape[1:]])
+    return tf.concat([sums, even[num_pairs:]], axis=0) if length % 2 else sums
 
 
 def _times(factor: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -54,7 +54,7 @@ def factors_of(length):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("length", "reverse"), [(1, False), (4, True), (7, False)]
+    ("length", "reverse"), [(1, False), (4, True), (7, False), (17, True)]
 )
 def test_a_decaying_sum_is_its_recursion(way, length, reverse):
     assert_agreement(
