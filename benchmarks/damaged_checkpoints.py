@@ -225,7 +225,10 @@ def fuzz(
     kinds = {
         "flipped bits": (flips(content, num, rng), damage),
         "cuts": (cuts(content, num, rng), damage),
-        "forgeries": (forgeries(content), f"{damage}|of another training"),
+        "forgeries": (
+            forgeries(content),
+            f"{damage}|of another training|has the format",
+        ),
     }
     return {
         kind: outcome_of(faults, restore, state, message)

@@ -34,6 +34,8 @@ CARD_NAME = "card.json"
 _CARD_VERSION = 1
 # A card is text for people: a larger one is not ours.
 _MOST_BYTES = 2**24
+# Of what a strange card says, in an error.
+_MOST_CHARACTERS = 200
 # Larger tables of payoffs are left out.
 _MOST_PAYOFFS = 4096
 
@@ -146,9 +148,16 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(
             f"The card of the file at `path` ({path!r}) must be of version "
             f"{_CARD_VERSION}, which this dice_tf ({__version__}) reads. It "
-            "may be damaged, or of a later version."
+            f"may be damaged, or of a later version: {_writer_of(card)}."
         )
     return card
+
+
+def _writer_of(card: Any) -> str:
+    versions = card.get("versions") if isinstance(card, dict) else None
+    if not isinstance(versions, dict):
+        return "it does not say which version wrote it"
+    return f"it was written by {repr(versions)[:_MOST_CHARACTERS]}"
 
 
 def card_text(

@@ -5,6 +5,7 @@ called. Files of Keras models are data in Keras' safe mode, so that none of them
 may name a SavedModel to be run.
 """
 
+import json
 import os
 from typing import Any
 
@@ -16,6 +17,8 @@ from dice_tf.checks import check_name
 from dice_tf.policies.signatures import PROBABILITIES
 
 _OBSERVATION = "observation"
+# Of a card that says who wrote a SavedModel, and of what it says in an error.
+_MOST_BYTES, _MOST_CHARACTERS = 2**24, 200
 
 # Below the smallest normal number logarithms differ between processors.
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -294,13 +297,25 @@ def _load_probabilities(path: str) -> FrozenGraph:
     except Exception as error:
         raise ValueError(
             f"The SavedModel at `path` ({path!r}) cannot be loaded: {error}"
+            f"{_writer_of(path)}"
         ) from error
     raise ValueError(
         "`path` must hold an exported policy with a finite set of actions, "
         f"which has the signature {PROBABILITIES}({_OBSERVATION}) -> "
         f"{{{PROBABILITIES}}}. Received: path={path!r} with "
-        f"{_describe(signatures)}."
+        f"{_describe(signatures)}.{_writer_of(path)}"
     )
+
+
+def _writer_of(path: str) -> str:
+    """Returns a sentence on which versions wrote a SavedModel, or nothing."""
+    try:
+        card = os.path.join(path, "assets", "card.json")
+        with tf.io.gfile.GFile(card, "rb") as file:
+            versions = json.loads(file.read(_MOST_BYTES))["versions"]
+    except (tf.errors.OpError, ValueError, LookupError, TypeError):
+        return ""
+    return f" It was written by {repr(versions)[:_MOST_CHARACTERS]}."
 
 
 def _what_is_at(path: str) -> str:

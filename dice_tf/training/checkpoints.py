@@ -150,15 +150,18 @@ def read_checkpoint(
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it cannot be read, is damaged, or belongs to another
-        training. The message says what differs.
+      ValueError: if it cannot be read, is damaged, was written in another
+        format, or belongs to another training. The message says what differs,
+        and which version wrote another format.
     """
     name = repr(str(path))
     content = _content(path)
-    expected = as_json("identity", {"version": _VERSION, **identity})
+    expected = as_json("identity", identity)
     with _damage(name):
         archive = zipfile.ZipFile(io.BytesIO(_unsealed(content)))
         metadata = _metadata(archive)
+    _check_version(name, metadata)
+    with _damage(name):
         found = {key: metadata.get(key) for key in expected}
         differences = list(_differences("", found, expected))
     if differences:
@@ -301,6 +304,19 @@ def _metadata(archive: zipfile.ZipFile) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise ValueError(f"{_METADATA} is not a dictionary")
     return metadata
+
+
+def _check_version(name: str, metadata: dict[str, Any]) -> None:
+    """Raises if another version of dice_tf wrote a file of another form."""
+    version = metadata.get("version")
+    if version != _VERSION:
+        raise ValueError(
+            f"The checkpoint {name} has the format {_shortened(version)}, and "
+            f"this dice_tf reads the format {_VERSION}. It was written by "
+            f"{_shortened(metadata.get('versions'))}, and this is "
+            f"{_versions()}. Continue with that version, or remove the file to "
+            "start anew."
+        )
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import json
 import os
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +49,8 @@ Learner = dice_tf.learners.Learner
 _SOME_LENGTH = 150
 # Players that start nearly undecided have logits up to this.
 _NEARLY_EVEN = 0.3
+# Of what a `.keras` file says of itself, and of that in an error.
+_MOST_BYTES, _MOST_CHARACTERS = 2**16, 100
 # Describes the machines of --strategy=multi_worker.
 _CLUSTER = "TF_CONFIG"
 
@@ -155,6 +159,7 @@ def load_policy(path: str, is_trusted: bool = False) -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
         message = f"--policy={path} cannot be loaded: {error}"
+        message += _writer_of(path)
         # Keras has no class for what its safe mode refuses.
         if "safe_mode" in str(error):
             message += (
@@ -162,6 +167,21 @@ def load_policy(path: str, is_trusted: bool = False) -> keras.Model:
                 "it names, give --trust_policy_files."
             )
         raise ValueError(message) from error
+
+
+def _writer_of(path: str) -> str:
+    """Returns a sentence on which Keras wrote a `.keras` file, or nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            with archive.open("metadata.json") as file:
+                metadata = json.loads(file.read(_MOST_BYTES))
+        version = str(metadata["keras_version"])
+    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
+        return ""
+    return (
+        f" The file was written by Keras {version[:_MOST_CHARACTERS]}, and "
+        f"this is Keras {keras.__version__}."
+    )
 
 
 def _initializer(name: str) -> keras.initializers.Initializer:

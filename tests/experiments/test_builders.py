@@ -1,6 +1,7 @@
 """From settings to objects of the library."""
 
 import pathlib
+import zipfile
 from collections.abc import Iterator
 
 import keras
@@ -294,6 +295,20 @@ def test_a_damaged_policy_is_refused(tmp_path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="--policy=.* cannot be loaded: "):
             builders.load_policy(str(path))
+
+
+def test_a_policy_that_cannot_be_read_names_its_keras(tmp_path) -> None:
+    path = tmp_path / "policy.keras"
+    keras.Sequential([keras.Input([5]), keras.layers.Dense(2)]).save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["metadata.json"] = b'{"keras_version": "9.8.7"}'
+    members["config.json"] = b"{}"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"written by Keras 9\.8\.7, and this"):
+        builders.load_policy(str(path))
 
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out", "critic"])
