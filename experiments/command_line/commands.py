@@ -77,7 +77,7 @@ class Command(NamedTuple):
         """Runs the command with the arguments of this process."""
         guard_streams()
         guard_termination()
-        _name_program(sys.modules["__main__"])
+        name_program(sys.modules["__main__"])
         self.define_flags()
         try:
             app.run(self.main)
@@ -100,13 +100,17 @@ class Command(NamedTuple):
                 with user_errors():
                     settings = self._settings(argv)
                     folder = stack.enter_context(
-                        _opened_folder(flags.FLAGS, self._record(settings))
+                        _opened_folder(flags.FLAGS, self.record(settings))
                     )
                 checks = self._checks(settings, folder)
             except KeyboardInterrupt:
                 status = end_status()
                 raise _end(interrupted(folder, status), status) from None
             _conclude(folder, checks or [])
+
+    def record(self, settings: Any) -> RunRecord:
+        """Returns what tells this run from others, in its folder."""
+        return _record(_module_name(self.run), settings, flags.FLAGS)
 
     def _settings(self, argv: Sequence[str]) -> Any:
         """Returns the settings, if there is all that the command needs."""
@@ -130,12 +134,8 @@ class Command(NamedTuple):
         import_tensorflow()
         return self.run(settings, folder)
 
-    def _record(self, settings: Any) -> RunRecord:
-        """Returns what tells this run from others, in its folder."""
-        return _record(_module_name(self.run), settings, flags.FLAGS)
 
-
-def _name_program(program: types.ModuleType) -> None:
+def name_program(program: types.ModuleType) -> None:
     """Lets the examples of --help be commands that the user can type."""
     spec = program.__spec__
     if program.__doc__ and spec is not None and spec.parent == INSTALLED:
@@ -145,12 +145,14 @@ def _name_program(program: types.ModuleType) -> None:
 
 
 def _record(program: str, settings: Any, values: flags.FlagValues) -> RunRecord:
+    given = _given(values)
     return RunRecord(
         # A run goes on whichever way it is started again.
         re.sub(f"^{INSTALLED}\\.", "experiments.", program),
         json.loads(json.dumps(plain(_configuration(settings)))),
-        _command_line(program, values),
+        _command_line(program, values, given),
         values.overwrite,
+        [text for name, text in given.items() if name not in _OF_FOLDERS],
     )
 
 
@@ -177,15 +179,21 @@ def _configuration(settings: Any) -> Any:
     }
 
 
-def _command_line(experiment: str, values: flags.FlagValues) -> str:
+def _command_line(
+    experiment: str, values: flags.FlagValues, given: dict[str, str]
+) -> str:
     """Returns the whole command, and --resume if the command has that."""
-    given = {
+    again = ["--resume"] if "resume" in values else []
+    return shlex.join([*started_by(experiment), *given.values(), *again])
+
+
+def _given(values: flags.FlagValues) -> dict[str, str]:
+    """Returns the flags that a user gave, those from a --flagfile too."""
+    return {
         flag.name: flag.serialize()
         for flag in (values[name] for name in values)
         if flag.present and flag.name not in ("overwrite", "resume", "flagfile")
     }
-    again = ["--resume"] if "resume" in values else []
-    return shlex.join([*started_by(experiment), *given.values(), *again])
 
 
 @contextlib.contextmanager

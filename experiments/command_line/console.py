@@ -9,6 +9,8 @@ import pathlib
 import runpy
 import sys
 
+from .stopping import guard_streams
+
 # The name under which `experiments/` is installed, together with the command.
 INSTALLED = "dice_tf_experiments"
 _FOLDER = pathlib.Path(__file__).resolve().parents[1]
@@ -34,16 +36,17 @@ def summaries() -> dict[str, str]:
     found = {}
     for path in sorted(_FOLDER.glob("*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
-        if any(_is_command(node) for node in module.body):
+        if path.stem != "__main__" and _is_program(module):
             found[path.stem] = ast.get_docstring(module).splitlines()[0]
     return found
 
 
-def _is_command(node: ast.stmt) -> bool:
-    """Whether a statement is `COMMAND = ...`: others are not experiments."""
-    return isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id == "COMMAND"
-        for target in node.targets
+def _is_program(module: ast.Module) -> bool:
+    """Whether a module ends with what it does when it is started."""
+    last = module.body[-1]
+    return (
+        isinstance(last, ast.If)
+        and ast.unparse(last.test) == "__name__ == '__main__'"
     )
 
 
@@ -52,6 +55,7 @@ def main() -> None:
     name, *arguments = sys.argv[1:] or ["--help"]
     found = summaries()
     if name in ("-h", "--help", "--helpshort", "--helpfull"):
+        guard_streams()
         print(_listing(found))
         return
     if name not in found:

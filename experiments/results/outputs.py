@@ -23,9 +23,12 @@ SUMMARY = "summary.json"
 SAVED_MODELS = "saved_model"
 TOURNAMENT = "tournament.csv"
 
-# Entries of config.json: the names that the run has written, its digest, and
-# the versions of dice_tf and its libraries.
+# Entries of config.json: the names that the run has written; its experiment,
+# the flags that it was given, and its digest; and the versions of dice_tf and
+# its libraries.
 FILES = "files"
+EXPERIMENT = "experiment"
+ARGUMENTS = "arguments"
 DIGEST = "digest"
 VERSIONS = "versions"
 

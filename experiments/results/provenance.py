@@ -17,8 +17,10 @@ import dice_tf
 
 from ..command_line.commands import user_errors
 from .outputs import (
+    ARGUMENTS,
     CONFIG,
     DIGEST,
+    EXPERIMENT,
     FILES,
     SAVED_MODELS,
     SUMMARY,
@@ -52,6 +54,8 @@ def collect_results(
         yield stage
         config = _config(settings, str(folder.path))
         if folder.record is not None:
+            config[EXPERIMENT] = folder.record.experiment
+            config[ARGUMENTS] = folder.record.arguments
             config[DIGEST] = folder.record.digest
         try:
             _write_records(stage, config, summary)

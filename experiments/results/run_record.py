@@ -8,7 +8,7 @@ methods would pass it by.
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _MOST_DIFFERENCES = 8
@@ -22,12 +22,14 @@ class RunRecord(NamedTuple):
       configuration: by name, all that determines the results.
       command: the whole command that continues the run.
       overwrite: whether the run may replace an earlier one.
+      arguments: the flags that were given and shape the results, as typed.
     """
 
     experiment: str
     configuration: Mapping[str, Any]
     command: str
     overwrite: bool = False
+    arguments: Sequence[str] = ()
 
     @property
     def digest(self) -> str:
