@@ -18,6 +18,10 @@ return of every player, run and iteration), summary.json, config.json, pictures
 of the learning curves and of the policies, and in saved_model/ the policies of
 the median run, which can be opponents of a later run:
 --learner=lola_dice,runs/ipd/saved_model/player_1.
+
+Flags can also stand in a file, one on each line: --flagfile=flags.txt. Those
+after it on the command line count more. `python -m experiments.rerun` repeats
+a run that has finished, from its config.json.
 """
 
 # `python experiments/...` starts a file outside of its package.
