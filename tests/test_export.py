@@ -406,8 +406,8 @@ def test_only_a_saved_model_is_overwritten(tmp_path, policy):
     ("path", "error", "message"),
     [
         (3, TypeError, r"`path` must be a string or path.*3 \(of type int\)"),
-        ("", ValueError, "`path` must be a folder on a local disk.*path=''"),
-        ("gs://bucket/x", ValueError, "local disk.*path='gs://bucket/x'"),
+        ("", ValueError, "`path` must be a folder. Received: path=''"),
+        ("no://bucket/x", ValueError, "TensorFlow knows.*path='no://bucket/x'"),
     ],
 )
 def test_paths_are_checked(policy, path, error, message):

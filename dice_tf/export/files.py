@@ -11,17 +11,24 @@ import tensorflow as tf
 
 from dice_tf.checks import check_flag
 
+# Of a SavedModel: what makes a folder one for those who load it.
+_GRAPH = "saved_model.pb"
 
-def check_folder(path: Any, overwrite: bool) -> pathlib.Path:
+# On a local disk, or the address of a file system that TensorFlow knows.
+Place = pathlib.Path | str
+
+
+def check_folder(path: Any, overwrite: bool) -> Place:
     """Returns the path of a folder to write, or raises."""
     check_flag("overwrite", overwrite)
-    path = _local_path(path, "folder")
-    if path.exists() and not path.is_dir():
+    path = _checked_path(path, "folder")
+    is_folder = tf.io.gfile.isdir(path)
+    if tf.io.gfile.exists(path) and not is_folder:
         raise ValueError(
             f"`path` must be a folder to write. Received: {str(path)!r}, "
             "which is a file."
         )
-    if path.is_dir() and any(path.iterdir()):
+    if is_folder and tf.io.gfile.listdir(path):
         if not overwrite:
             raise ValueError(
                 f"`path` must be new or empty. Received: {str(path)!r}, which "
@@ -35,16 +42,17 @@ def check_folder(path: Any, overwrite: bool) -> pathlib.Path:
     return path
 
 
-def check_file(path: Any, suffix: str, overwrite: bool) -> pathlib.Path:
+def check_file(path: Any, suffix: str, overwrite: bool) -> Place:
     """Returns the path of a file to write, or raises."""
     check_flag("overwrite", overwrite)
-    path = _local_path(path, "file")
-    if path.suffix != suffix or path.is_dir():
+    path = _checked_path(path, "file")
+    is_folder = tf.io.gfile.isdir(path)
+    if os.path.splitext(path)[1] != suffix or is_folder:
         raise ValueError(
             f"`path` must be a file named *{suffix}. Received: {str(path)!r}"
-            + (", which is a folder." if path.is_dir() else ".")
+            + (", which is a folder." if is_folder else ".")
         )
-    if path.exists() and not overwrite:
+    if tf.io.gfile.exists(path) and not overwrite:
         raise ValueError(
             f"`path` must be new. Received: {str(path)!r}, which is there. "
             "Pass overwrite=True to replace it."
@@ -52,18 +60,25 @@ def check_file(path: Any, suffix: str, overwrite: bool) -> pathlib.Path:
     return path
 
 
-def _local_path(path: Any, kind: str) -> pathlib.Path:
+def _checked_path(path: Any, kind: str) -> Place:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"`path` must be a string or path of a {kind} to write. "
             f"Received: {path!r} (of type {type(path).__name__})."
         )
-    if not str(path) or "://" in str(path):
+    path = os.fspath(path)
+    if not path:
+        raise ValueError(f"`path` must be a {kind}. Received: path={path!r}.")
+    if "://" not in path:
+        return pathlib.Path(os.path.abspath(path))
+    try:
+        tf.io.gfile.exists(path)
+    except tf.errors.UnimplementedError as error:
         raise ValueError(
-            f"`path` must be a {kind} on a local disk. Received: "
-            f"path={str(path)!r}."
-        )
-    return pathlib.Path(os.path.abspath(path))
+            f"`path` must be a {kind} on a local disk or on a file system that "
+            f"TensorFlow knows. Received: path={path!r}."
+        ) from error
+    return path
 
 
 @contextlib.contextmanager
@@ -77,9 +92,21 @@ def _folder_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_folder(
-    path: pathlib.Path, write: Callable[[str], Any], overwrite: bool
+    path: Place, write: Callable[[str], Any], overwrite: bool
 ) -> None:
-    """Lets `write` fill a folder beside `path`, and moves it there."""
+    """Lets `write` fill another folder, and moves it to `path`.
+
+    Other file systems than local ones cannot rename folders at once. There
+    `saved_model.pb` comes last: without it, no folder is a SavedModel.
+    """
+    if not isinstance(path, pathlib.Path):
+        with tempfile.TemporaryDirectory() as folder:
+            written = os.path.join(folder, "written")
+            write(written)
+            if overwrite:
+                _remove_folder(path)
+            _copy_folder(written, path)
+        return
     with _folder_beside(path) as folder:
         # Write to a folder inside, since other users cannot read the temporary
         # folder itself.
@@ -96,8 +123,40 @@ def write_folder(
             raise
 
 
-def write_file(path: pathlib.Path, content: bytes) -> None:
+def _copy_folder(source: str, path: str) -> None:
+    """Copies a SavedModel to another file system, or removes what it copied."""
+    files = [
+        os.path.relpath(os.path.join(folder, name), source)
+        for folder, _, names in os.walk(source)
+        for name in names
+    ]
+    try:
+        for name in sorted(files, key=lambda name: (name == _GRAPH, name)):
+            target = os.path.join(path, name)
+            tf.io.gfile.makedirs(os.path.dirname(target))
+            tf.io.gfile.copy(os.path.join(source, name), target)
+    except BaseException:
+        _remove_folder(path)
+        raise
+
+
+def _remove_folder(path: str) -> None:
+    """Removes a folder that is not on a local disk, if there is one."""
+    # Also raised by `ram://` after it has removed all, if the name of one
+    # folder is the start of another's: `assets` and `assets.extra`.
+    with contextlib.suppress(tf.errors.NotFoundError):
+        tf.io.gfile.rmtree(path)
+
+
+def write_file(path: Place, content: bytes) -> None:
     """Writes beside `path` first, and then moves it there."""
+    if not isinstance(path, pathlib.Path):
+        unfinished = f"{path}-unfinished"
+        tf.io.gfile.makedirs(os.path.dirname(path))
+        with tf.io.gfile.GFile(unfinished, "wb") as file:
+            file.write(content)
+        tf.io.gfile.rename(unfinished, path, overwrite=True)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(content)

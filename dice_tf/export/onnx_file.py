@@ -38,7 +38,8 @@ def export_onnx(
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.
-      path: file to write, `*.onnx`. Folders above it are made.
+      path: file to write, `*.onnx`, as of `export_policy`. Folders above it
+        are made.
       signature: `"act"`, `"act_greedy"`, `"probabilities"` or `"log_prob"`;
         with memory `"step"`, `"step_greedy"`, `"step_probabilities"` or
         `"initial_state"`. An ONNX file holds one function. Default: the

@@ -83,11 +83,14 @@ def export_policy(
     `assets.extra` holds requests by which TensorFlow Serving warms up.
 
     The folder appears under its name when it is complete, or not at all.
+    On another file system than a local disk it becomes a SavedModel when it is
+    complete.
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head;
         with memory as of `dice_tf.policies.gru`.
-      path: folder to write, on a local disk. Folders above it are made.
+      path: folder to write, on a local disk or on another file system of
+        `tf.io.gfile`. Folders above it are made.
       num_actions: number of actions, `None` where they are not a finite set.
         Default: what the head's distribution tells if it is Bernoulli (2),
         categorical, or over floating-point actions (`None`).

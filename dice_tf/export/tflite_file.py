@@ -39,7 +39,8 @@ def export_tflite(
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.
-      path: file to write, `*.tflite`. Folders above it are made.
+      path: file to write, `*.tflite`, as of `export_policy`. Folders above it
+        are made.
       num_actions: as of `export_policy`, except `None`.
       observation_shape: as of `export_policy`.
       card: as of `export_policy`; the file holds it as TFLite files hold what

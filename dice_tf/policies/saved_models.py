@@ -222,7 +222,7 @@ def from_saved_model(
 
     Args:
       path: folder that `dice_tf.export.export_policy` wrote, of a policy with
-        a finite set of actions.
+        a finite set of actions; also on another file system of `tf.io.gfile`.
       name: name of the model. Default: "saved_policy".
 
     Returns:
@@ -270,7 +270,9 @@ def _check_path(path: Any) -> str:
             "`path` must be a string or path of an exported policy's folder. "
             f"Received: {path!r} (of type {type(path).__name__})."
         )
-    path = os.path.abspath(path)
+    path = os.fspath(path)
+    if "://" not in path:
+        path = os.path.abspath(path)
     if not tf.saved_model.contains_saved_model(path):
         raise ValueError(
             "`path` must be the folder of a SavedModel, as written by "
@@ -319,11 +321,11 @@ def _writer_of(path: str) -> str:
 
 
 def _what_is_at(path: str) -> str:
-    if not os.path.exists(path):
+    if not tf.io.gfile.exists(path):
         return "where there is nothing"
-    if not os.path.isdir(path):
+    if not tf.io.gfile.isdir(path):
         return "which is a file"
-    return f"a folder that holds {sorted(os.listdir(path))}"
+    return f"a folder that holds {sorted(tf.io.gfile.listdir(path))}"
 
 
 def _describe(signatures: Any) -> str:
