@@ -13,6 +13,7 @@ its own, and writes the error to `disagreement_<worker>.txt`.
 import os
 import pathlib
 import sys
+import time
 
 import keras
 import numpy as np
@@ -24,6 +25,8 @@ from tests.toys import ASYMMETRIC, random_params, tabular_policies
 SEED = [3, 1]
 EPOCHS = 3
 CHECKPOINT = "checkpoint.weights.h5"
+# Each a tenth of a second.
+MOST_WAITS = 1200
 
 
 def lola_dice_gradient():
@@ -56,16 +59,37 @@ def make_trainer(strategy=None):
     return trainer
 
 
-class DieAfter(keras.callbacks.Callback):
-    """Kills the process, as if its machine had lost power."""
+class MarkSaved(keras.callbacks.Callback):
+    """Writes a file after each epoch; the checkpoint is there by then."""
 
-    def __init__(self, num_epochs):
+    def __init__(self, folder):
         super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        (self.folder / f"saved_{epoch + 1}").touch()
+
+
+class DieAfter(keras.callbacks.Callback):
+    """Kills the process, as if its machine had lost power.
+
+    It waits for the chief to save: the chief notices that a worker is gone at
+    any moment, and stops.
+    """
+
+    def __init__(self, folder, num_epochs):
+        super().__init__()
+        self.folder = folder
         self.num_epochs = num_epochs
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.num_epochs:
-            os._exit(9)
+        if epoch + 1 < self.num_epochs:
+            return
+        for _ in range(MOST_WAITS):
+            if (self.folder / f"saved_{self.num_epochs}").exists():
+                break
+            time.sleep(0.1)
+        os._exit(9)
 
 
 def disagreement(trainer, worker):
@@ -86,11 +110,12 @@ def train(trainer, folder, die_after):
         trainer.load_weights(path)
     callbacks = []
     if trainer.is_chief:
-        callbacks.append(
-            keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
-        )
+        callbacks += [
+            keras.callbacks.ModelCheckpoint(path, save_weights_only=True),
+            MarkSaved(folder),
+        ]
     elif die_after:
-        callbacks.append(DieAfter(die_after))
+        callbacks.append(DieAfter(folder, die_after))
     trainer.fit(
         epochs=EPOCHS,
         initial_epoch=trainer.iterations // 2,
