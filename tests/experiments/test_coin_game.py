@@ -250,7 +250,7 @@ def test_seats_share_a_network_that_sees_the_memory_if_it_has_none() -> None:
         assert objective.has_memory is not memory
         shape = objective.game.observation_shapes[0]
         assert shape == (6 if memory else 4, 3, 3)
-        assert objective.critic_target_momentum == 0.99
+        assert objective.critic_target_momentum == 0.9
         # A value for each action.
         assert networks[0].outputs[0].shape[-1] == 4
 
