@@ -16,7 +16,8 @@ _INTEGRATIONS = {
     "axelrod": ["axelrod>=4.13.1,<4.14"],
     "experiments": ["matplotlib>=3.10.8,<4"],
     "onnx": ["tf2onnx>=1.17,<2"],
-    "openspiel": ["open_spiel>=2.0.2,<3"],
+    # Its alpha-rank imports networkx, and does not say so.
+    "openspiel": ["networkx>=3.2,<4", "open_spiel>=2.0.2,<3"],
     "pettingzoo": ["pettingzoo>=1.27,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
 }

@@ -21,7 +21,7 @@ config.json. A rating says who earns more than its opponent, not who earns much:
   earned more has won. Each pair plays --num_episodes in both seatings, and is
   given one more match, a draw.
 * alpha_rank is the mass of the entrant in the stationary distribution of
-  alpha-rank on the mean rewards. It needs OpenSpiel and networkx.
+  alpha-rank on the mean rewards. It needs the extra dice_tf[openspiel].
 * best_response_reward is the most that anyone can earn against the entrant who
   knows it and the state. gain_of_best_response is how much that is more than
   the entrant's partner earns in self-play, and loss_to_best_response how much
@@ -32,15 +32,18 @@ the bots, and the difference to always_defect, the entrant's reward minus that
 of the bot.
 """
 
+# `python experiments/...` starts a file outside of its package.
+__package__ = __package__ or "experiments"
+
 from absl import flags
 
 # Only imports that are cheap: --help and mistakes are answered at once.
-from experiments.coins.league_settings import LeagueSettings, resolve
-from experiments.command_line.commands import Command, user_errors
-from experiments.command_line.flag_parsers import define_seed, define_size
-from experiments.results.outputs import OutputFolder
-from experiments.settings.line_up import PROGRAMS
-from experiments.settings.training_flags import define_output_flags
+from .coins.league_settings import LeagueSettings, resolve
+from .command_line.commands import Command, user_errors
+from .command_line.flag_parsers import define_seed, define_size
+from .results.outputs import OutputFolder
+from .settings.line_up import PROGRAMS
+from .settings.training_flags import define_output_flags
 
 # An episode is played step by step, and all are played at once.
 _MOST_STEPS = 10**4
@@ -71,7 +74,7 @@ def run(settings: LeagueSettings, folder: OutputFolder) -> None:
     """Plays the league, writes the files and prints the tables."""
     import keras
 
-    from experiments.coins.league_results import play, write_files
+    from .coins.league_results import play, write_files
 
     bar = keras.utils.Progbar(None, unit_name="entrant")
 

@@ -67,6 +67,7 @@ def test_without_its_library_a_function_names_the_extra(
         ("axelrod", "axelrod_tournament"),
         ("experiments", "axelrod_tournament"),
         ("experiments", "coin_game"),
+        ("experiments", "coin_league"),
         ("experiments", "compare_learners"),
         ("experiments", "ipd"),
         ("experiments", "lola_dice_figure"),

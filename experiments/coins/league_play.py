@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 import dice_tf
-from experiments.coins.league_tables import (
+
+from .league_tables import (
     GRID_SIZE,
     NUM_ACTIONS,
     NUM_CELLS,

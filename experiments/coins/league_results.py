@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.coins import league_play, league_tables, ratings
-from experiments.coins.league_settings import (
+from ..results.check_list import aligned
+from ..results.outputs import OutputFolder, optional
+from ..results.pictures import minus_sign
+from ..results.provenance import collect_results
+from . import league_play, league_tables, ratings
+from .league_settings import (
     ALWAYS_DEFECT,
     UNTRAINED,
     CoinEntrant,
     LeagueSettings,
 )
-from experiments.results.check_list import aligned
-from experiments.results.outputs import OutputFolder, optional
-from experiments.results.pictures import minus_sign
-from experiments.results.provenance import collect_results
 
 # The reward a step at which colours end: all cooperate, and more.
 _BRIGHTEST = 0.4

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from experiments.coins.coin_settings import RECURRENT
-from experiments.command_line.flag_parsers import check_some, read_settings
-from experiments.results.outputs import CONFIG, SAVED_MODELS, SUMMARY
-from experiments.settings.line_up import is_saved_model
-from experiments.settings.training_flags import TABULAR
+from ..command_line.flag_parsers import check_some, read_settings
+from ..results.outputs import CONFIG, SAVED_MODELS, SUMMARY
+from ..settings.line_up import is_saved_model
+from ..settings.training_flags import TABULAR
+from .coin_settings import RECURRENT
 
 # Entrants that are there in each league, and no run has trained.
 RANDOM = "random"

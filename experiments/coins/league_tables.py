@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 import dice_tf
-from experiments.coins.bots import bot
-from experiments.coins.league_settings import RANDOM, UNTRAINED, CoinEntrant
+
+from .bots import bot
+from .league_settings import RANDOM, UNTRAINED, CoinEntrant
 
 GRID_SIZE = 3
 NUM_CELLS = GRID_SIZE**2

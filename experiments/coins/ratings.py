@@ -92,12 +92,9 @@ def alpha_rank(payoffs: np.ndarray) -> AlphaRank:
       Evolution).
     """
     try:
-        # It also imports libraries that draw, which the extra lacks.
         from open_spiel.python.egt import alpharank
     except ImportError as error:
-        return AlphaRank(
-            None, f'{error}: pip install "dice_tf[openspiel]" networkx'
-        )
+        return AlphaRank(None, f'{error}: pip install "dice_tf[openspiel]"')
     computed = alpharank.compute(
         [np.asarray(payoffs, float)], use_inf_alpha=True, inf_alpha_eps=_NOISE
     )

@@ -37,7 +37,7 @@ ALIGNED = coin_settings.CoinSettings(
         "num_seeds": 2,
         "seed": 3,
         "num_iterations": 1,
-        "batch_size": 4000,
+        "batch_size": 1500,
         "episode_length": LENGTH,
         "discount": 0.96,
         "hidden_units": 4,
@@ -129,9 +129,9 @@ def test_a_league_agrees_with_the_cross_play_of_its_runs(
                     float(found[f"{kind}/{sampled['row']}", column, seat][name])
                     for seat in "01"
                 ]
-                # Means of 4000 episodes in each seating.
+                # Means of 1500 episodes in each seating.
                 assert np.mean(exact) == pytest.approx(
-                    float(sampled[name]), abs=0.025
+                    float(sampled[name]), abs=0.04
                 )
     _check_ratings(tmp_path, summary)
 
@@ -198,7 +198,7 @@ def test_tables_of_tables_are_what_was_exported(runs) -> None:
         for row in _rows(runs / "tables" / "cross_play.csv")
         if row["column"] == "run_1"
     ]
-    assert exact.mean() == pytest.approx(float(measured[0]), abs=0.025)
+    assert exact.mean() == pytest.approx(float(measured[0]), abs=0.04)
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def test_alpha_rank_says_what_is_missing(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "open_spiel.python.egt", None)
     found = ratings.alpha_rank(np.zeros([2, 2]))
     assert found.masses is None
-    assert 'pip install "dice_tf[openspiel]" networkx' in found.missing
+    assert 'pip install "dice_tf[openspiel]"' in found.missing
 
 
 def test_alpha_rank_prefers_who_prevails() -> None:
@@ -457,7 +457,8 @@ def test_policies_of_other_games_are_refused(tmp_path) -> None:
         if memory is not None:
             specs.append(tf.TensorSpec([None, memory], name="state"))
         function = tf.function(_without_numbers, input_signature=specs)
-        path = str(tmp_path / f"{name}_{shape}")
+        # TensorFlow takes brackets in paths for patterns.
+        path = str(tmp_path / "_".join([name, *map(str, shape)]))
         tf.saved_model.save(tf.Module(), path, {name: function})
         entrant = league_settings.CoinEntrant(name, name, name, (path,))
         with pytest.raises(ValueError, match=re.escape(message)):
