@@ -31,6 +31,7 @@ COMMANDS = sorted(
 _TRAINING = ("policy", "trust_policy_files")
 TAKE_PROGRAMS = {
     "axelrod_tournament": ("entrants",),
+    "coin_league": ("entrants",),
     "compare_learners": _TRAINING,
     "ipd": ("learner", *_TRAINING),
     "learner_facts": _TRAINING,

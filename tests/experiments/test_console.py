@@ -73,7 +73,8 @@ def test_help_imports_no_experiment_and_no_library() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("coin-game", "'coin-game'. Did you mean coin_game? `dice-tf --help`"),
+        ("mam", "'mam'. Did you mean maml? `dice-tf --help` lists"),
+        ("coin-game", "Did you mean coin_game or "),
         ("tournement", "Did you mean tournament"),
         ("--output_dir=x", "'--output_dir=x'. `dice-tf --help` lists all"),
         ("experiments", "'experiments'. "),
