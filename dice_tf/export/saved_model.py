@@ -48,7 +48,7 @@ def export_policy(
     `[B, num_actions]`. An action depends on the observation and the seed of its
     own row alone, so that a server may merge requests. If actions are not a
     finite set, `action` is what the head's distribution samples, row by row,
-    the greedy one is its mode, and there are no `probabilities`. Inputs of
+    the greedy one is its mode, and `probabilities` is left out. Inputs of
     other shapes are refused, also where one row could stand for all. If an
     observation is not finite, or the policy makes a NaN of it, probabilities
     and log-probabilities are NaN and the action is -1 (NaN if actions are

@@ -62,10 +62,7 @@ def recurrent_signatures(
       ValueError: if it does not fit `num_actions`, does not tell it, or lacks
         what a signature needs.
     """
-
-    def initial_state(batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
-        shape = [_number_of_rows(batch_size), state.shape[1]]
-        return {"state": tf.zeros(shape, state.dtype)}
+    initial_state = _initial_state(state)
 
     def first(observed: tf.Tensor) -> Distribution:
         start = initial_state(tf.shape(observed)[0])
@@ -115,6 +112,18 @@ def recurrent_signatures(
         signatures["step_probabilities"] = Signature(step_probabilities, inputs)
     rows = Signature(initial_state, [_ROWS], [_NUMBER_OF_ROWS])
     return {**signatures, "initial_state": rows}
+
+
+def _initial_state(
+    state: tf.TensorSpec,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns what makes the states before the first steps of episodes."""
+
+    def initial_state(batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = [_number_of_rows(batch_size), state.shape[1]]
+        return {"state": tf.zeros(shape, state.dtype)}
+
+    return initial_state
 
 
 def _number_of_rows(batch_size: tf.Tensor | int) -> tf.Tensor:

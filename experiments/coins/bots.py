@@ -9,9 +9,7 @@ import tensorflow as tf
 
 import dice_tf
 
-ALWAYS_COOPERATE = "always_cooperate"
-ALWAYS_DEFECT = "always_defect"
-BOTS = (ALWAYS_COOPERATE, ALWAYS_DEFECT)
+from .coin_settings import ALWAYS_COOPERATE
 
 # The logit of a step that is not taken: exp(-100) is 0 beside 1.
 _NEVER = -100.0

@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 
 import dice_tf
 
-from ..results.pictures import minus_sign
-from .bots import BOTS, bot
+from .bots import bot
+from .coin_plot import draw_rewards
+from .coin_settings import BOTS
 from .coin_training import measurement
 
-# The reward a step at which colours end: all cooperate, and more.
-_BRIGHTEST = 0.4
 # More cells would be too small for numbers.
 _MOST_NUMBERS = 20
 
@@ -132,25 +131,10 @@ def plot_cross_play(
         layout="constrained",
     )
     axes = figure.subplots()
-    image = axes.imshow(
-        played.rewards, cmap="RdBu", vmin=-_BRIGHTEST, vmax=_BRIGHTEST
-    )
-    if num_columns <= _MOST_NUMBERS:
-        for (row, column), reward in np.ndenumerate(played.rewards):
-            is_dark = abs(reward) > 0.7 * _BRIGHTEST
-            axes.text(
-                column,
-                row,
-                minus_sign(reward),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if is_dark else "black",
-            )
+    draw_rewards(axes, played.rewards, _MOST_NUMBERS, fontsize=8)
     labels = [name.replace("_", " ") for name in played.opponents]
     axes.set_xticks(range(num_columns), labels, rotation=45, ha="right")
     axes.set_yticks(range(num_runs), labels[:num_runs])
     axes.set_xlabel("against")
     axes.set_title(f"{title}\nmean reward per step of the row", fontsize=10)
-    figure.colorbar(image, ax=axes)
     figure.savefig(path, dpi=120)

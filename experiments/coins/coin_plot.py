@@ -11,13 +11,43 @@ from matplotlib.lines import Line2D
 
 import dice_tf
 
-from ..results.pictures import BLUE, GREY, ORANGE
+from ..results.pictures import BLUE, GREY, ORANGE, minus_sign
 from .coin_training import Progress
 
 _COLORS = (ORANGE, BLUE)
 _NUM_COLUMNS = 8
 _STEPS_PER_SECOND = 2
 _GIF_DPI = 80
+# The reward a step at which colours end: all cooperate, and more.
+_BRIGHTEST = 0.4
+
+
+def draw_rewards(
+    axes: Axes, rewards: np.ndarray, most_numbers: int, fontsize: int
+) -> None:
+    """Draws mean rewards per step as a table in colours.
+
+    Args:
+      axes: where.
+      rewards: `[rows, columns]`, of the rows.
+      most_numbers: columns beyond which cells are too small for numbers.
+      fontsize: of the numbers.
+    """
+    image = axes.imshow(rewards, cmap="RdBu", vmin=-_BRIGHTEST, vmax=_BRIGHTEST)
+    axes.figure.colorbar(image, ax=axes)
+    if rewards.shape[1] > most_numbers:
+        return
+    for (row, column), reward in np.ndenumerate(rewards):
+        is_dark = abs(reward) > 0.7 * _BRIGHTEST
+        axes.text(
+            column,
+            row,
+            minus_sign(reward),
+            ha="center",
+            va="center",
+            fontsize=fontsize,
+            color="white" if is_dark else "black",
+        )
 
 
 def plot_progress(path: pathlib.Path, progress: Progress, title: str) -> None:

@@ -20,6 +20,11 @@ LEARNERS = (*WHOLE_MOVE, *STEPWISE)
 RECURRENT = (GRU, MIN_GRU)
 POLICIES = (MLP, TABULAR, *RECURRENT)
 
+# Bots that networks are measured against.
+ALWAYS_COOPERATE = "always_cooperate"
+ALWAYS_DEFECT = "always_defect"
+BOTS = (ALWAYS_COOPERATE, ALWAYS_DEFECT)
+
 # A past self is kept once in so many updates.
 PUSH_EVERY = 4
 

@@ -12,18 +12,16 @@ from matplotlib.figure import Figure
 
 from ..results.check_list import aligned
 from ..results.outputs import OutputFolder, optional
-from ..results.pictures import minus_sign
 from ..results.provenance import collect_results
 from . import league_play, league_tables, ratings
+from .coin_plot import draw_rewards
+from .coin_settings import ALWAYS_DEFECT
 from .league_settings import (
-    ALWAYS_DEFECT,
     UNTRAINED,
     CoinEntrant,
     LeagueSettings,
 )
 
-# The reward a step at which colours end: all cooperate, and more.
-_BRIGHTEST = 0.4
 # More cells would be too small for numbers.
 _MOST_NUMBERS = 30
 
@@ -341,19 +339,7 @@ def plot_league(path: pathlib.Path, league: League) -> None:
         layout="constrained",
     )
     axes = figure.subplots()
-    image = axes.imshow(payoffs, cmap="RdBu", vmin=-_BRIGHTEST, vmax=_BRIGHTEST)
-    if num_entrants <= _MOST_NUMBERS:
-        for (row, column), reward in np.ndenumerate(payoffs):
-            is_dark = abs(reward) > 0.7 * _BRIGHTEST
-            axes.text(
-                column,
-                row,
-                minus_sign(reward),
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if is_dark else "black",
-            )
+    draw_rewards(axes, payoffs, _MOST_NUMBERS, fontsize=7)
     names = [league.entrants[i].name.replace("_", " ") for i in order]
     labels = [
         f"{name}  ({league.elo[i]:.0f})"
@@ -364,5 +350,4 @@ def plot_league(path: pathlib.Path, league: League) -> None:
     axes.set_xlabel("against")
     axes.set_ylabel("entrant (Elo)")
     axes.set_title("Coin Game: mean reward per step of the row", fontsize=10)
-    figure.colorbar(image, ax=axes)
     figure.savefig(path, dpi=120)

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from ..command_line.flag_parsers import check_some, read_settings
+from ..matches.entrants import check_name, split_entrant
 from ..results.outputs import CONFIG, SAVED_MODELS, SUMMARY
 from ..settings.line_up import is_saved_model
 from ..settings.training_flags import TABULAR
-from .coin_settings import RECURRENT
+from .coin_settings import BOTS, RECURRENT
 
 # Entrants that are there in each league, and no run has trained.
 RANDOM = "random"
-ALWAYS_COOPERATE, ALWAYS_DEFECT = "always_cooperate", "always_defect"
-UNTRAINED = (ALWAYS_COOPERATE, ALWAYS_DEFECT, RANDOM)
+UNTRAINED = (*BOTS, RANDOM)
 
 _RUN = re.compile(r"run_(\d+)")
 # What tells a summary of experiments.coin_game from those of other commands.
@@ -98,20 +98,12 @@ def find_runs(
 
 def _named(text: str) -> tuple[str, pathlib.Path]:
     """Returns the name of a folder in the league, and its path."""
-    name, equals, source = text.partition("=")
-    if not equals or os.path.exists(text):
-        name, source = "", text
+    name, source = split_entrant(text)
     folder = pathlib.Path(source)
     if not source or not folder.is_dir():
         raise ValueError(f"{_EXPECTED}. Received: {text!r}.")
     name = name or pathlib.Path(os.path.abspath(source)).name
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            "--entrants must have names in UTF-8. Put names of your own in "
-            f"front, NAME=PATH. Received: {ascii(name)}."
-        ) from None
+    check_name(name)
     return name, folder
 
 

@@ -44,13 +44,7 @@ def find_entrants(texts: Sequence[str]) -> tuple[Entrant, ...]:
     entrants = [entrant for text in texts for entrant in _find(text.strip())]
     names = [entrant.name for entrant in entrants]
     for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                "--entrants must have names in UTF-8. Put names of your own in "
-                f"front, NAME=PATH. Received: {ascii(name)}."
-            ) from None
+        check_name(name)
         if names.count(name) > 1:
             raise ValueError(
                 f"--entrants must hold each name once. Received {name!r} "
@@ -60,10 +54,30 @@ def find_entrants(texts: Sequence[str]) -> tuple[Entrant, ...]:
     return tuple(entrants)
 
 
-def _find(text: str) -> list[Entrant]:
+def check_name(name: str) -> None:
+    """Raises if the name of an entrant cannot be written to a file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "--entrants must have names in UTF-8. Put names of your own in "
+            f"front, NAME=PATH. Received: {ascii(name)}."
+        ) from None
+
+
+def split_entrant(text: str) -> tuple[str, str]:
+    """Returns the name in front of an entrant, if there is one, and the rest.
+
+    Paths may hold an equals sign, too.
+    """
     name, equals, source = text.partition("=")
     if not equals or os.path.exists(text):
-        name, source = "", text
+        return "", text
+    return name, source
+
+
+def _find(text: str) -> list[Entrant]:
+    name, source = split_entrant(text)
     if source in OPPONENTS:
         return [Entrant(name or source, (source,) * _NUM_SEATS)]
     if is_saved_model(source):

@@ -15,7 +15,7 @@ import pytest
 import dice_tf
 from experiments import coin_game
 from experiments.building import trainings
-from experiments.coins import bots, coin_settings, coin_training
+from experiments.coins import coin_settings, coin_training
 from experiments.results import partial_results
 from experiments.results.outputs import OutputFolder
 from tests.experiments.kills import Killed, calls_of, kill_at
@@ -134,7 +134,7 @@ def _check_cross_play(
     rows = list(csv.DictReader(path.read_text().splitlines()))
     runs = [f"run_{run}" for run in range(1, num_runs + 1)]
     assert [(row["row"], row["column"]) for row in rows] == [
-        (run, column) for run in runs for column in (*runs, *bots.BOTS)
+        (run, column) for run in runs for column in (*runs, *coin_settings.BOTS)
     ]
 
     def mean(*columns: str) -> float:
@@ -146,7 +146,7 @@ def _check_cross_play(
             ]
         )
 
-    expected = {f"against_{name}": mean(name) for name in bots.BOTS}
+    expected = {f"against_{name}": mean(name) for name in coin_settings.BOTS}
     for name, reward in expected.items():
         assert final[name] == pytest.approx(reward, abs=1e-5)
     if num_runs == 1:

@@ -15,7 +15,6 @@ import tensorflow as tf
 import dice_tf
 from experiments import coin_game, coin_league
 from experiments.coins import (
-    bots,
     coin_settings,
     coin_training,
     league_play,
@@ -122,7 +121,7 @@ def test_a_league_agrees_with_the_cross_play_of_its_runs(
     for kind in ("aligned", "naive"):
         for sampled in _rows(runs / kind / "cross_play.csv"):
             column = sampled["column"]
-            if column not in bots.BOTS:
+            if column not in coin_settings.BOTS:
                 column = f"{kind}/{column}"
             for name in ("reward", "opponent_reward", "own_coin_share"):
                 exact = [
@@ -319,15 +318,12 @@ def test_the_share_of_wins_is_one_half_between_equals(rules) -> None:
         )
 
     random, defector = (
-        league_tables.untrained_table(name) for name in ("random", bots.BOTS[1])
+        league_tables.untrained_table(name)
+        for name in ("random", coin_settings.BOTS[1])
     )
     assert share(random, random) == pytest.approx(0.5, abs=0.03)
     assert share(defector, random) > 0.95
     assert share(random, np.tile(defector, [9, 1, 1])) < 0.05
-
-
-def test_untrained_entrants_are_the_bots_and_random() -> None:
-    assert league_settings.UNTRAINED == (*bots.BOTS, "random")
 
 
 def test_ratings_are_those_of_known_odds() -> None:

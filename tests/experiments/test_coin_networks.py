@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
-from experiments.coins.bots import BOTS, bot
+from experiments.coins.bots import bot
+from experiments.coins.coin_settings import BOTS
 from experiments.coins.coin_training import measurement
 from experiments.coins.networks import ByMemory, SeenFromPlayer, build_network
 
