@@ -78,19 +78,25 @@ def test_a_run_is_the_same_vectorised_and_alone():
     assert_run_is(two_runs(), 1, trained(seed=1, run_eagerly=True))
 
 
-def test_iterations_of_vectorised_runs_are_calls_of_one_program():
+def test_a_loop_calls_the_program_of_vectorised_runs():
     """In a loop around converted loops, XLA copies all rows at every step."""
     trainer = new_trainer(num_seeds=2, steps_per_execution=2)
     trainer.fit(steps_per_epoch=2, verbose=0)
     np.testing.assert_allclose(trainer.curves, two_runs().curves, rtol=1e-12)
     step = tf.function(trainer._step.make_iterations, autograph=False)
-    calls = [
-        operation
-        for operation in step.get_concrete_function().graph.get_operations()
-        if operation.type == "StatefulPartitionedCall"
-    ]
-    assert len(calls) == 2
-    assert len({call.get_attr("f").name for call in calls}) == 1
+    graph = step.get_concrete_function().graph.as_graph_def()
+    compiled = {
+        function.signature.name
+        for function in graph.library.function
+        if function.attr["_XlaMustCompile"].b
+    }
+
+    def calls(nodes):
+        return [node for node in nodes if node.attr["f"].func.name in compiled]
+
+    assert not calls(graph.node)
+    in_functions = [calls(f.node_def) for f in graph.library.function]
+    assert len(sum(in_functions, [])) == 1
 
 
 def recurrent_trainer():
