@@ -43,7 +43,7 @@ OF_TABLES = {
     "learning_rate": 6.0,
 }
 OF_STEPWISE = {
-    "num_iterations": 600,
+    "num_iterations": 200,
     "batch_size": 512,
     "episode_length": 50,
     "hidden_units": 64,
