@@ -2,7 +2,8 @@
 
 Some of Keras' own are right to the first order only; `dice_tf.check_policy`
 finds them. Keras' layers with memory take a turn of a loop for each step; a
-`MemoryLayer` evaluates whole sequences at once.
+`MemoryLayer` evaluates whole sequences at once. Two layers show networks the
+Coin Game as its players see it.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
+from dice_tf.models.coin_layers import ByCoinMemory, SeenFromPlayer
 from dice_tf.models.memory_layers import (
     MemoryLayer,
     MemoryNetwork,
@@ -20,10 +22,12 @@ from dice_tf.models.memory_layers import (
 )
 
 __all__ = [
+    "ByCoinMemory",
     "MemoryLayer",
     "MemoryNetwork",
     "MinGRU",
     "SafeLayerNormalization",
+    "SeenFromPlayer",
     "StackedObservations",
 ]
 

@@ -155,10 +155,12 @@ PUBLIC_NAMES = {
         "SGD",
     },
     "dice_tf.layers": {
+        "ByCoinMemory",
         "MemoryLayer",
         "MemoryNetwork",
         "MinGRU",
         "SafeLayerNormalization",
+        "SeenFromPlayer",
         "StackedObservations",
     },
     "dice_tf.learners": {

@@ -1,7 +1,5 @@
 """Networks of the Coin Game, and the bots, against slow NumPy."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ import dice_tf
 from experiments.coins.bots import bot
 from experiments.coins.coin_settings import BOTS
 from experiments.coins.coin_training import measurement
-from experiments.coins.networks import ByMemory, SeenFromPlayer, build_network
+from experiments.coins.networks import build_network
 
 SIZE = 3
 STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -37,14 +35,6 @@ def observations(game):
     return observations_of(game)
 
 
-def test_the_torus_is_shifted_so_that_the_player_stands_first(observations):
-    shifted = SeenFromPlayer()(observations).numpy()
-    for before, after in zip(observations, shifted, strict=True):
-        row, column = np.argwhere(before[0])[0]
-        expected = np.roll(before, (-row, -column), axis=(1, 2))
-        np.testing.assert_array_equal(after, expected)
-
-
 def test_networks_do_the_same_wherever_on_the_torus_it_happens(
     game, observations
 ):
@@ -54,19 +44,6 @@ def test_networks_do_the_same_wherever_on_the_torus_it_happens(
         elsewhere = np.roll(observations, shift, axis=(2, 3))
         np.testing.assert_allclose(network(elsewhere), expected, atol=1e-6)
     assert np.ptp(expected, axis=0).min() > 0.1
-
-
-def test_the_grid_has_other_inputs_for_each_state_of_the_memory(observations):
-    found = ByMemory()(observations).numpy().reshape(-1, 4, 36)
-    states = set()
-    for inputs, observation in zip(found, observations, strict=True):
-        took, other_took = observation[4:, 0, 0].astype(int)
-        state = 2 * took + other_took
-        states.add(state)
-        expected = np.zeros([4, 36])
-        expected[state] = observation[:4].ravel()
-        np.testing.assert_array_equal(inputs, expected)
-    assert states == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("kind", ["mlp", "gru", "min_gru"])
@@ -147,17 +124,3 @@ def test_bots_earn_what_others_have_measured():
         )
         measured = measurement(objective)([[], []], (0, 1))
         np.testing.assert_allclose(measured.rewards, rewards, atol=0.015)
-
-
-def test_all_configurations_of_the_torus_are_shifted():
-    """Also those of no play: a player on a coin, or no coin at all."""
-    cells = np.eye(9, dtype="float32").reshape(9, 3, 3)
-    for player, thing in itertools.product(range(9), repeat=2):
-        observation = np.stack([cells[player], cells[thing]])[None]
-        shifted = SeenFromPlayer()(observation).numpy()[0]
-        row, column = divmod(player, 3)
-        np.testing.assert_array_equal(
-            shifted, np.roll(observation[0], (-row, -column), axis=(1, 2))
-        )
-    nobody = np.zeros([1, 2, 3, 3], "float32")
-    np.testing.assert_array_equal(SeenFromPlayer()(nobody), nobody)
