@@ -58,6 +58,8 @@ class Card(NamedTuple):
       return_interval: two numbers, an interval for `mean_return`.
       licence: under which it may be used.
       notes: anything else.
+      discount: that of the return, in [0, 1]; at 1 it is the mean reward per
+        step.
 
     Example:
       >>> card = dice_tf.export.Card(
@@ -67,6 +69,7 @@ class Card(NamedTuple):
       ...     learner="LOLADiCE(num_lookaheads=1), self-play",
       ...     mean_return=-1.06,
       ...     return_interval=(-1.08, -1.04),
+      ...     discount=0.96,
       ...     licence="Apache-2.0",
       ... )
       >>> dice_tf.export.export_policy(policy, "lola_dice", card=card)
@@ -83,6 +86,7 @@ class Card(NamedTuple):
     return_interval: tuple[float, float] | None = None
     licence: str | None = None
     notes: str | None = None
+    discount: float | None = None
 
 
 def read_card(path: str | os.PathLike) -> dict[str, Any]:
@@ -113,7 +117,7 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
         is 1 and the others are 0; else that they are computed from the
         observation.
       - `learner`, `licence`, `notes`: as of `Card`.
-      - `return`: `mean` and `interval`.
+      - `return`: `mean` and `interval`, and the `discount` of both.
       - `versions`: of `dice_tf`, `keras` and `tensorflow`.
       - `weights_sha256`: a hash of the model's weights, by dtype, shape and
         value, in the order of `policy.weights`; `None` of a model without
@@ -209,7 +213,8 @@ def card_text(
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
         },
-        "weights_sha256": _hash_of(policy),
+        # What was exported before holds its weights as constants.
+        "weights_sha256": hash_of_weights(policy.get_weights()),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
 
@@ -353,7 +358,10 @@ def _return(card: Card) -> dict[str, Any]:
                 f"`{name}` must be two numbers, the lower one first. "
                 f"Received: {name}={interval}."
             )
-    return {"mean": mean, "interval": interval}
+    discount = card.discount
+    if discount is not None:
+        discount = check_number("card.discount", discount, 0.0, 1.0)
+    return {"mean": mean, "interval": interval, "discount": discount}
 
 
 def _text(name: str, value: str | None) -> str | None:
@@ -376,10 +384,13 @@ def _texts(
     return values
 
 
-def _hash_of(policy: keras.Model) -> str | None:
-    weights = policy.get_weights()
+def hash_of_weights(weights: Sequence[np.ndarray]) -> str | None:
+    """Returns a hash by dtype, shape and value; `None` without any weights.
+
+    Args:
+      weights: arrays, in the order of `policy.weights`.
+    """
     if not weights:
-        # What was exported before holds its weights as constants.
         return None
     hashed = hashlib.sha256()
     for weight in weights:

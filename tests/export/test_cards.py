@@ -57,6 +57,7 @@ CASES = {
             learner="LOLADiCE, self-play",
             mean_return=-1.06,
             return_interval=(-1.08, -1.04),
+            discount=0.96,
             licence="Apache-2.0",
             notes="Größe: 1 \u2264 2",
         ),
@@ -149,7 +150,11 @@ def test_a_card_says_what_entries_of_ours_mean(case):
             "start",
         ]
         assert card["actions"]["entries"] == ["cooperate", "defect"]
-        assert card["return"] == {"mean": -1.06, "interval": [-1.08, -1.04]}
+        assert card["return"] == {
+            "mean": -1.06,
+            "interval": [-1.08, -1.04],
+            "discount": 0.96,
+        }
         assert card["notes"] == "Größe: 1 \u2264 2"
     elif kind == "of ones own":
         assert card["game"]["name"] == "auction" and card["player_id"] == 2
@@ -272,6 +277,8 @@ def test_an_image_says_that_its_legal_actions_are_computed(tmp_path):
         (Card(return_interval=3.0), TypeError, "must be two numbers or None"),
         (Card(return_interval=(2, 1)), ValueError, "numbers, the lower one fi"),
         (Card(return_interval=(2,)), ValueError, "numbers, the lower one firs"),
+        (Card(discount="1"), TypeError, "`card.discount` must be a number"),
+        (Card(discount=1.5), ValueError, r"`card.discount` must be .*\[0, 1\]"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, card, error, message):
