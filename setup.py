@@ -93,6 +93,7 @@ setuptools.setup(
     package_dir={_EXPERIMENTS: "experiments"},
     package_data={
         "dice_tf": ["py.typed"],
+        "dice_tf.zoo": ["data/*/*"],
         f"{_EXPERIMENTS}.results": ["data/*"],
     },
     entry_points={

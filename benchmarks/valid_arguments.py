@@ -519,6 +519,7 @@ SPECIAL: Mapping[str, Mapping[str, Callable[[], Any]]] = {
         "policy": lambda: dice_tf.policies.tabular(_coin_table(), 0),
     },
     "scan": {"cell": _always(_sum_cell)},
+    "zoo.*": {"name": _always("ipd/naive")},
 }
 
 # Objects whose methods are called: of abstract classes, and those that need

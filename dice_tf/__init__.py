@@ -28,6 +28,7 @@ from dice_tf import (
     play,
     policies,
     seeds,
+    zoo,
 )
 from dice_tf.estimators.dice import dice_objective, magic_box
 from dice_tf.estimators.stochastic_graph import StochasticComputationGraph
@@ -63,4 +64,5 @@ __all__ = [
     "policies",
     "scan",
     "seeds",
+    "zoo",
 ]

@@ -71,6 +71,7 @@ def test_without_its_library_a_function_names_the_extra(
         ("experiments", "compare_learners"),
         ("experiments", "ipd"),
         ("experiments", "lola_dice_figure"),
+        ("experiments", "make_zoo"),
         ("experiments", "maml"),
         ("experiments", "negotiation"),
         ("experiments", "tournament"),

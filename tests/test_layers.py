@@ -52,8 +52,9 @@ LAYERS = (
         "opponent_models",
         "partners",
     },
-    # 5: what holds variables, compiles and trains, or meets other libraries.
-    {"bridges", "callbacks", "trainer", "training"},
+    # 5: what holds variables, compiles and trains, or meets other libraries;
+    # what was trained.
+    {"bridges", "callbacks", "trainer", "training", "zoo"},
 )
 # A room is a module or folder at the top of dice_tf/. A floor is a room on the
 # longest chain of imports between rooms.

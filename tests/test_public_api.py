@@ -49,6 +49,7 @@ PUBLIC_NAMES = {
         "policies",
         "scan",
         "seeds",
+        "zoo",
     },
     "dice_tf.bridges": {
         "PythonGame",
@@ -251,6 +252,7 @@ PUBLIC_NAMES = {
         "split_seed",
         "uniform",
     },
+    "dice_tf.zoo": {"card", "game", "load", "names"},
 }
 
 # What other tools rely on: the names, order and kinds of parameters. A default
@@ -290,6 +292,10 @@ PINNED_SIGNATURES = {
     "policies.from_saved_model": "path",
     "policies.mlp": "game, player_id",
     "policies.tabular": "game, player_id",
+    "zoo.card": "name, player_id=0",
+    "zoo.game": "name",
+    "zoo.load": "name, player_id=0",
+    "zoo.names": "",
 }
 
 # The order that the docstring of the package gives.

@@ -1,0 +1,1 @@
+"""How the policies of `dice_tf.zoo` are made."""
