@@ -66,12 +66,15 @@ class Command(NamedTuple):
         --output_dir), and returns the checks that it made, if any. TensorFlow
         is imported just before.
       libraries: optional libraries that the command needs.
+      operands: name of the flag that lists the arguments which are not flags;
+        `""` if all arguments must be flags.
     """
 
     define_flags: Callable[[], None]
     resolve: Callable[[flags.FlagValues], Any]
     run: Callable[[Any, OutputFolder | None], Sequence[Check] | None]
     libraries: tuple[str, ...] = ("matplotlib",)
+    operands: str = ""
 
     def start(self) -> None:
         """Runs the command with the arguments of this process."""
@@ -79,6 +82,8 @@ class Command(NamedTuple):
         guard_termination()
         name_program(sys.modules["__main__"])
         self.define_flags()
+        # Operands may stand before and between flags.
+        flags.FLAGS.set_gnu_getopt(bool(self.operands))
         try:
             app.run(self.main)
         except KeyboardInterrupt:
@@ -114,7 +119,9 @@ class Command(NamedTuple):
 
     def _settings(self, argv: Sequence[str]) -> Any:
         """Returns the settings, if there is all that the command needs."""
-        if len(argv) > 1:
+        if self.operands and len(argv) > 1:
+            flags.FLAGS[self.operands].parse([*argv[1:]])
+        elif len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         for library in self.libraries:
             _require(library)

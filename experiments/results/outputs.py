@@ -48,11 +48,16 @@ _MARKS = (
     CONFIG,
     SAVED_MODELS,
     "coins.csv",
+    "comparison.csv",
     "cross_play.csv",
+    "improvement.csv",
     "league.csv",
+    "learning_curves.csv",
     "pair_payoffs.csv",
     "policies.csv",
+    "profile.csv",
     "ratings.csv",
+    "report.html",
     "baselines_and_batch_sizes.png",
     "cross_play.png",
     "curves.png",
@@ -358,6 +363,15 @@ def open_folder(
             yield folder
         finally:
             folder.forget_record()
+
+
+def interrupted_run(path: str | os.PathLike) -> RunRecord | None:
+    """Returns which run has left checkpoints in a folder, `None` without any.
+
+    Raises:
+      ValueError: if the record is damaged.
+    """
+    return read_record(pathlib.Path(path, _CHECKPOINTS, _RECORD))
 
 
 def checked_path(path: str | os.PathLike) -> pathlib.Path:

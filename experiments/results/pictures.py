@@ -15,9 +15,9 @@ from .published import LABELS, published_curves
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 GREY = "#808080"
-_COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "#000000")
+COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "#000000")
 # Lines of the first seven methods, of the next seven, and so on.
-_LINES = ("-", "--", ":")
+LINES = ("-", "--", ":")
 _DASHES = (":", "-.", "--", "-")
 
 # The bootstrap has a fixed seed, so that equal curves have equal pictures.
@@ -49,9 +49,9 @@ def plot_curves(
     axes = figure.subplots()
     longest = max(len(values) for values in curves.values())
     for index, (method, values) in enumerate(curves.items()):
-        again, color = divmod(index, len(_COLORS))
-        line = _LINES[again % len(_LINES)]
-        _draw_method(axes, method, values, _COLORS[color], line)
+        again, color = divmod(index, len(COLORS))
+        line = LINES[again % len(LINES)]
+        _draw_method(axes, method, values, COLORS[color], line)
     if with_published:
         _draw_published(axes, longest)
     runs = sorted({values.shape[1] for values in curves.values()})

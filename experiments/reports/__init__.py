@@ -1,0 +1,1 @@
+"""Finished runs side by side: estimates, tables, pictures and a page."""
