@@ -14,14 +14,20 @@ LOLA-DiCE learners, and there are five independent runs.
 The command with --resume continues a run that was interrupted, given its flags,
 as if nothing had happened. A flag that may differ by player takes a comma list
 in seat order; one value means all players. The folder gets curves.csv (the
-return of every player, run and iteration), summary.json, config.json, pictures
-of the learning curves and of the policies, and in saved_model/ the policies of
-the median run, which can be opponents of a later run:
+return of every player, run and iteration), summary.json, config.json (all
+settings, versions, and hashes of the files), flags.txt, pictures of the
+learning curves and of the policies, and in saved_model/ the policies of the
+median run, which can be opponents of a later run:
 --learner=lola_dice,runs/ipd/saved_model/player_1.
 
-Flags can also stand in a file, one on each line: --flagfile=flags.txt. Those
-after it on the command line count more. `python -m experiments.rerun` repeats
-a run that has finished, from its config.json.
+Flags can also stand in a file, one on each line. Those after it on the command
+line count more. The flags.txt of a run repeats it, or a run like it:
+
+  python -m experiments.ipd --flagfile=runs/ipd/flags.txt --seed=5 \\
+    --output_dir=runs/more
+
+`python -m experiments.rerun` repeats a run that has finished, and refuses to if
+the defaults of the flags are no longer the same.
 """
 
 # `python experiments/...` starts a file outside of its package.

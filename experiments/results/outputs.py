@@ -19,14 +19,16 @@ __all__ = ["OutputFolder", "open_folder", "optional", "publish", "write_json"]
 
 CONFIG = "config.json"
 CURVES = "curves.csv"
+FLAGS = "flags.txt"
 SUMMARY = "summary.json"
 SAVED_MODELS = "saved_model"
 TOURNAMENT = "tournament.csv"
 
-# Entries of config.json: the names that the run has written; its experiment,
-# the flags that it was given, and its digest; and the versions of dice_tf and
-# its libraries.
+# Entries of config.json: the names that the run has written, and the SHA-256
+# digest of each file; its experiment, the flags that it was given, and its
+# digest; and the versions of dice_tf and its libraries.
 FILES = "files"
+HASHES = "sha256"
 EXPERIMENT = "experiment"
 ARGUMENTS = "arguments"
 DIGEST = "digest"
@@ -46,6 +48,7 @@ _MARKS = (
     CURVES,
     TOURNAMENT,
     CONFIG,
+    FLAGS,
     SAVED_MODELS,
     "coins.csv",
     "comparison.csv",

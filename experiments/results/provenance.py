@@ -1,6 +1,11 @@
-"""How a run came about: settings, versions, device, commit."""
+"""How a run came about: settings, versions, device, commit; and what it left.
+
+`flags.txt` holds the flags that the run was given, one on each line, so that
+`--flagfile` repeats it. `dice-tf rerun` needs `config.json` alone.
+"""
 
 import contextlib
+import hashlib
 import importlib.metadata
 import itertools
 import os
@@ -8,7 +13,7 @@ import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -22,6 +27,8 @@ from .outputs import (
     DIGEST,
     EXPERIMENT,
     FILES,
+    FLAGS,
+    HASHES,
     SAVED_MODELS,
     SUMMARY,
     VERSIONS,
@@ -35,7 +42,10 @@ _PACKAGES = {
     "keras": ("keras",),
     "tensorflow_probability": ("tensorflow-probability",),
     "numpy": ("numpy",),
+    "matplotlib": ("matplotlib",),
 }
+# What is set outside of the program and may change the last digits.
+_ENVIRONMENT = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS")
 
 
 @contextlib.contextmanager
@@ -46,9 +56,9 @@ def collect_results(
 ) -> Iterator[pathlib.Path]:
     """Yields a folder for the files of a run, and publishes them all at once.
 
-    `config.json` and `summary.json` are written here. The first lists all
-    files: nothing but these is removed when a later run replaces this one. If
-    there is no room for the two, pictures and policies are left out.
+    `config.json`, `summary.json` and `flags.txt` are written here. The first
+    lists all files: nothing but these is removed when a later run replaces
+    this one. If there is no room for them, pictures and policies are left out.
     """
     with user_errors(), _hint_after_errors(folder), folder.collect() as stage:
         yield stage
@@ -67,9 +77,42 @@ def collect_results(
 def _write_records(
     stage: pathlib.Path, config: dict[str, Any], summary: Mapping[str, Any]
 ) -> None:
-    files = sorted({*os.listdir(stage), CONFIG, SUMMARY})
-    write_json(stage / CONFIG, {**config, FILES: files})
+    (stage / CONFIG).unlink(missing_ok=True)
     write_json(stage / SUMMARY, summary)
+    if EXPERIMENT in config:
+        _write_flags(stage / FLAGS, config[EXPERIMENT], config[ARGUMENTS])
+    files = sorted({*os.listdir(stage), CONFIG})
+    hashes = _hashes(stage)
+    write_json(stage / CONFIG, {**config, FILES: files, HASHES: hashes})
+
+
+def _write_flags(
+    path: pathlib.Path, experiment: str, arguments: Sequence[str]
+) -> None:
+    """Writes the flags of a run as absl's --flagfile reads them.
+
+    A flag of several lines, such as payoffs may be, cannot stand in a file of
+    flags: there is none then.
+    """
+    if any(text.splitlines() != [text.strip()] for text in arguments):
+        return
+    lines = [
+        "# To repeat this run, with the same version of dice_tf:",
+        f"# python -m {experiment} --flagfile={FLAGS} --output_dir=FOLDER",
+        *arguments,
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _hashes(stage: pathlib.Path) -> dict[str, str]:
+    """Returns the digest of each file by its path in the folder."""
+    hashes = {}
+    for path in sorted(stage.rglob("*")):
+        if path.is_file():
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+            hashes[path.relative_to(stage).as_posix()] = digest.hexdigest()
+    return hashes
 
 
 def _leave_out_extras(stage: pathlib.Path, error: OSError) -> None:
@@ -112,6 +155,7 @@ def _config(
         "flags": flags[methods[0]] if is_single else flags,
         "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         VERSIONS: _versions(),
+        "environment": {name: os.environ.get(name) for name in _ENVIRONMENT},
         "device": _device(),
         "git_commit": _git_commit(),
     }

@@ -62,6 +62,7 @@ TABLES = NAIVE._replace(
 )
 FILES = {
     "config.json",
+    "flags.txt",
     "league.csv",
     "league.png",
     "ratings.csv",

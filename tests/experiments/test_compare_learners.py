@@ -44,6 +44,7 @@ def exact(tmp_path_factory) -> pathlib.Path:
 def test_exact_files_are_there(exact) -> None:
     assert set(os.listdir(exact)) == {
         "config.json",
+        "flags.txt",
         "curves.csv",
         "learning_curves.png",
         "policies_naive.png",
@@ -151,6 +152,7 @@ def test_the_tandem_game_is_compared_with_the_literature(
     )
     assert set(os.listdir(folder)) == {
         "config.json",
+        "flags.txt",
         "curves.csv",
         "learning_curves.png",
         "summary.json",

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.own_process
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = {
     "config.json",
+    "flags.txt",
     "curves.csv",
     "learning_curves.png",
     "policies.png",

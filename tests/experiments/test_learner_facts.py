@@ -143,7 +143,11 @@ def measured(tmp_path_factory) -> pathlib.Path:
 
 
 def test_a_fact_is_measured_and_written(measured) -> None:
-    assert set(os.listdir(measured)) == {"config.json", "summary.json"}
+    assert set(os.listdir(measured)) == {
+        "config.json",
+        "flags.txt",
+        "summary.json",
+    }
     checks = json.loads((measured / "summary.json").read_text())["checks"]
     assert len(checks) == 2
     defection = facts.constant_return(-2.0, 0.96, 3)
@@ -239,7 +243,11 @@ def test_killed_measurements_are_resumed_and_end_as_if_they_had_not_been(
     epochs = calls_of(monkeypatch, trainings.ProgressBar, "on_epoch_end")
     status = _measure(tmp_path, *again)
     assert len(epochs) == 2
-    assert set(os.listdir(tmp_path)) == {"config.json", "summary.json"}
+    assert set(os.listdir(tmp_path)) == {
+        "config.json",
+        "flags.txt",
+        "summary.json",
+    }
     expected = (measured / "summary.json").read_bytes()
     assert (tmp_path / "summary.json").read_bytes() == expected
     # Nothing is left to do, and it is told again.

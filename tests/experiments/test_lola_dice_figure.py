@@ -46,6 +46,7 @@ def test_all_files_are_there(tmp_path) -> None:
     _run(tmp_path, "--methods=lola_surrogate", "--batch_size=4")
     assert set(os.listdir(tmp_path)) == {
         "config.json",
+        "flags.txt",
         "curves.csv",
         "learning_curves.png",
         "policies.png",

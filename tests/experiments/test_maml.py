@@ -89,6 +89,7 @@ def test_a_tiny_run_writes_all_files(tiny_run) -> None:
     folder, run = tiny_run
     assert set(os.listdir(folder)) == {
         "config.json",
+        "flags.txt",
         "curves.csv",
         "curves.png",
         "summary.json",

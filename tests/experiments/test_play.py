@@ -74,7 +74,11 @@ def test_a_match_with_a_saved_model_runs_from_the_shell(tmp_path) -> None:
     done = shell("play", f"--policy={policy}", f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     assert "256 episodes of 150 rounds" in done.stdout
-    assert set(os.listdir(folder)) == {"config.json", "summary.json"}
+    assert set(os.listdir(folder)) == {
+        "config.json",
+        "flags.txt",
+        "summary.json",
+    }
     players = json.loads((folder / "summary.json").read_text())["players"]
     assert [player["policy"] for player in players] == [
         str(policy),

@@ -1,9 +1,11 @@
 """A run that is repeated from its config.json."""
 
+import hashlib
 import json
 import pathlib
 
 import pytest
+from absl import flags
 
 from experiments import rerun
 from experiments.command_line.commands import Command
@@ -51,6 +53,90 @@ def test_a_run_from_a_file_of_flags_is_repeated_without_it(tmp_path) -> None:
         "--num_seeds=2",
         "--seed=3",
     ]
+
+
+def test_a_run_is_repeated_by_the_flags_beside_it(tmp_path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    done = shell(
+        "play",
+        "--policy=grim_trigger",
+        "--batch_size=2",
+        "--num_moves=3",
+        "--payoffs=[[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]]",
+        f"--output_dir={first}",
+    )
+    assert done.returncode == 0, done.stderr
+    note, command, *lines = (first / "flags.txt").read_text().splitlines()
+    assert note.startswith("# To repeat this run")
+    assert command.endswith(
+        "python -m experiments.play --flagfile=flags.txt --output_dir=FOLDER"
+    )
+    assert sorted(lines) == [
+        "--batch_size=2",
+        "--num_moves=3",
+        "--payoffs=[[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]]",
+        "--policy=grim_trigger",
+    ]
+    flags = f"--flagfile={first / 'flags.txt'}"
+    done = shell("play", flags, f"--output_dir={second}")
+    assert done.returncode == 0, done.stderr
+    for name in ("summary.json", "flags.txt"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    digests = [
+        json.loads((folder / "config.json").read_text())["digest"]
+        for folder in (first, second)
+    ]
+    assert digests[0] == digests[1]
+
+
+def _finished(folder: pathlib.Path, *arguments: str) -> dict:
+    """Runs a command that leaves two files, and returns its config.json."""
+
+    def define_flags() -> None:
+        define_output_flags()
+        flags.DEFINE_string("payoffs", None, "Payoffs.")
+
+    def run(_, opened) -> None:
+        with collect_results(opened, {}, {"done": True}) as stage:
+            (stage / "saved_model").mkdir()
+            (stage / "saved_model" / "weights").write_bytes(b"12")
+
+    command = Command(define_flags, lambda _: {}, run, libraries=())
+    run_command(command, f"--output_dir={folder}", *arguments)
+    return json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize("payoffs", ["[[1],\n[2]]", "[1] "])
+def test_flags_that_a_file_would_change_stand_in_none(
+    tmp_path, payoffs
+) -> None:
+    config = _finished(tmp_path, f"--payoffs={payoffs}")
+    assert not (tmp_path / "flags.txt").exists()
+    assert "flags.txt" not in config["files"]
+    assert config["arguments"] == [f"--payoffs={payoffs}"]
+
+
+def test_the_manifest_holds_hashes_versions_and_environment(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    config = _finished(tmp_path)
+    assert config["files"] == [
+        "config.json",
+        "flags.txt",
+        "saved_model",
+        "summary.json",
+    ]
+    assert config["sha256"] == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        for name in ("flags.txt", "saved_model/weights", "summary.json")
+    }
+    environment = config["environment"]
+    assert environment["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=false"
+    assert environment["TF_XLA_FLAGS"] is None
+    for name in ("python", "dice_tf", "tensorflow", "keras", "numpy"):
+        assert config["versions"][name][0].isdecimal()
 
 
 def test_a_finished_run_says_how_it_was_started(tmp_path) -> None:

@@ -72,6 +72,7 @@ def test_a_quick_run_writes_all_files(quick_run) -> None:
     assert set(os.listdir(folder)) == {
         "baselines_and_batch_sizes.png",
         "config.json",
+        "flags.txt",
         "random_mdps.png",
         "summary.json",
         "true_and_estimated.png",
