@@ -15,11 +15,14 @@ _INTEGRATIONS = {
     # Version 4.14 asks for PyTorch.
     "axelrod": ["axelrod>=4.13.1,<4.14"],
     "experiments": ["matplotlib>=3.10.8,<4"],
+    # The client, and what it needs to log to a file of its own.
+    "mlflow": ["alembic>=1.13,<2", "mlflow-skinny>=3,<4", "sqlalchemy>=2,<3"],
     "onnx": ["tf2onnx>=1.17,<2"],
     # Its alpha-rank imports networkx, and does not say so.
     "openspiel": ["networkx>=3.2,<4", "open_spiel>=2.0.2,<3"],
     "pettingzoo": ["pettingzoo>=1.27,<2"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
+    "wandb": ["wandb>=0.19,<1"],
 }
 # Programs to measure against: JAX, PyTorch, and what OpenSpiel's agents import.
 _BENCHMARKS = [
@@ -48,10 +51,12 @@ _TEST = [
     "tensorflow-serving-api>=2.18,<3",
     *_INTEGRATIONS["axelrod"],
     *_INTEGRATIONS["experiments"],
+    *_INTEGRATIONS["mlflow"],
     *_INTEGRATIONS["onnx"],
     *_INTEGRATIONS["openspiel"],
     *_INTEGRATIONS["pettingzoo"],
     *_INTEGRATIONS["tensorboard"],
+    *_INTEGRATIONS["wandb"],
 ]
 
 

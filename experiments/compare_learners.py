@@ -41,7 +41,10 @@ from .command_line.flag_parsers import check_some
 from .results.outputs import OutputFolder
 from .settings.line_up import LEARNERS
 from .settings.matrix_games import PRISONERS_DILEMMA
-from .settings.training_flags import define_training_flags
+from .settings.training_flags import (
+    define_tracking_flags,
+    define_training_flags,
+)
 from .settings.training_settings import (
     EXACT,
     TrainingSettings,
@@ -80,6 +83,7 @@ _DEFAULT_METHODS = {
 def define_flags() -> None:
     """Defines the flags: of all trainings, and what is compared."""
     define_training_flags()
+    define_tracking_flags()
     flags.DEFINE_enum(
         "mode",
         EXACT,

@@ -46,7 +46,10 @@ from .command_line.flag_parsers import (
 )
 from .results.outputs import OutputFolder
 from .settings.line_up import LEARNERS, OPPONENTS, PROGRAMS, LineUp
-from .settings.training_flags import define_training_flags
+from .settings.training_flags import (
+    define_tracking_flags,
+    define_training_flags,
+)
 from .settings.training_settings import (
     TrainingSettings,
     resolve_training,
@@ -56,6 +59,7 @@ from .settings.training_settings import (
 def define_flags() -> None:
     """Defines the flags: of all trainings, of the seats and of the devices."""
     define_training_flags()
+    define_tracking_flags()
     flags.DEFINE_list(
         "learner",
         "lola_dice",

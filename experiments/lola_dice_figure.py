@@ -33,7 +33,10 @@ from .comparisons.figure import (
     target_verdicts,
 )
 from .results.outputs import OutputFolder
-from .settings.training_flags import define_training_flags
+from .settings.training_flags import (
+    define_tracking_flags,
+    define_training_flags,
+)
 from .settings.training_settings import (
     TrainingSettings,
     resolve_method,
@@ -43,6 +46,7 @@ from .settings.training_settings import (
 def define_flags() -> None:
     """Defines the flags: of all trainings, and what the figure shows."""
     define_training_flags()
+    define_tracking_flags()
     flags.DEFINE_enum(
         "settings",
         RECOMMENDED,

@@ -44,6 +44,7 @@ from .settings.training_flags import (
     MOST_SEEDS,
     define_output_flags,
     define_resume_flags,
+    define_tracking_flags,
 )
 
 # Rounds of the episode that is drawn.
@@ -54,6 +55,7 @@ def define_flags() -> None:
     """Defines the flags."""
     define_output_flags()
     define_resume_flags()
+    define_tracking_flags()
     flags.DEFINE_enum("learner", LEARNERS[0], LEARNERS, "How both seats learn.")
     flags.DEFINE_enum(
         "past",

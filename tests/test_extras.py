@@ -20,10 +20,12 @@ GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 LIBRARIES = {
     "axelrod": "axelrod",
     "experiments": "matplotlib",
+    "mlflow": "mlflow",
     "onnx": "tf2onnx",
     "openspiel": "pyspiel",
     "pettingzoo": "pettingzoo",
     "tensorboard": "tensorboard",
+    "wandb": "wandb",
 }
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -18,6 +18,7 @@ from ..command_line.stopping import (
 from ..results.outputs import OutputFolder
 from ..settings.training_settings import TrainingSettings
 from .builders import build_trainer, compile_trainer
+from .tracking import tracked
 
 # How often the progress bar moves, and the most steps between two moves. No
 # Python runs in between.
@@ -141,7 +142,10 @@ def train_methods(
         )
         with user_errors():
             checkpoint = checkpoint_of(folder, name, method)
-        trainings[name] = train(trainers[name], method, checkpoint)
+        with tracked(folder, name, method) as trackers:
+            trainings[name] = train(
+                trainers[name], method, checkpoint, trackers
+            )
     return trainings
 
 
@@ -149,6 +153,7 @@ def train(
     trainer: dice_tf.Trainer,
     settings: TrainingSettings,
     checkpoint: dice_tf.callbacks.Checkpoint,
+    trackers: Sequence[keras.callbacks.Callback] = (),
 ) -> Training:
     """Compiles a new trainer and trains it.
 
@@ -157,6 +162,7 @@ def train(
       settings: all that determines the training.
       checkpoint: continued if it has a file, written now and then and at the
         end.
+      trackers: further callbacks.
     """
     num_iterations = settings.num_iterations
     steps = min(math.ceil(num_iterations / _MOVES), _MOST_STEPS)
@@ -176,7 +182,12 @@ def train(
                     initial_epoch=done,
                     steps_per_epoch=length,
                     verbose=0,
-                    callbacks=[bar, checkpoint, StopWhenAsked(checkpoint)],
+                    callbacks=[
+                        bar,
+                        *trackers,
+                        checkpoint,
+                        StopWhenAsked(checkpoint),
+                    ],
                 )
             done = last
     seconds = checkpoint.seconds

@@ -16,6 +16,7 @@ from ..settings.training_flags import (
     TABULAR,
     define_output_flags,
     define_resume_flags,
+    define_tracking_flags,
 )
 from .coin_settings import (
     INNER_RATES,
@@ -117,6 +118,7 @@ def define_coin_flags() -> None:
     """Defines the flags, as those of the module that asks for them."""
     define_output_flags()
     define_resume_flags()
+    define_tracking_flags()
     flags.DEFINE_enum(
         "policy",
         MLP,

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import dice_tf
 
+from ..building.tracking import tracked
 from ..building.trainings import StopWhenAsked, checkpoint_of
 from ..command_line.commands import user_errors
 from ..command_line.stopping import deferred_interrupts
@@ -275,21 +276,23 @@ def train(
         name: list(found.get(name, ())[:num_measured]) for name in _SERIES
     }
     bar = CoinBar(settings.num_iterations)
-    for done in map(int, edges[num_measured:]):
-        if trainer.iterations < done:
-            with deferred_interrupts():
-                trainer.fit(
-                    epochs=done,
-                    initial_epoch=trainer.iterations,
-                    verbose=0,
-                    callbacks=[bar, checkpoint, StopWhenAsked(checkpoint)],
-                )
-        measured = _measure_runs(trainer, objective, play, settings.seed)
-        for name, field in _SERIES.items():
-            values = [getattr(run, field).numpy() for run in measured]
-            series[name].append(np.array(values))
-        kept.save({name: np.array(rows) for name, rows in series.items()})
-        bar.show(done, measured)
+    stop = StopWhenAsked(checkpoint)
+    with tracked(folder, settings.learner, settings) as trackers:
+        for done in map(int, edges[num_measured:]):
+            if trainer.iterations < done:
+                with deferred_interrupts():
+                    trainer.fit(
+                        epochs=done,
+                        initial_epoch=trainer.iterations,
+                        verbose=0,
+                        callbacks=[bar, *trackers, checkpoint, stop],
+                    )
+            measured = _measure_runs(trainer, objective, play, settings.seed)
+            for name, field in _SERIES.items():
+                values = [getattr(run, field).numpy() for run in measured]
+                series[name].append(np.array(values))
+            kept.save({name: np.array(rows) for name, rows in series.items()})
+            bar.show(done, measured)
     checkpoint.save(trainer, trainer.iterations)
     runs = trainer.map_loaded_runs(lambda run: _copied_params(objective))
     arrays = {name: np.array(rows) for name, rows in series.items()}

@@ -38,13 +38,22 @@ from .stopping import (
 _EXTRAS = {
     "matplotlib": ("The pictures need", "experiments"),
     "axelrod": ("The strategies need", "axelrod"),
+    "mlflow": ("--log_to=mlflow needs", "mlflow"),
+    "tensorboard": ("--log_to=tensorboard needs", "tensorboard"),
+    "wandb": ("--log_to=wandb needs", "wandb"),
 }
 # C++ writes these lines before there is a way to ask for silence.
 _CHATTER = ("I0000", "W0000", "E0000", "WARNING: All log messages before")
 # They define flags, too, which are not those of a command.
 _LIBRARIES = ("absl.", "tensorflow.")
 # Flags that say where results go and how, but not what they are.
-_OF_FOLDERS = ("output_dir", "overwrite", "resume", "checkpoint_every")
+_OF_FOLDERS = (
+    "output_dir",
+    "overwrite",
+    "resume",
+    "checkpoint_every",
+    "log_to",
+)
 
 # Why a run ends, by exit status.
 _REASONS = {
@@ -123,7 +132,8 @@ class Command(NamedTuple):
             flags.FLAGS[self.operands].parse([*argv[1:]])
         elif len(argv) > 1:
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
-        for library in self.libraries:
+        trackers = _EXTRAS.keys() & {*_trackers(flags.FLAGS)}
+        for library in (*self.libraries, *sorted(trackers)):
             _require(library)
         return self.resolve(flags.FLAGS)
 
@@ -249,6 +259,11 @@ def import_tensorflow() -> None:
                     print(line, file=sys.stderr)
 
 
+def _trackers(values: flags.FlagValues) -> tuple[str, ...]:
+    """Returns what --log_to names, if the command has that flag."""
+    return values.log_to or () if "log_to" in values else ()
+
+
 def _require(library: str) -> None:
     if importlib.util.find_spec(library) is None:
         need, extra = _EXTRAS[library]
@@ -271,6 +286,7 @@ def _opened_folder(
         # The first one holds the folder, and writes.
         yield OutputFolder(values.output_dir, **options)
         return
+    options["log_to"] = _trackers(values)
     with open_folder(values.output_dir, record, **options) as folder:
         yield folder
 

@@ -66,6 +66,20 @@ class ChoiceOrFile(flags.ArgumentParser):
         return argument
 
 
+class Choices(flags.ArgumentParser):
+    """Parses a comma list of some of several words."""
+
+    def __init__(self, choices: Collection[str]):
+        self._choices = choices
+        self.syntactic_help = f"a comma list of {', '.join(choices)}"
+
+    def parse(self, argument: str) -> tuple[str, ...]:
+        names = tuple(part.strip() for part in argument.split(","))
+        if not set(names) <= {*self._choices}:
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}")
+        return names
+
+
 class Widths(flags.ArgumentParser):
     """Parses the widths of layers, such as 64x64."""
 

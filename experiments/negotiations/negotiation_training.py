@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 
 import dice_tf
 
+from ..building.tracking import tracked
 from ..building.trainings import (
     ProgressBar,
     StopWhenAsked,
@@ -187,12 +188,15 @@ def train(
     if done:
         print(f"Continued after {trainer.iterations} iterations.", flush=True)
     bar = ProgressBar(settings.num_iterations)
-    with deferred_interrupts():
+    with (
+        tracked(folder, settings.learner, settings) as trackers,
+        deferred_interrupts(),
+    ):
         trainer.fit(
             epochs=settings.num_iterations,
             initial_epoch=done,
             verbose=0,
-            callbacks=[bar, checkpoint, StopWhenAsked(checkpoint)],
+            callbacks=[bar, *trackers, checkpoint, StopWhenAsked(checkpoint)],
         )
     seconds = checkpoint.seconds
     checkpoint.save(trainer, settings.num_iterations)

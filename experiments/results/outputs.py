@@ -96,6 +96,7 @@ class OutputFolder:
       resume: whether to continue an interrupted run.
       checkpoint_every: seconds between two checkpoints, at least.
       record: which run this is. Without it, any interrupted run is continued.
+      log_to: trackers that training logs to while it goes on.
 
     Attributes:
       checkpoints: the folder of checkpoints, made when the first is written.
@@ -115,6 +116,7 @@ class OutputFolder:
         resume: bool = False,
         checkpoint_every: float = 0.0,
         record: RunRecord | None = None,
+        log_to: Sequence[str] = (),
     ):
         if overwrite and resume:
             raise ValueError("Choose one of --overwrite and --resume.")
@@ -122,6 +124,7 @@ class OutputFolder:
         self.checkpoints = self.path / _CHECKPOINTS
         self.checkpoint_every = checkpoint_every
         self.record = record
+        self.log_to = tuple(log_to)
         found = read_record(self.checkpoints / _RECORD) if resume else None
         self.is_resumed = resume and self.has_checkpoints
         self.has_finished = (
@@ -345,7 +348,9 @@ class OutputFolder:
 
 @contextlib.contextmanager
 def open_folder(
-    path: str | os.PathLike, record: RunRecord, **options: bool | float
+    path: str | os.PathLike,
+    record: RunRecord,
+    **options: bool | float | Sequence[str],
 ) -> Iterator[OutputFolder]:
     """Yields a folder that no other process works in meanwhile.
 

@@ -6,6 +6,7 @@ from absl import flags
 
 from ..command_line.flag_parsers import (
     ChoiceOrFile,
+    Choices,
     Number,
     OrNone,
     Size,
@@ -39,6 +40,8 @@ OUTPUTS = "outputs"
 GRU, LSTM, MIN_GRU = "gru", "lstm", "min_gru"
 RECURRENT = (GRU, LSTM, MIN_GRU)
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam")
+
+TRACKERS = ("csv", "tensorboard", "wandb", "mlflow")
 
 MOST_SEEDS = 2**20
 
@@ -78,6 +81,19 @@ def define_resume_flags() -> None:
         Number(),
         "Seconds between two checkpoints, at least; they are written when "
         "the progress bar moves. With 0, each time it moves.",
+    )
+
+
+def define_tracking_flags() -> None:
+    """Defines --log_to."""
+    define(
+        "log_to",
+        None,
+        Choices(TRACKERS),
+        "Where training logs its metrics after each epoch: csv and tensorboard "
+        "write to logs/ in --output_dir; wandb and mlflow go where these "
+        "programs are told to by their environment variables. The results are "
+        "the same with and without.",
     )
 
 
