@@ -21,6 +21,7 @@ _INTEGRATIONS = {
     # Its alpha-rank imports networkx, and does not say so.
     "openspiel": ["networkx>=3.2,<4", "open_spiel>=2.0.2,<3"],
     "pettingzoo": ["pettingzoo>=1.27,<2"],
+    "sweep": ["optuna>=4.3,<6"],
     "tensorboard": ["tensorboard>=2.18,<2.22"],
     "wandb": ["wandb>=0.19,<1"],
 }
@@ -55,6 +56,7 @@ _TEST = [
     *_INTEGRATIONS["onnx"],
     *_INTEGRATIONS["openspiel"],
     *_INTEGRATIONS["pettingzoo"],
+    *_INTEGRATIONS["sweep"],
     *_INTEGRATIONS["tensorboard"],
     *_INTEGRATIONS["wandb"],
 ]

@@ -73,7 +73,10 @@ def read_run(folder: str) -> FinishedRun:
             f"{str(path)!r} does not say how a run was started, or is damaged "
             f"({error}): earlier versions of dice_tf did not write that."
         ) from error
-    if package != "experiments" or name not in summaries().keys() - {"rerun"}:
+    if package != "experiments" or name not in summaries().keys() - {
+        "rerun",
+        "sweep",
+    }:
         raise ValueError(
             f"{str(path)!r} must be that of an experiment. Received: "
             f"{config[EXPERIMENT]!r}."

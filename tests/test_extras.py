@@ -24,6 +24,7 @@ LIBRARIES = {
     "onnx": "tf2onnx",
     "openspiel": "pyspiel",
     "pettingzoo": "pettingzoo",
+    "sweep": "optuna",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
 }

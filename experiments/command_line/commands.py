@@ -39,6 +39,7 @@ _EXTRAS = {
     "matplotlib": ("The pictures need", "experiments"),
     "axelrod": ("The strategies need", "axelrod"),
     "mlflow": ("--log_to=mlflow needs", "mlflow"),
+    "optuna": ("A sweep needs", "sweep"),
     "tensorboard": ("--log_to=tensorboard needs", "tensorboard"),
     "wandb": ("--log_to=wandb needs", "wandb"),
 }
@@ -134,7 +135,7 @@ class Command(NamedTuple):
             raise ValueError(f"Flags start with --. Received: {argv[1]!r}.")
         trackers = _EXTRAS.keys() & {*_trackers(flags.FLAGS)}
         for library in (*self.libraries, *sorted(trackers)):
-            _require(library)
+            require(library)
         return self.resolve(flags.FLAGS)
 
     def _checks(
@@ -264,7 +265,8 @@ def _trackers(values: flags.FlagValues) -> tuple[str, ...]:
     return values.log_to or () if "log_to" in values else ()
 
 
-def _require(library: str) -> None:
+def require(library: str) -> None:
+    """Raises a `ValueError` that names the extra if a library is missing."""
     if importlib.util.find_spec(library) is None:
         need, extra = _EXTRAS[library]
         raise ValueError(f'{need} {library}: pip install "dice_tf[{extra}]".')

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import dice_tf
-
 from ..results.outputs import (
     CONFIG,
     CURVES,
@@ -116,7 +114,7 @@ def read_folder(folder: str) -> list[MethodRuns]:
         config = json.loads((place / CONFIG).read_text(encoding="utf-8"))
         summary = json.loads((place / SUMMARY).read_text(encoding="utf-8"))
         experiment = config[EXPERIMENT].rpartition(".")[2]
-        scores = _scores(summary)
+        scores = read_scores(summary)
         names = (CURVES, _COINS)
         files = [place / name for name in names if (place / name).is_file()]
         if scores and files:
@@ -151,7 +149,7 @@ def _refuse_unfinished(folder: str) -> None:
     )
 
 
-def _scores(summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def read_scores(summary: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns the final return of each run, by method; null becomes NaN."""
     found = {}
     for method, entry in summary.items():
@@ -248,6 +246,9 @@ def best_return(game: Mapping[str, Any]) -> float | None:
     """
     name, payoffs = game["game"], game.get("payoffs")
     if payoffs is None and name in NAMED_GAMES:
+        # It takes a while, and who only wants scores does not need it.
+        import dice_tf
+
         payoffs = getattr(dice_tf.games, f"iterated_{name}")().rewards
     if payoffs is not None:
         best = float(np.max(np.mean(np.array(payoffs, np.float64), axis=0)))

@@ -25,7 +25,8 @@ from tests.experiments.parsed_flags import parsed_flags, run_command
 COMMANDS = sorted(
     path.stem
     for path in (ROOT / "experiments").glob("*.py")
-    if path.stem not in ("__init__", "__main__", "experiments", "rerun")
+    if path.stem
+    not in ("__init__", "__main__", "experiments", "rerun", "sweep")
 )
 # The flags of commands that take policies from files.
 _TRAINING = ("policy", "trust_policy_files")

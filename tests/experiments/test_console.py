@@ -35,7 +35,7 @@ def dice_tf_command(tmp_path_factory):
 
 def test_every_experiment_has_a_line_of_its_own() -> None:
     found = console.summaries()
-    assert sorted(found) == sorted([*COMMANDS, "rerun"])
+    assert sorted(found) == sorted([*COMMANDS, "rerun", "sweep"])
     assert len(set(found.values())) == len(found)
     for text in found.values():
         assert re.fullmatch("[A-Z].*[.]", text)

@@ -1,0 +1,1 @@
+"""Searches for settings: spaces, trials and the storage that workers share."""
