@@ -380,15 +380,17 @@ def uniform_of_each(keys: tf.Tensor, dtype: Any) -> tf.Tensor:
     generator in a loop.
 
     Args:
-      keys: int32 `[..., 2]`, not negative.
+      keys: int32 `[..., 2]`, of which the sign does not count.
       dtype: as of `uniform`.
 
     Returns:
       `[...]`, never 1.
     """
+    dtype = check_float_dtype("dtype", dtype)
+    used = _used_bits(dtype)
     mixed = _mix(_joined_words(keys) + _u64(_STEP))
-    bits = tf.bitwise.right_shift(mixed, _u64(2 * _WORD_BITS - 32))
-    return as_uniform(tf.cast(bits, _BITS), dtype)
+    bits = tf.bitwise.right_shift(mixed, _u64(2 * _WORD_BITS - used))
+    return tf.cast(bits, dtype) * tf.constant(2.0**-used, dtype)
 
 
 def _check_shape(shape: Any) -> list[Any]:
@@ -425,7 +427,11 @@ def random_bits(seed: Seed, shape: list[int]) -> tf.Tensor:
 def as_uniform(bits: tf.Tensor, dtype: Any) -> tf.Tensor:
     """Returns numbers in [0, 1) made of uint32 bits, see `uniform`."""
     dtype = check_float_dtype("dtype", dtype)
-    # float32 holds 24 bits: more would round up to 1.
-    used = 24 if dtype == tf.float32 else 32
+    used = _used_bits(dtype)
     bits = tf.bitwise.right_shift(bits, _u32(32 - used))
     return tf.cast(bits, dtype) * tf.constant(2.0**-used, dtype)
+
+
+def _used_bits(dtype: tf.DType) -> int:
+    # float32 holds 24 bits: more would round up to 1.
+    return 24 if dtype == tf.float32 else 32

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_installed
 from dice_tf.export.cards import CARD_NAME, Card, card_text
 from dice_tf.export.files import check_file, write_file
-from dice_tf.export.portable import portable_signatures
+from dice_tf.export.portable import ONNX, portable_signatures
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.signatures import Signature
 
@@ -67,7 +67,7 @@ def export_onnx(
     tf2onnx, onnx = _converters()
     path = check_file(path, ".onnx", overwrite)
     signatures = portable_signatures(
-        policy, num_actions, observation_shape, "ONNX"
+        policy, num_actions, observation_shape, ONNX
     )
     if signature is None:
         signature = next(iter(signatures))

@@ -22,11 +22,12 @@ from dice_tf.policies.signatures import (
     as_given,
     choose,
     finite_signatures,
-    in_rows,
-    nan_for,
-    with_nan_kept,
+    row_reader,
 )
 from dice_tf.policies.step_signatures import recurrent_signatures
+
+# Names of formats in errors.
+TFLITE, ONNX = "TFLite", "ONNX"
 
 # The largest float32 below 1.
 _BELOW_ONE = 1.0 - 2.0**-24
@@ -46,7 +47,7 @@ def portable_signatures(
       policy: the policy.
       num_actions: as of `export_policy`.
       observation_shape: as of `export_policy`.
-      file_format: for errors.
+      file_format: `TFLITE` or `ONNX`.
 
     Raises:
       TypeError, ValueError: as of `export_policy`.
@@ -64,7 +65,7 @@ def portable_signatures(
                 "is None). Use dice_tf.export.export_policy."
             )
         return lambda distribution, _: _noise_signatures(
-            distribution, observation, num_actions
+            distribution, observation, num_actions, file_format
         )
 
     if has_memory(policy):
@@ -75,25 +76,33 @@ def portable_signatures(
 
 
 def _noise_signatures(
-    distribution: Policy, spec: tf.TensorSpec, num_actions: int
+    distribution: Policy,
+    spec: tf.TensorSpec,
+    num_actions: int,
+    file_format: str,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions."""
 
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
         shape = spec.shape[1:]
-        if shape.is_fully_defined():
-            observation = in_rows(observation, observation, [*shape])
+        # ONNX runtimes check the shapes of inputs. TensorFlow Lite does not,
+        # but those of concatenations.
+        if file_format == TFLITE and shape.is_fully_defined():
+            row = tf.zeros([1, *shape], spec.dtype)
+            observation = tf.concat([observation, row], axis=0)[:-1]
         return _log_probs(distribution(observation), num_actions)
 
+    read_rows = row_reader(log_probs_of, as_given)
+
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        log_probs = with_nan_kept(log_probs_of)(observation)
-        noise = tf.cast(in_rows(noise, log_probs, []), log_probs.dtype)
-        is_noise = (noise >= 0.0) & (noise <= 1.0)
-        log_probs = nan_for(~is_noise[:, tf.newaxis], log_probs)
+        read = read_rows(observation)
+        noise = tf.cast(noise, read.mark.dtype)
+        # The root is NaN outside of [0, 1].
+        mark = read.mark + tf.sqrt(noise - noise * noise)
         # Generators that round to float32 may give 1, and that would choose the
         # last action even if its probability is 0.
-        noise = tf.where(noise < 1.0, noise, _BELOW_ONE)
-        return choose(log_probs, noise, as_given)
+        noise = tf.minimum(noise, _BELOW_ONE)
+        return choose(read._replace(mark=mark), noise)
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {

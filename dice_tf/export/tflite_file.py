@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dice_tf.export.cards import Card, card_text, with_card
 from dice_tf.export.files import check_file, write_file
-from dice_tf.export.portable import portable_signatures
+from dice_tf.export.portable import TFLITE, portable_signatures
 from dice_tf.export.saved_model import write_archive
 from dice_tf.policies.action_sets import INFERRED
 
@@ -61,7 +61,7 @@ def export_tflite(
     """
     path = check_file(path, ".tflite", overwrite)
     signatures = portable_signatures(
-        policy, num_actions, observation_shape, "TFLite"
+        policy, num_actions, observation_shape, TFLITE
     )
     text = card_text(card, policy, signatures)
     with tempfile.TemporaryDirectory() as folder:

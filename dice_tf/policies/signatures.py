@@ -23,10 +23,7 @@ from dice_tf.policies.action_sets import (
     example_distribution,
     finite_actions,
 )
-from dice_tf.policies.sampling import (
-    have_nan,
-    sample_actions,
-)
+from dice_tf.policies.sampling import have_nan
 from dice_tf.seeds import uniform, uniform_of_each
 
 PROBABILITIES = "probabilities"
@@ -36,16 +33,27 @@ SEEDS = tf.TensorSpec([None, 2], tf.int32, "seed")
 # In Python one seed for all rows reads best.
 SEED = tf.TensorSpec([2], tf.int32, "seed")
 
-# Of a function from tensors `[B, ...]` to one, row by row.
-ByRow = Callable[..., tf.Tensor]
-Rounding = Callable[[ByRow], ByRow]
-
 # The most numbers that kernels compute at a time.
 _PACKET = 16
 
 # From the number of a row to the distribution of that row alone, of batch shape
 # [1].
 RowPolicy = Callable[[tf.Tensor], Distribution]
+
+
+class Reading(NamedTuple):
+    """What a policy with a finite set of actions says of observations.
+
+    Attributes:
+      log_probs: `[B, A]`.
+      probabilities: `[B, A]`.
+      mark: `[B]`, NaN for observations that are not finite, or of which the
+        policy makes a NaN. Other numbers mean nothing.
+    """
+
+    log_probs: tf.Tensor
+    probabilities: tf.Tensor
+    mark: tf.Tensor
 
 
 class Signature(NamedTuple):
@@ -106,52 +114,94 @@ def signature_builder(
     )
 
 
-def in_whole_packets(function: ByRow) -> ByRow:
-    """Returns the function, which rounds a row alike in every batch.
+def with_added_rows(x: tf.Tensor) -> tf.Tensor:
+    """Returns a tensor with rows of zeros behind it, so that all round alike.
 
     TensorFlow's kernels on CPU compute up to 16 exponentials or logarithms at
-    a time, and what is left over one by one, with another last bit. With rows
-    added up to a multiple of 16, nothing is left over.
+    a time, and what is left over one by one, with another last bit. With 15
+    rows more, what is left over belongs to these rows.
 
     Args:
-      function: from tensors `[B, ...]` to one, by row.
-    """
-
-    def padded(*rows: tf.Tensor) -> tf.Tensor:
-        num_rows = tf.shape(rows[0])[0]
-        added = -num_rows % _PACKET
-        return function(
-            *(
-                tf.pad(x, [[0, added]] + [[0, 0]] * (len(x.shape) - 1))
-                for x in rows
-            )
-        )[:num_rows]
-
-    return padded
-
-
-def as_given(function: ByRow) -> ByRow:
-    """Returns the function: other runtimes than TensorFlow round as they do."""
-    return function
-
-
-def choose(
-    log_probs: tf.Tensor, noise: tf.Tensor, rounding: Rounding
-) -> dict[str, tf.Tensor]:
-    """Returns the actions that uniform noise chooses.
-
-    Args:
-      log_probs: `[B, A]`.
-      noise: `[B]`, uniform on [0, 1).
-      rounding: `in_whole_packets` or `as_given`.
+      x: `[B, ...]`.
 
     Returns:
-      `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where a
-      log-probability is NaN.
+      `[B + 15, ...]`.
     """
-    action = rounding(sample_actions)(log_probs, noise)
-    action = _no_action(have_nan(log_probs), action)
-    return {"action": action, "log_prob": _entry(log_probs, action)}
+    added = [[0, _PACKET - 1]] + [[0, 0]] * (x.shape.rank - 1)
+    return tf.pad(x, added)
+
+
+def without_added_rows(x: tf.Tensor) -> tf.Tensor:
+    """Takes the rows away that `with_added_rows` has put behind a tensor."""
+    return x[: 1 - _PACKET]
+
+
+def as_given(x: tf.Tensor) -> tf.Tensor:
+    """Returns the tensor: other runtimes than TensorFlow round as they do."""
+    return x
+
+
+def row_reader(
+    log_probs_of: Callable[[tf.Tensor], tf.Tensor],
+    without_added: Callable[[tf.Tensor], tf.Tensor],
+) -> Callable[[tf.Tensor], Reading]:
+    """Returns what reads observations, see `finite_signatures`."""
+
+    def read(observation: tf.Tensor) -> Reading:
+        rows = log_probs_of(observation)
+        probabilities = without_added(tf.exp(rows))
+        mark = nan_of_rows(observation, rows.dtype)
+        mark += tf.reduce_sum(probabilities, axis=-1)
+        return Reading(without_added(rows), probabilities, mark)
+
+    return read
+
+
+def choose(read: Reading, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the actions that uniform noise chooses.
+
+    They are those of `dice_tf.policies.sampling.sample_actions`, by ten
+    operations for all actions instead of ten for each. In a graph that is
+    served, an operation takes as long as a layer of a small network.
+
+    Args:
+      read: of `B` rows.
+      noise: `[B]`, uniform on [0, 1); another length is an error.
+
+    Returns:
+      `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN for rows
+      whose mark is NaN.
+    """
+    probabilities = read.probabilities
+    noise = same_rows(noise[:, tf.newaxis], probabilities)
+    passes = noise >= tf.cumsum(probabilities, axis=-1)
+    later = tf.cumsum(probabilities, axis=-1, exclusive=True, reverse=True)
+    # Rounding may leave the sum below 1 after the last possible action.
+    passes &= later > 0.0
+    action = tf.reduce_sum(tf.cast(passes, tf.int32), axis=-1)
+    log_prob = tf.gather(read.log_probs, action, axis=1, batch_dims=1)
+    return {
+        "action": _no_action(tf.math.is_nan(read.mark), action),
+        "log_prob": _marked(read.mark, log_prob),
+    }
+
+
+def same_rows(x: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns a tensor, or fails in every runtime if its rows are not as many.
+
+    Elsewhere one row would be broadcast to all, but not in a concatenation. A
+    reshape to a number of rows would fail as well, but TensorFlow Lite has only
+    slow kernels for shapes that it has to compute. ONNX Runtime passes over no
+    rows at all, so that `x` must also meet a tensor of `B` rows elsewhere.
+
+    Args:
+      x: `[B, N]`.
+      rows: `[B, M]`, of the same dtype.
+
+    Returns:
+      `x`, bit by bit.
+    """
+    return tf.concat([rows, x], axis=1)[:, rows.shape[1] :]
 
 
 def in_rows(x: tf.Tensor, rows: tf.Tensor, shape: list[int]) -> tf.Tensor:
@@ -185,6 +235,21 @@ def nan_for(condition: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.where(condition, tf.sqrt(tf.where(condition, -one, one)), x)
 
 
+def nan_of_rows(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Returns NaN for rows that are not finite and 0 for others, `[B]`.
+
+    A number minus itself is 0, but for NaN and infinities: that is NaN.
+
+    Args:
+      x: `[B, ...]`.
+      dtype: floating, of the result.
+    """
+    if not x.dtype.is_floating:
+        x = tf.cast(x, dtype)
+    axes = list(range(1, x.shape.rank))
+    return tf.cast(tf.reduce_sum(x - x, axis=axes), dtype)
+
+
 def are_not_finite(x: tf.Tensor) -> tf.Tensor:
     """Returns which rows hold a NaN or an infinity, bool `[B]`.
 
@@ -203,7 +268,7 @@ def are_not_finite(x: tf.Tensor) -> tf.Tensor:
 def finite_signatures(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
     observation: tf.TensorSpec,
-    rounding: Rounding = in_whole_packets,
+    without_added: Callable[[tf.Tensor], tf.Tensor] = without_added_rows,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
@@ -211,9 +276,9 @@ def finite_signatures(
 
     Args:
       log_probs_of: from observations to the log-probability of each action,
-        `[B, A]`.
+        `[B, A]`, and rows behind them, which `without_added` takes away.
       observation: `[None, ...]`, named.
-      rounding: as of `choose`.
+      without_added: `without_added_rows` or `as_given`.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -221,36 +286,40 @@ def finite_signatures(
       is not finite these are NaN and the action is -1; with one seed for all
       rows, that is an error.
     """
-    log_probs_of = with_nan_kept(log_probs_of)
+    read_rows = row_reader(log_probs_of, without_added)
 
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        log_probs = log_probs_of(observation)
+        read = read_rows(observation)
+        dtype = read.log_probs.dtype
         if _is_of_all_rows(seed):
-            with tf.control_dependencies([_check_rows(have_nan(log_probs))]):
-                log_probs = tf.identity(log_probs)
-            # Negative seeds give other bits under XLA than in graph mode.
-            seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
-            noise = uniform(seed, tf.shape(log_probs)[:-1], log_probs.dtype)
+            with tf.control_dependencies(
+                [_check_rows(tf.math.is_nan(read.mark))]
+            ):
+                # Negative seeds give other bits under XLA than in graph mode.
+                seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
+            noise = uniform(seed, tf.shape(read.mark), dtype)
         else:
-            seeds = _seed_of_each(seed, log_probs)
-            noise = uniform_of_each(seeds, log_probs.dtype)
-        return choose(log_probs, noise, rounding)
+            seed = tf.ensure_shape(seed, SEEDS.shape)
+            noise = uniform_of_each(seed, dtype)
+        return choose(read, noise)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        log_probs = log_probs_of(observation)
-        action = tf.argmax(log_probs, -1, output_type=tf.int32)
-        return {"action": _no_action(have_nan(log_probs), action)}
+        read = read_rows(observation)
+        action = tf.argmax(read.log_probs, -1, output_type=tf.int32)
+        return {"action": _no_action(tf.math.is_nan(read.mark), action)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        log_probs = log_probs_of(observation)
-        are_nan = have_nan(log_probs)[:, tf.newaxis]
-        return {PROBABILITIES: nan_for(are_nan, rounding(tf.exp)(log_probs))}
+        read = read_rows(observation)
+        mark = read.mark[:, tf.newaxis]
+        return {PROBABILITIES: _marked(mark, read.probabilities)}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        log_probs = log_probs_of(observation)
-        return {"log_prob": _entry(log_probs, in_rows(action, log_probs, []))}
+        read = read_rows(observation)
+        rows = tf.cast(tf.math.is_nan(read.mark), action.dtype)
+        found = _entry(read.log_probs, action, rows[:, tf.newaxis])
+        return {"log_prob": _marked(read.mark, found)}
 
     action = tf.TensorSpec([None], tf.int32, "action")
     return {
@@ -259,23 +328,6 @@ def finite_signatures(
         PROBABILITIES: Signature(probabilities, [observation]),
         "log_prob": Signature(log_prob, [observation, action]),
     }
-
-
-def with_nan_kept(
-    log_probs_of: Callable[[tf.Tensor], tf.Tensor],
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function, which is NaN where observations are not finite.
-
-    Args:
-      log_probs_of: from observations `[B, ...]` to log-probabilities `[B, A]`.
-    """
-
-    def kept(observation: tf.Tensor) -> tf.Tensor:
-        log_probs = log_probs_of(observation)
-        # Some runtimes lose a NaN on the way, as in a maximum with 0.
-        return nan_for(are_not_finite(observation)[:, tf.newaxis], log_probs)
-
-    return kept
 
 
 def general_signatures(
@@ -355,13 +407,12 @@ def general_signatures(
 
 
 def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
-    """Returns log-probabilities `[B, A]`, see `in_whole_packets`."""
+    """Returns log-probabilities and added rows, `[B + 15, A]`."""
     kind = type(distribution)
     if kind not in (Bernoulli, Categorical) or distribution.logits is None:
-        return all_log_probs(distribution, num_actions)
-    return in_whole_packets(
-        lambda logits: all_log_probs(kind(logits=logits), num_actions)
-    )(distribution.logits)
+        return with_added_rows(all_log_probs(distribution, num_actions))
+    logits = with_added_rows(distribution.logits)
+    return all_log_probs(kind(logits=logits), num_actions)
 
 
 def _is_of_all_rows(seed: tf.Tensor) -> bool:
@@ -397,14 +448,26 @@ def _no_action(where: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     return tf.where(where, -tf.ones_like(action), action)
 
 
-def _entry(log_probs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Returns `log_probs[b, action[b]]`, NaN where there is no such action.
+def _entry(
+    log_probs: tf.Tensor, action: tf.Tensor, rows: tf.Tensor
+) -> tf.Tensor:
+    """Returns `log_probs[b, action[b]]`, NaN if there is no such action.
 
-    A gather would fail there on a CPU, and return 0 on a GPU.
+    A gather would fail there on a CPU, and return 0 on a GPU. `rows` is int32
+    `[B, 1]`, see `same_rows`.
     """
     num_actions = log_probs.shape[-1]
-    chosen = action[..., tf.newaxis] == tf.range(num_actions)
+    column = same_rows(action[:, tf.newaxis], rows)
     nothing = tf.constant(float("-inf"), log_probs.dtype)
-    found = tf.reduce_max(tf.where(chosen, log_probs, nothing), axis=-1)
+    chosen = tf.where(column == tf.range(num_actions), log_probs, nothing)
     is_none = (action < 0) | (action >= num_actions)
-    return nan_for(is_none | have_nan(log_probs), found)
+    return nan_for(is_none, tf.reduce_max(chosen, axis=-1))
+
+
+def _marked(mark: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Returns `x`, and a mark where that is NaN, see `Reading`.
+
+    TensorFlow Lite turns the NaN of products, exponentials and maxima into
+    numbers, so it is selected, as the last operation before an output.
+    """
+    return tf.where(tf.math.is_nan(mark), mark, x)

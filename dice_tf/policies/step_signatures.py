@@ -11,8 +11,9 @@ from dice_tf.policies.signatures import (
     RowPolicy,
     Signature,
     are_not_finite,
-    in_rows,
     nan_for,
+    nan_of_rows,
+    same_rows,
     signature_builder,
 )
 
@@ -75,11 +76,12 @@ def recurrent_signatures(
         name: str, observed: tf.Tensor, before: tf.Tensor, *drawn: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         # A single state would be broadcast to all observations.
-        before = in_rows(before, observed, [state.shape[1]])
-        distribution, after = policy(observed, before)
+        rows = nan_of_rows(observed, state.dtype)[:, tf.newaxis]
+        states = same_rows(before, rows)
+        distribution, after = policy(observed, states)
         memoryless = build(
             lambda _: distribution,
-            lambda row: policy(observed[row : row + 1], before[row : row + 1])[
+            lambda row: policy(observed[row : row + 1], states[row : row + 1])[
                 0
             ],
         )[name].function

@@ -1,0 +1,99 @@
+"""Drawing in a served graph, beside its plain reference."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dice_tf.policies import signatures
+from dice_tf.policies.sampling import sample_actions
+
+
+def read_of(log_probs):
+    probabilities = tf.exp(log_probs)
+    mark = tf.reduce_sum(probabilities, axis=-1)
+    return signatures.Reading(log_probs, probabilities, mark)
+
+
+def log_probs_of(num_actions, dtype):
+    """Policies of all kinds: mixed, sharp, with impossible actions."""
+    rng = np.random.default_rng(num_actions)
+    logits = rng.normal(size=[3000, num_actions]) * rng.choice(
+        [0.1, 1.0, 30.0], size=[3000, 1]
+    )
+    impossible = rng.uniform(size=logits.shape) < 0.3
+    impossible[:, 0] &= ~impossible.all(axis=1)
+    logits[impossible] = -np.inf
+    return tf.nn.log_softmax(tf.constant(logits, dtype))
+
+
+def noise_of(log_probs):
+    """Noise of all kinds: uniform, 0, the largest, and the thresholds."""
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(size=len(log_probs))
+    noise[:100], noise[100:200] = 0.0, 1.0 - 2.0**-24
+    noise[200:1000] = np.exp(log_probs)[200:1000, 0]
+    noise = tf.constant(noise, log_probs.dtype)
+    return tf.where(noise < 1.0, noise, 1.0 - 2.0**-24)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("num_actions", [2, 3, 5, 40])
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_the_actions_are_those_of_the_reference(
+    num_actions, dtype, jit_compile
+):
+    log_probs = log_probs_of(num_actions, dtype)
+    noise = noise_of(log_probs)
+
+    def both(log_probs, noise):
+        found = signatures.choose(read_of(log_probs), noise)
+        return found, sample_actions(log_probs, noise)
+
+    # XLA rounds exponentials otherwise, so that it computes both.
+    if jit_compile is not None:
+        both = tf.function(both, jit_compile=jit_compile)
+    found, expected = both(log_probs, noise)
+    np.testing.assert_array_equal(found["action"], expected)
+    chosen = tf.gather(log_probs, expected, batch_dims=1)
+    np.testing.assert_array_equal(found["log_prob"], chosen)
+    assert np.all(np.isfinite(chosen))
+
+
+def test_a_marked_row_gets_no_action_and_no_other_changes():
+    log_probs = log_probs_of(3, "float32")
+    noise = noise_of(log_probs)
+    read = read_of(log_probs)
+    marked = np.zeros(len(noise), bool)
+    marked[[3, 500]] = True
+    found = signatures.choose(
+        read._replace(mark=tf.where(marked, np.nan, read.mark)), noise
+    )
+    expected = signatures.choose(read, noise)
+    for key, none in (("action", -1), ("log_prob", np.nan)):
+        np.testing.assert_array_equal(
+            found[key], np.where(marked, none, expected[key])
+        )
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_noise_of_another_length_is_an_error(size):
+    log_probs = tf.nn.log_softmax(tf.ones([3, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="(?i)dimension"):
+        signatures.choose(read_of(log_probs), tf.zeros([size]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+@pytest.mark.parametrize("shape", [[], [4], [2, 3]])
+def test_rows_that_are_not_finite_are_found(shape, dtype):
+    rng = np.random.default_rng(2)
+    x = np.abs(100.0 * rng.normal(size=[6, *shape])).astype(dtype)
+    expected = np.zeros(6)
+    if dtype.startswith("float"):
+        flat = x.reshape(6, -1)
+        flat[0, -1], flat[3, 0], flat[4, -1] = np.nan, np.inf, -np.inf
+        # Large but finite.
+        flat[1] = np.finfo(dtype).max
+        expected[[0, 3, 4]] = np.nan
+    found = signatures.nan_of_rows(tf.constant(x), tf.float32)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == tf.float32
