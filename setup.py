@@ -38,6 +38,16 @@ _BENCHMARKS = [
     *_INTEGRATIONS["experiments"],
     *_INTEGRATIONS["openspiel"],
 ]
+# The site: `python -m docs.build`. MathJax comes as a package, so that no page
+# loads it from elsewhere.
+_DOCS = [
+    "django-static-mathjax>=3.2.2,<4",
+    "furo>=2025.7.19",
+    "myst-nb>=1.3,<2",
+    "sphinx>=8.2,<10",
+    "sphinx-copybutton>=0.5.2,<1",
+    *_INTEGRATIONS["experiments"],
+]
 # Formatting differs between minor versions of ruff, so that one is fixed.
 _TEST = [
     "ai-edge-litert>=2,<3",
@@ -112,6 +122,7 @@ setuptools.setup(
         **_INTEGRATIONS,
         "all": sorted(set(sum(_INTEGRATIONS.values(), []))),
         "benchmarks": _BENCHMARKS,
+        "docs": _DOCS,
         "test": _TEST,
     },
     zip_safe=False,

@@ -35,6 +35,7 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(_ROOT / "docs/_build/notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 180
+nb_output_stderr = "remove"
 # Kernels import the package of this folder, also if it is not installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,4 +1,4 @@
-"""The pages of the documentation: what they print runs, what they name is there.
+"""The pages of the documentation: what they print runs, and names exist.
 
 Pages with `{code-cell}` blocks are tutorials, which run when the documentation
 is built.
@@ -28,6 +28,14 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.S | re.M)
 
 
+# Words of pages that use a package which only a developer has.
+EXTRAS = {
+    "TensorBoard": "tensorboard",
+    "export_onnx": "onnxruntime",
+    "mpe2": "mpe2",
+    "open_spiel": "pyspiel",
+    "tensorflow_serving": "tensorflow_serving",
+}
 WITH_PYTHON = [name for name in PAGES if blocks(PAGES[name], "python")]
 
 
@@ -36,8 +44,8 @@ def test_python_blocks_run_one_after_the_other(
     name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = "\n".join(blocks(PAGES[name], "python"))
-    for package in ("mpe2", "pyspiel", "onnxruntime"):
-        if package.replace("pyspiel", "open_spiel") in source:
+    for word, package in EXTRAS.items():
+        if word in source:
             pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     exec(compile(source, name, "exec"), {"__name__": name})
@@ -53,7 +61,9 @@ def test_every_public_name_stands_once_in_the_reference() -> None:
     found = []
     for name, text in PAGES.items():
         module = ""
-        for kind, value in re.findall(r"^\.\. ([\w:]+):: ([\w.]+)$", text, re.M):
+        for kind, value in re.findall(
+            r"^\.\. ([\w:]+):: ([\w.]+)$", text, re.M
+        ):
             if kind in ("py:module", "py:currentmodule"):
                 module = value
                 found += [value] if kind == "py:module" else []
@@ -94,9 +104,7 @@ def test_flags_exist() -> None:
     known = {"help", "flagfile", "no-deps", "logdir", "enable_batching"}
     text = "".join(PAGES[name] for name in PAGES if name != "changelog.md")
     flags = set(re.findall(r"(?<![\w-])--([a-z]\w*)", text))
-    missing = {
-        flag for flag in flags - known if f'"{flag}"' not in sources
-    }
+    missing = {flag for flag in flags - known if f'"{flag}"' not in sources}
     assert missing == set()
 
 
