@@ -133,11 +133,18 @@ def test_every_extra_is_explained(extras):
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", text, re.M)
     assert set(extras) <= set(rows)
-    assert set(extras) == {*LIBRARIES, "all", "benchmarks", "test"}
+    assert set(extras) == {*LIBRARIES, "all", "benchmarks", "docs", "test"}
     assert set(extras["all"]) == {
         requirement for name in LIBRARIES for requirement in extras[name]
     }
     assert set(extras["all"]) <= set(extras["test"])
+
+
+# What a message says; and what a page says of a clone, and of its wheel.
+HINT = re.compile(
+    r'pip install (?:-q -e )?"(?:dice_tf|\.|\$\(ls dist/\*\.whl\))'
+    r'\[(\w+|{extra})\]"'
+)
 
 
 def test_hints_name_extras_in_one_form(extras):
@@ -149,9 +156,7 @@ def test_hints_name_extras_in_one_form(extras):
                 continue
             text = path.read_text(encoding="utf-8")
             for found in re.findall(r"pip install [^\n]*?\[[^\n]*", text):
-                hint = re.match(
-                    r'pip install "dice_tf\[(\w+|{extra})\]"', found
-                )
+                hint = HINT.match(found)
                 assert hint, f"{path}: {found}"
                 assert hint[1] in {*extras, "{extra}"}
                 hints += 1

@@ -77,7 +77,8 @@ def test_every_public_name_stands_once_in_the_reference() -> None:
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_links_lead_somewhere(name: str) -> None:
     folder = (DOCS / name).parent
-    for link in re.findall(r"\]\(((?!http|#)[^)\s]+)\)", PAGES[name]):
+    text = re.sub(r"^```.*?^```$", "", PAGES[name], flags=re.S | re.M)
+    for link in re.findall(r"\]\(((?!http|#)[^)\s]+)\)", text):
         assert (folder / link.partition("#")[0]).is_file(), link
 
 
@@ -86,9 +87,10 @@ def test_commands_and_names_exist(name: str) -> None:
     if name == "changelog.md":
         pytest.skip("It names what was, too.")
     text = PAGES[name]
-    for command in re.findall(r"\b((?:experiments|benchmarks)\.\w+)", text):
-        path = (ROOT / command.replace(".", "/")).with_suffix(".py")
-        assert path.is_file(), command
+    programs = r"\b((?:experiments|benchmarks)\.[a-z]\w*)"
+    for command in re.findall(programs, text):
+        path = ROOT / command.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").is_file(), command
     for dotted in re.findall(r"`(dice_tf(?:\.[A-Za-z_]\w*)+)\b(?!>)", text):
         value = dice_tf
         for part in dotted.split(".")[1:]:
@@ -101,7 +103,9 @@ def test_flags_exist() -> None:
         for folder in ("experiments", "benchmarks", "docs")
         for path in (ROOT / folder).rglob("*.py")
     )
-    known = {"help", "flagfile", "no-deps", "logdir", "enable_batching"}
+    # Those of every command, of TensorBoard, TensorFlow Serving and XLA.
+    known = {"help", "flagfile", "logdir", "enable_batching"}
+    known |= {"xla_cpu_prefer_vector_width"}
     text = "".join(PAGES[name] for name in PAGES if name != "changelog.md")
     flags = set(re.findall(r"(?<![\w-])--([a-z]\w*)", text))
     missing = {flag for flag in flags - known if f'"{flag}"' not in sources}
