@@ -30,12 +30,6 @@ from experiments.results.check_list import Check, aligned, at_most, summary
 from experiments.results.outputs import SUMMARY, write_json
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("hidden_units", ["64", "64"], "Widths of hidden layers.")
-flags.DEFINE_string("only", "", "Part of the names of the formats.")
-flags.DEFINE_integer("num_turns", 101, "Turns of each program.", 2)
-flags.DEFINE_float("required", 1.1, "The largest ratio of times that passes.")
-flags.DEFINE_string("output_dir", None, "Folder of summary.json, if any.")
-flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
 
 # By the number of rows, how often a turn calls a program: a call of one row
 # takes a few microseconds.
@@ -165,5 +159,18 @@ def main(argv: Sequence[str]) -> None:
         sys.exit(f"Failed: {'; '.join(failed)}.")
 
 
+def define_flags() -> None:
+    """Defines the flags; not when tests import this module."""
+    flags.DEFINE_list("hidden_units", ["64", "64"], "Widths of hidden layers.")
+    flags.DEFINE_string("only", "", "Part of the names of the formats.")
+    flags.DEFINE_integer("num_turns", 101, "Turns of each program.", 2)
+    flags.DEFINE_float(
+        "required", 1.1, "The largest ratio of times that passes."
+    )
+    flags.DEFINE_string("output_dir", None, "Folder of summary.json, if any.")
+    flags.DEFINE_bool("overwrite", False, "Whether to replace earlier results.")
+
+
 if __name__ == "__main__":
+    define_flags()
     app.run(main)
