@@ -133,16 +133,19 @@ def _watch(
       Whether it is to be pruned.
     """
     reported = {*started.reported}
-    while process.poll() is None:
+    while True:
+        # Look before reading: what it logs just before it ends is read, too.
+        has_ended = process.poll() is not None
         for epoch, value in logged(started.folder, metric):
             if epoch in reported:
                 continue
             reported.add(epoch)
             started.trial.report(value, epoch)
-            if started.trial.should_prune():
+            if not has_ended and started.trial.should_prune():
                 return True
+        if has_ended:
+            return False
         time.sleep(_EVERY)
-    return False
 
 
 def logged(folder: pathlib.Path, metric: str) -> Iterator[tuple[int, float]]:
