@@ -485,7 +485,7 @@ class Trainer(DatalessModel):
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process should write files: of workers, the first."""
+        """Whether this process should write files, as the first worker does."""
         return self.distribution.is_chief
 
     def optimizer_of(self, player_id: int) -> keras.optimizers.Optimizer | None:
