@@ -164,7 +164,7 @@ def test_a_tournament_runs_from_the_shell(tmp_path) -> None:
     )
     done = shell("tournament", *arguments)
     assert done.returncode == 0, done.stderr
-    assert set(os.listdir(tmp_path)) == FILES
+    assert set(os.listdir(tmp_path)) == FILES | {"flags.txt"}
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["flags"]["game"] == "stag_hunt"
     assert f"Files: {tmp_path}" in done.stdout
