@@ -256,13 +256,8 @@ def are_not_finite(x: tf.Tensor) -> tf.Tensor:
     Args:
       x: `[B, ...]`.
     """
-    are_nan = have_nan(x)
-    if not x.dtype.is_floating:
-        return are_nan
-    are_infinite = tf.reduce_any(
-        tf.abs(x) > x.dtype.max, axis=list(range(1, x.shape.rank))
-    )
-    return are_nan | are_infinite
+    dtype = x.dtype if x.dtype.is_floating else tf.float32
+    return tf.math.is_nan(nan_of_rows(x, dtype))
 
 
 def finite_signatures(
