@@ -1,5 +1,6 @@
 """What one program of a trainer does: some iterations, and all they read."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -11,6 +12,11 @@ from dice_tf.training.iteration import iteration_seeds, seeds_of_runs
 from dice_tf.training.loaded_models import LoadedModels
 from dice_tf.training.records import Curves, StepMeans, nan_unless_finite
 from dice_tf.training.updates import PlayerUpdates
+
+# From a function of the number of an iteration, and int32 `[num_iterations]`.
+_in_a_loop = functools.partial(
+    tf.map_fn, parallel_iterations=1, fn_output_signature=tf.float32
+)
 
 
 class TrainingStep:
@@ -84,12 +90,7 @@ class TrainingStep:
         def program(numbers: list[int] | tf.Tensor) -> tf.Tensor:
             self._models.pull()
             if is_loop:
-                returns = tf.map_fn(
-                    make_iteration,
-                    numbers,
-                    parallel_iterations=1,
-                    fn_output_signature=tf.float32,
-                )
+                returns = _in_a_loop(make_iteration, numbers)
             else:
                 returns = make_iteration(numbers[0])[tf.newaxis]
             self._models.push()
@@ -114,12 +115,7 @@ class TrainingStep:
         elif self.num_iterations == 1:
             returns = program([0])
         else:
-            returns = tf.map_fn(
-                lambda number: program([number])[0],
-                numbers,
-                parallel_iterations=1,
-                fn_output_signature=tf.float32,
-            )
+            returns = _in_a_loop(lambda number: program([number])[0], numbers)
         self._curves.write(iterations, returns)
         self._iteration.assign_add(self.num_iterations)
         return self._means.result()
