@@ -23,14 +23,12 @@ from dice_tf.policies.signatures import (
     choose,
     finite_signatures,
     row_reader,
+    whole_rows,
 )
 from dice_tf.policies.step_signatures import recurrent_signatures
 
 # Names of formats in errors.
 TFLITE, ONNX = "TFLite", "ONNX"
-
-# The largest float32 below 1.
-_BELOW_ONE = 1.0 - 2.0**-24
 
 
 def portable_signatures(
@@ -97,12 +95,9 @@ def _noise_signatures(
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
         noise = tf.cast(noise, read.mark.dtype)
+        column = tf.expand_dims(noise, 1)
         # The root is NaN outside of [0, 1].
-        mark = read.mark + tf.sqrt(noise - noise * noise)
-        # Generators that round to float32 may give 1, and that would choose the
-        # last action even if its probability is 0.
-        noise = tf.minimum(noise, _BELOW_ONE)
-        return choose(read._replace(mark=mark), noise)
+        return choose(read, noise, tf.sqrt(column - column * column))
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
@@ -112,9 +107,10 @@ def _noise_signatures(
 
 
 def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
+    """Returns log-probabilities, all NaN in rows with one NaN, `[B, A]`."""
     logits = logits_of(distribution, num_actions)
     known = Categorical, Bernoulli
     if isinstance(distribution, known):
         # TFP computes the same with operations that other runtimes lack.
         return tf.nn.log_softmax(logits)
-    return logits
+    return whole_rows(logits)

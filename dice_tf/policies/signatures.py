@@ -10,6 +10,7 @@ another number of entries, and the square root of -1 is NaN.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from dice_tf.distributions import (
@@ -47,8 +48,7 @@ class Reading(NamedTuple):
     Attributes:
       log_probs: `[B, A]`.
       probabilities: `[B, A]`.
-      mark: `[B]`, NaN for observations that are not finite, or of which the
-        policy makes a NaN. Other numbers mean nothing.
+      mark: `[B]`, NaN for observations that are not finite, and 0 for others.
     """
 
     log_probs: tf.Tensor
@@ -151,39 +151,64 @@ def row_reader(
         rows = log_probs_of(observation)
         probabilities = without_added(tf.exp(rows))
         mark = nan_of_rows(observation, rows.dtype)
-        mark += tf.reduce_sum(probabilities, axis=-1)
         return Reading(without_added(rows), probabilities, mark)
 
     return read
 
 
-def choose(read: Reading, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+def choose(
+    read: Reading, noise: tf.Tensor, noise_mark: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
     """Returns the actions that uniform noise chooses.
 
     They are those of `dice_tf.policies.sampling.sample_actions`, by ten
     operations for all actions instead of ten for each. In a graph that is
-    served, an operation takes as long as a layer of a small network.
+    served, an operation takes as long as a layer of a small network. Noise
+    above the sum of all probabilities, which rounding may leave below 1,
+    chooses the action at which the sums reach it.
 
     Args:
       read: of `B` rows.
-      noise: `[B]`, uniform on [0, 1); another length is an error.
+      noise: `[B]`, uniform on [0, 1]; another length is an error.
+      noise_mark: `[B, 1]`, NaN for noise that makes no sense. Default: noise
+        that is NaN.
 
     Returns:
-      `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN for rows
-      whose mark is NaN.
+      `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where the
+      observation, a probability or the noise makes no sense.
     """
-    probabilities = read.probabilities
-    noise = same_rows(noise[:, tf.newaxis], probabilities)
-    passes = noise >= tf.cumsum(probabilities, axis=-1)
-    later = tf.cumsum(probabilities, axis=-1, exclusive=True, reverse=True)
-    # Rounding may leave the sum below 1 after the last possible action.
-    passes &= later > 0.0
-    action = tf.reduce_sum(tf.cast(passes, tf.int32), axis=-1)
-    log_prob = tf.gather(read.log_probs, action, axis=1, batch_dims=1)
+    probabilities, noise = read.probabilities, tf.expand_dims(noise, 1)
+    if noise_mark is None:
+        noise_mark = noise
+    # A single row would be broadcast to all, but not in a concatenation.
+    marks = [tf.expand_dims(read.mark, 1), probabilities, noise_mark]
+    mark = tf.reduce_sum(tf.concat(marks, axis=1), axis=-1)
+    sums = tf.cumsum(probabilities, axis=-1)
+    # TensorFlow Lite is ten times as slow with sums from behind, by which one
+    # also sees that no later action is possible.
+    last = tf.reduce_max(sums, axis=-1, keepdims=True)
+    passes = tf.minimum(noise, last * _below_one(sums.dtype)) >= sums
+    # Other runtimes select among integers by six operations.
+    number = tf.reduce_sum(tf.cast(passes, sums.dtype), axis=-1)
+    # A runtime that turns NaN into numbers may find all sums to be 0.
+    number = tf.minimum(number, probabilities.shape[-1] - 1)
+    log_prob = tf.gather(
+        read.log_probs, tf.cast(number, tf.int64), axis=1, batch_dims=1
+    )
+    is_none = tf.math.is_nan(mark)
+    none = tf.constant(-1, number.dtype)
     return {
-        "action": _no_action(tf.math.is_nan(read.mark), action),
-        "log_prob": _marked(read.mark, log_prob),
+        "action": tf.cast(tf.where(is_none, none, number), tf.int32),
+        "log_prob": tf.where(is_none, mark, log_prob),
     }
+
+
+def _below_one(dtype: tf.DType) -> float:
+    """Returns the largest number below 1.
+
+    A number of about 1, times this one, is the largest below that number.
+    """
+    return float(np.nextafter(*np.array([1, 0], dtype.as_numpy_dtype)))
 
 
 def same_rows(x: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -250,6 +275,12 @@ def nan_of_rows(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(tf.reduce_sum(x - x, axis=axes), dtype)
 
 
+def whole_rows(log_probs: tf.Tensor) -> tf.Tensor:
+    """Returns log-probabilities, all NaN in rows with one NaN, `[B, A]`."""
+    marks = nan_of_rows(tf.exp(log_probs), log_probs.dtype)
+    return log_probs + tf.expand_dims(marks, 1)
+
+
 def are_not_finite(x: tf.Tensor) -> tf.Tensor:
     """Returns which rows hold a NaN or an infinity, bool `[B]`.
 
@@ -287,9 +318,8 @@ def finite_signatures(
         read = read_rows(observation)
         dtype = read.log_probs.dtype
         if _is_of_all_rows(seed):
-            with tf.control_dependencies(
-                [_check_rows(tf.math.is_nan(read.mark))]
-            ):
+            are_strange = tf.math.is_nan(_marks_of(read))
+            with tf.control_dependencies([_check_rows(are_strange)]):
                 # Negative seeds give other bits under XLA than in graph mode.
                 seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
             noise = uniform(seed, tf.shape(read.mark), dtype)
@@ -301,20 +331,23 @@ def finite_signatures(
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
         action = tf.argmax(read.log_probs, -1, output_type=tf.int32)
-        return {"action": _no_action(tf.math.is_nan(read.mark), action)}
+        is_none = tf.math.is_nan(_marks_of(read))
+        return {"action": _no_action(is_none, action)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
-        mark = read.mark[:, tf.newaxis]
-        return {PROBABILITIES: _marked(mark, read.probabilities)}
+        # A sum keeps NaN in every runtime.
+        mark = tf.expand_dims(read.mark, 1)
+        return {PROBABILITIES: read.probabilities + mark}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
-        rows = tf.cast(tf.math.is_nan(read.mark), action.dtype)
-        found = _entry(read.log_probs, action, rows[:, tf.newaxis])
-        return {"log_prob": _marked(read.mark, found)}
+        is_none = tf.math.is_nan(_marks_of(read))
+        rows = tf.cast(is_none, action.dtype)[:, tf.newaxis]
+        found = _entry(read.log_probs, action, rows)
+        return {"log_prob": nan_for(is_none, found)}
 
     action = tf.TensorSpec([None], tf.int32, "action")
     return {
@@ -405,9 +438,15 @@ def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
     """Returns log-probabilities and added rows, `[B + 15, A]`."""
     kind = type(distribution)
     if kind not in (Bernoulli, Categorical) or distribution.logits is None:
-        return with_added_rows(all_log_probs(distribution, num_actions))
+        log_probs = whole_rows(all_log_probs(distribution, num_actions))
+        return with_added_rows(log_probs)
     logits = with_added_rows(distribution.logits)
     return all_log_probs(kind(logits=logits), num_actions)
+
+
+def _marks_of(read: Reading) -> tf.Tensor:
+    """Returns NaN where the observation or a probability is, `[B]`."""
+    return read.mark + tf.reduce_sum(read.probabilities, axis=-1)
 
 
 def _is_of_all_rows(seed: tf.Tensor) -> bool:
@@ -440,7 +479,7 @@ def _no_action(where: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     where = tf.reshape(where, [-1, *ones])
     if action.dtype.is_floating:
         return nan_for(where, action)
-    return tf.where(where, -tf.ones_like(action), action)
+    return tf.where(where, tf.constant(-1, action.dtype), action)
 
 
 def _entry(
@@ -457,12 +496,3 @@ def _entry(
     chosen = tf.where(column == tf.range(num_actions), log_probs, nothing)
     is_none = (action < 0) | (action >= num_actions)
     return nan_for(is_none, tf.reduce_max(chosen, axis=-1))
-
-
-def _marked(mark: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Returns `x`, and a mark where that is NaN, see `Reading`.
-
-    TensorFlow Lite turns the NaN of products, exponentials and maxima into
-    numbers, so it is selected, as the last operation before an output.
-    """
-    return tf.where(tf.math.is_nan(mark), mark, x)

@@ -168,3 +168,14 @@ def test_an_onnx_file_holds_one_of_the_signatures(tmp_path, name):
     policy = dice_tf.policies.tit_for_tat(GAME, 0)
     with pytest.raises(ValueError, match="`signature` must be one of 'act', "):
         export_onnx(policy, tmp_path / "policy.onnx", signature=name)
+
+
+def test_no_shape_is_computed_in_a_tflite_file(tmp_path, capfd):
+    # Behind such a shape TensorFlow Lite runs a network by slow kernels.
+    export_tflite(make_policy("swish"), tmp_path / "policy.tflite")
+    tf.lite.experimental.Analyzer.analyze(
+        model_path=str(tmp_path / "policy.tflite")
+    )
+    listed = capfd.readouterr().out
+    assert listed.count("FULLY_CONNECTED(") >= 2 * len(SIGNATURES)
+    assert " SHAPE(" not in listed

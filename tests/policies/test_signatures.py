@@ -10,7 +10,7 @@ from dice_tf.policies.sampling import sample_actions
 
 def read_of(log_probs):
     probabilities = tf.exp(log_probs)
-    mark = tf.reduce_sum(probabilities, axis=-1)
+    mark = tf.zeros_like(probabilities[:, 0])
     return signatures.Reading(log_probs, probabilities, mark)
 
 
@@ -27,13 +27,13 @@ def log_probs_of(num_actions, dtype):
 
 
 def noise_of(log_probs):
-    """Noise of all kinds: uniform, 0, the largest, and the thresholds."""
+    """Noise of all kinds: uniform, 0, and the thresholds, below all sums."""
     rng = np.random.default_rng(1)
     noise = rng.uniform(size=len(log_probs))
-    noise[:100], noise[100:200] = 0.0, 1.0 - 2.0**-24
+    noise[:100] = 0.0
     noise[200:1000] = np.exp(log_probs)[200:1000, 0]
     noise = tf.constant(noise, log_probs.dtype)
-    return tf.where(noise < 1.0, noise, 1.0 - 2.0**-24)
+    return tf.minimum(noise, 1.0 - 1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -57,6 +57,62 @@ def test_the_actions_are_those_of_the_reference(
     chosen = tf.gather(log_probs, expected, batch_dims=1)
     np.testing.assert_array_equal(found["log_prob"], chosen)
     assert np.all(np.isfinite(chosen))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("num_actions", [2, 5, 40])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_noise_above_the_sum_chooses_where_the_sums_reach_it(
+    num_actions, dtype, jit_compile
+):
+    log_probs = log_probs_of(num_actions, dtype)
+    sums = np.cumsum(np.exp(log_probs), axis=1)
+    if dtype == "float32" and num_actions > 2:
+        # Else the noise below is not above any sum.
+        assert np.any(sums[:, -1] < 1.0 - 2.0**-24)
+
+    @tf.function(jit_compile=jit_compile)
+    def choose(log_probs, noise):
+        read = read_of(log_probs)
+        sums = tf.cumsum(read.probabilities, axis=-1)
+        return signatures.choose(read, noise), sums
+
+    found, sums = choose(log_probs, tf.ones_like(log_probs[:, 0]))
+    expected = np.argmax(sums == np.max(sums, axis=1, keepdims=True), axis=1)
+    np.testing.assert_array_equal(found["action"], expected)
+    assert np.all(np.isfinite(found["log_prob"]))
+
+
+def test_probabilities_that_runtimes_lose_choose_an_action_that_exists():
+    read = read_of(tf.fill([3, 4], -np.inf))
+    found = signatures.choose(read, tf.constant([0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(found["action"], [3, 3, 3])
+
+
+@pytest.mark.parametrize("what", ["mark", "probabilities", "noise"])
+def test_each_nan_gives_no_action(what):
+    log_probs = log_probs_of(3, "float32")[:4]
+    read, noise = read_of(log_probs), tf.fill([4], 0.4)
+    bad = np.zeros([4, 3], np.float32)
+    bad[2, 1] = np.nan
+    row = bad.sum(axis=1)
+    if what == "noise":
+        noise += row
+    elif what == "mark":
+        read = read._replace(mark=read.mark + row)
+    else:
+        read = read._replace(probabilities=read.probabilities + bad)
+    found = signatures.choose(read, noise)
+    expected = np.arange(4) == 2
+    np.testing.assert_array_equal(found["action"] == -1, expected)
+    np.testing.assert_array_equal(np.isnan(found["log_prob"]), expected)
+
+
+def test_a_nan_of_one_action_is_one_of_all():
+    log_probs = np.array([[-2.0, -0.1], [np.nan, -1.0], [-np.inf, 0.0]])
+    found = signatures.whole_rows(tf.constant(log_probs))
+    log_probs[1] = np.nan
+    np.testing.assert_array_equal(found, log_probs)
 
 
 def test_a_marked_row_gets_no_action_and_no_other_changes():
