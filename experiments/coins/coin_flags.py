@@ -24,6 +24,7 @@ from .coin_settings import (
     OF_NETWORKS,
     OF_PAST_SELVES,
     OF_POLA,
+    OF_RECURRENT,
     OF_SHAPING,
     OF_STEPWISE,
     OF_TABLES,
@@ -70,6 +71,12 @@ _NUMBERS = (
         "learning_rate",
         Number(),
         "Rate of Adam, of SGD (tabular), or of the outer steps of pola.",
+    ),
+    (
+        "final_learning_rate",
+        Number(),
+        f"{_STEPWISE}: rate of the policy in the last update, approached in "
+        "equal steps; if it is not given, that of the first one.",
     ),
     (
         "inner_learning_rate",
@@ -150,6 +157,7 @@ def _default(name: str) -> str:
             (f"{_STEPWISE} " if name in OF_NETWORKS else "", OF_STEPWISE),
             ("", OF_PAST_SELVES),
             ("", OF_SHAPING),
+            ("gru and min_gru ", OF_RECURRENT),
             ("", OF_POLA),
         )
         if name in defaults

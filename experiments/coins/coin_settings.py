@@ -56,6 +56,14 @@ OF_STEPWISE = {
 }
 OF_PAST_SELVES = {"past_selves_share": 1.0}
 OF_SHAPING = {"weight": 1.0}
+# In place of these, with memory: with a weight of 1 they take coins back and do
+# not stop, and at a constant rate they go on to lose in some updates what they
+# found.
+OF_RECURRENT = {
+    "num_iterations": 120,
+    "final_learning_rate": 0.0,
+    "weight": 3.0,
+}
 OF_POLA = {
     "num_outer_steps": 20,
     "outer_penalty": 10.0,
@@ -66,6 +74,7 @@ OF_POLA = {
 INNER_RATES = {MLP: 0.02, TABULAR: 25.0}
 # Flags that some learners or policies have no use for.
 _NOT_FOR_ALL = (
+    "final_learning_rate",
     "hidden_units",
     "inner_learning_rate",
     *(name for name in OF_STEPWISE if name not in OF_NETWORKS),
@@ -91,6 +100,7 @@ class CoinSettings(NamedTuple):
     discount: float
     hidden_units: int | None
     learning_rate: float
+    final_learning_rate: float | None
     inner_learning_rate: float | None
     num_outer_steps: int | None
     outer_penalty: float | None
@@ -149,7 +159,7 @@ def resolve(values: Any) -> CoinSettings:
 
 def defaults_of(
     policy: str, learner: str, has_past_selves: bool = True
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Returns the flags that have a use, with values if they are not given.
 
     Args:
@@ -158,11 +168,19 @@ def defaults_of(
       has_past_selves: whether the learner meets its past selves.
     """
     if learner in STEPWISE:
-        defaults = dict(OF_STEPWISE)
+        # `None` is that of the first update.
+        defaults = {**OF_STEPWISE, "final_learning_rate": None}
         if has_past_selves:
             defaults |= OF_PAST_SELVES
         if learner != ACTOR_CRITIC:
             defaults |= OF_SHAPING
+        if policy in RECURRENT:
+            # Who does not shape has no weight.
+            defaults |= {
+                name: value
+                for name, value in OF_RECURRENT.items()
+                if name in defaults
+            }
         return defaults
     defaults = dict(OF_TABLES if policy == TABULAR else OF_NETWORKS)
     if learner != NAIVE:

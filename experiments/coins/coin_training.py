@@ -172,7 +172,7 @@ def _optimizers(settings: CoinSettings) -> dict[str, Any]:
         return {
             name: [keras.optimizers.Adam(rate), None]
             for name, rate in (
-                ("optimizer", settings.learning_rate),
+                ("optimizer", _rate_of_policies(settings)),
                 ("critic_optimizer", settings.critic_learning_rate),
             )
         }
@@ -181,6 +181,15 @@ def _optimizers(settings: CoinSettings) -> dict[str, Any]:
     if settings.policy == TABULAR:
         return {"optimizer": keras.optimizers.SGD(settings.learning_rate)}
     return {"optimizer": keras.optimizers.Adam(settings.learning_rate)}
+
+
+def _rate_of_policies(settings: CoinSettings) -> Any:
+    """Returns a rate, or a schedule that ends at the last one."""
+    rate, last = settings.learning_rate, settings.final_learning_rate
+    if last in (None, rate):
+        return rate
+    num_steps = max(settings.num_iterations - 1, 1)
+    return keras.optimizers.schedules.PolynomialDecay(rate, num_steps, last)
 
 
 def build_learner(

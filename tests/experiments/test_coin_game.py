@@ -188,7 +188,21 @@ def test_tables_learn_from_exact_values_and_are_measured_in_play(
             {"inner_learning_rate": 25.0, "hidden_units": None},
         ),
         ("mlp", "loqa", {"weight": 1.0, "past_selves_share": 1.0}),
-        ("gru", "actor_critic", {"weight": None, "batch_size": 512}),
+        (
+            "mlp",
+            "advantage_alignment",
+            {"final_learning_rate": None, "num_iterations": 200},
+        ),
+        (
+            "gru",
+            "advantage_alignment",
+            {"weight": 3.0, "final_learning_rate": 0.0, "num_iterations": 120},
+        ),
+        (
+            "gru",
+            "actor_critic",
+            {"weight": None, "batch_size": 512, "final_learning_rate": 0.0},
+        ),
     ],
 )
 def test_flags_that_are_not_given_fit_policies_and_learners(
@@ -221,6 +235,7 @@ def test_flags_that_are_not_given_fit_policies_and_learners(
             "--past_selves_share has no use with --past_selves=0",
         ),
         (["--past_selves=3"], "--past_selves has no use with --policy=mlp"),
+        (["--final_learning_rate=0"], "--final_learning_rate has no use with"),
         (
             ["--policy=gru"],
             "--policy=gru is for --learner=actor_critic, advantage_alignment "
@@ -253,6 +268,28 @@ def test_seats_share_a_network_that_sees_the_memory_if_it_has_none() -> None:
         assert objective.critic_target_momentum == 0.9
         # A value for each action.
         assert networks[0].outputs[0].shape[-1] == 4
+
+
+@pytest.mark.parametrize(
+    ("final_learning_rate", "expected"),
+    [(None, [True, True]), (0.0, [True, False]), (0.01, [True, True])],
+)
+def test_the_rate_of_policies_falls_to_the_last_one(
+    final_learning_rate: float | None, expected: list[bool]
+) -> None:
+    settings = ALIGNED._replace(
+        num_seeds=1, final_learning_rate=final_learning_rate
+    )
+    trainer = coin_training.build_trainer(settings)
+    moves = []
+    for epoch in range(settings.num_iterations):
+        trainer.load_run(0)
+        weights = trainer.objective.policies[0].get_weights()
+        trainer.fit(epochs=epoch + 1, initial_epoch=epoch, verbose=0)
+        trainer.load_run(0)
+        after = trainer.objective.policies[0].get_weights()
+        moves.append(not all(map(np.array_equal, weights, after)))
+    assert moves == expected
 
 
 def test_past_selves_take_part_if_asked_for() -> None:
