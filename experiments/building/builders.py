@@ -226,7 +226,9 @@ def build_learner(
     if name != LOLA_DICE_OPPONENT_MODEL:
         return learner
     models = [
-        None if seat == player_id else _build_model(settings, game, seat)
+        None
+        if seat == player_id
+        else _build_model(settings, game, player_id, seat)
         for seat in range(settings.num_players)
     ]
     return dice_tf.opponent_models.OpponentModelling(learner, models)
@@ -258,12 +260,26 @@ def _update_rule(settings: TrainingSettings, player_id: int) -> Learner:
 
 
 def _build_model(
-    settings: TrainingSettings, game: dice_tf.games.FiniteGame, player_id: int
+    settings: TrainingSettings,
+    game: dice_tf.games.FiniteGame,
+    player_id: int,
+    seat: int,
 ) -> keras.Model:
-    """Returns a model of a player: of its kind, or a table if it is fixed."""
-    if settings.learner[player_id] in LEARNERS:
-        return build_policy(settings, game, player_id)
-    return dice_tf.policies.tabular(game, player_id)
+    """Returns a player's model of another: of its kind, a table if it is fixed.
+
+    Keras draws weights by a state that no flag sets, and what models start from
+    is not drawn anew by the trainer.
+    """
+    if settings.learner[seat] in LEARNERS:
+        model = build_policy(settings, game, seat)
+    else:
+        model = dice_tf.policies.tabular(game, seat)
+    # Seeds of two numbers are those of policies and critics.
+    seed = [settings.seed, player_id, seat]
+    drawn = dice_tf.policies.initial_params(model, seed)
+    for variable, value in zip(model.trainable_variables, drawn, strict=True):
+        variable.assign(value)
+    return model
 
 
 def build_optimizer(

@@ -165,6 +165,27 @@ def test_opponents_are_modelled_as_what_they_are_or_by_a_table() -> None:
     ] == [(5, 1)]
 
 
+@pytest.mark.parametrize("policy", ["tabular", "mlp", "gru"])
+@pytest.mark.parametrize("name", line_up.LEARNERS)
+def test_the_seed_alone_says_what_training_starts_from(
+    name: str, policy: str
+) -> None:
+    flags = f"--learner={name}", f"--policy={policy}", "--hidden_units=3"
+    try:
+        settings = settings_of(*flags, "--num_seeds=2", "--episode_length=4")
+    except ValueError:
+        pytest.skip("the policy is not for this learner")
+
+    def start(seed: int) -> list[np.ndarray]:
+        # Models of opponents may start from what Keras draws.
+        keras.utils.set_random_seed(seed)
+        trainer = builders.build_trainer(settings)
+        return [np.asarray(variable) for variable in trainer.variables]
+
+    for first, second in zip(start(1), start(2), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_policies_and_critics_with_memory_are_of_one_kind() -> None:
     settings = settings_of("--policy=min_gru,lstm", "--baseline=critic")
     game = builders.build_game(settings)
