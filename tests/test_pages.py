@@ -31,6 +31,7 @@ def blocks(text: str, language: str) -> list[str]:
 # Words of pages that use a package which only a developer has.
 EXTRAS = {
     "TensorBoard": "tensorboard",
+    "ai_edge_litert": "ai_edge_litert",
     "export_onnx": "onnxruntime",
     "mpe2": "mpe2",
     "open_spiel": "pyspiel",
