@@ -1,1 +1,1 @@
-"""The documentation, and the command that builds it."""
+"""The documentation, and the commands that build it and its tables."""
