@@ -5,6 +5,7 @@ replaced in one place if it is no longer maintained. A test enforces this.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -13,9 +14,9 @@ from dice_tf.checks import as_floats
 
 # The kinds of distributions that stochastic graphs know, by name.
 tfd = tfp.distributions
-Distribution = tfd.Distribution
-Bernoulli = tfd.Bernoulli
-Categorical = tfd.Categorical
+Distribution: TypeAlias = tfp.distributions.Distribution
+Bernoulli: TypeAlias = tfp.distributions.Bernoulli
+Categorical: TypeAlias = tfp.distributions.Categorical
 
 # Parameters of distributions, and what maps numbers into their ranges.
 ParameterProperties = tfp.util.ParameterProperties
@@ -156,9 +157,9 @@ def logits_of(distribution: Distribution, num_actions: int) -> tf.Tensor:
     by_probs = _log_probs_of_probs(distribution, num_actions)
     if by_probs is not None:
         return by_probs
-    if isinstance(distribution, Categorical):
+    if isinstance(distribution, tfd.Categorical):
         return distribution.logits_parameter()
-    if isinstance(distribution, Bernoulli):
+    if isinstance(distribution, tfd.Bernoulli):
         log_odds = distribution.logits_parameter()
         return tf.stack([tf.zeros_like(log_odds), log_odds], axis=-1)
     return all_log_probs(distribution, num_actions)

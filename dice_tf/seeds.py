@@ -20,7 +20,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -171,7 +171,7 @@ class HoistedSeed:
             "dice_tf.seeds.uniform>"
         )
 
-    def split(self, num: int) -> list["HoistedSeed"]:
+    def split(self, num: int) -> list["Seed"]:
         """Returns `num` seeds, those that splitting a plain seed gives."""
         with graph_of(self.keys):
             children = tf.unstack(split_keys(self.keys, num))
@@ -200,7 +200,7 @@ class HoistedSeed:
 # What functions that draw take as their `seed`: int32 `[2]`, as a tensor, an
 # array or two whole numbers; or a seed whose bits are drawn elsewhere. A single
 # whole number is not one: `make_seed` makes a seed of it.
-Seed = tf.Tensor | np.ndarray | Sequence[int] | HoistedSeed
+Seed: TypeAlias = tf.Tensor | np.ndarray | Sequence[int] | HoistedSeed
 
 
 def graph_of(keys: tf.Tensor) -> contextlib.AbstractContextManager:
@@ -282,7 +282,7 @@ def child_seeds(seed: Seed, num: int) -> Callable[[int | tf.Tensor], Seed]:
     if not isinstance(seed, HoistedSeed):
         if tf.executing_eagerly():
             return split_seed(seed, num).__getitem__
-        seed = HoistedSeed(as_seed(seed)[tf.newaxis], 0)
+        seed = HoistedSeed(seed_tensor(seed)[tf.newaxis], 0)
     with graph_of(seed.keys):
         children = tf.transpose(split_keys(seed.keys, num), [1, 0, 2])
         keys = tf.reshape(children, [-1, 2])

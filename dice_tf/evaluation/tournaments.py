@@ -1,7 +1,7 @@
 """Round-robin tournaments."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from dice_tf.play.exact_values import OF_THE_GAME, EpisodeLength
 from dice_tf.seeds import Seed
 
 # One policy for both seats, one per seat, or a builder of (game, player_id).
-Entrant = (
+Entrant: TypeAlias = (
     keras.Model | Sequence[keras.Model] | Callable[[Game, int], keras.Model]
 )
 

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from dice_tf.checks import (
     MOST_UNITS,
@@ -43,8 +43,6 @@ from dice_tf.learners.update_functions import (
 )
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.seeds import Seed, child_seeds, uniform
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 # More points or steps would be no step of training.
 _MOST = 2**24
@@ -137,7 +135,7 @@ class COLA(Learner):
         hidden_units: Sequence[int] = (16,),
         radius: float = 1.0,
         batch_size: int = 64,
-        learning_rate: float | Schedule = 1e-2,
+        learning_rate: float | LearningRateSchedule = 1e-2,
         num_steps: int = 20,
     ):
         self.inner_learning_rate = inner_learning_rate
@@ -147,7 +145,7 @@ class COLA(Learner):
         )
         self.radius = check_number("radius", radius)
         self.batch_size = check_whole_number("batch_size", batch_size, 1, _MOST)
-        if not isinstance(learning_rate, Schedule):
+        if not isinstance(learning_rate, LearningRateSchedule):
             learning_rate = check_number("learning_rate", learning_rate)
         self.learning_rate = learning_rate
         self.num_steps = check_whole_number("num_steps", num_steps, 1, _MOST)
@@ -283,7 +281,7 @@ class COLA(Learner):
         return COLAState(networks, slots, state.rates, loss, state.count + 1)
 
     def _rate_at(self, count: tf.Tensor) -> Any:
-        if isinstance(self.learning_rate, Schedule):
+        if isinstance(self.learning_rate, LearningRateSchedule):
             return self.learning_rate(count)
         return self.learning_rate
 

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from dice_tf.checks import check_number, check_per_player
 from dice_tf.inner_optimizers import Adam, InnerOptimizer
 from dice_tf.inner_optimizers.optimizer import check_inner_optimizer
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 class FittingRule(NamedTuple):
@@ -23,7 +22,7 @@ class FittingRule(NamedTuple):
       optimizer: the rule of a step.
     """
 
-    learning_rate: float | tf.Tensor | Schedule
+    learning_rate: float | tf.Tensor | LearningRateSchedule
     optimizer: InnerOptimizer
 
     def at(self, iteration: tf.Tensor) -> "FittingRule":
@@ -32,7 +31,7 @@ class FittingRule(NamedTuple):
         Args:
           iteration: int32 scalar, number of iterations before it.
         """
-        if isinstance(self.learning_rate, Schedule):
+        if isinstance(self.learning_rate, LearningRateSchedule):
             return self._replace(learning_rate=self.learning_rate(iteration))
         return self
 
@@ -81,8 +80,8 @@ def _per_seat(
     ]
 
 
-def _check_rate(name: str, rate: Any) -> float | Schedule:
-    if isinstance(rate, Schedule):
+def _check_rate(name: str, rate: Any) -> float | LearningRateSchedule:
+    if isinstance(rate, LearningRateSchedule):
         return rate
     if not isinstance(rate, numbers.Real):
         raise TypeError(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from dice_tf.checks import check_whole_number
 from dice_tf.inner_optimizers import InnerOptimizer
@@ -21,7 +22,7 @@ from dice_tf.learners.learner import (
 )
 from dice_tf.objectives.objective import Objective, Params
 from dice_tf.objectives.visits import visit_means, visit_weights
-from dice_tf.opponent_models.fitting import Schedule, fitting_rules
+from dice_tf.opponent_models.fitting import fitting_rules
 from dice_tf.opponent_models.maximum_likelihood import ascend, log_likelihood
 from dice_tf.opponent_models.model_checks import (
     check_models,
@@ -110,14 +111,14 @@ class OpponentModelling(Learner):
       ... )
     """
 
-    metric_names = ("model/return", "model/divergence")
+    metric_names: tuple[str, ...] = ("model/return", "model/divergence")
 
     def __init__(
         self,
         learner: Learner,
         models: Sequence[keras.Model | None],
         *,
-        learning_rate: float | Schedule | Sequence[Any] = 0.1,
+        learning_rate: float | LearningRateSchedule | Sequence[Any] = 0.1,
         num_steps: int = 10,
         optimizer: InnerOptimizer | Sequence[Any] | None = None,
     ):

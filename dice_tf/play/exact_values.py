@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +28,7 @@ class GameDefault(enum.Enum):
 OF_THE_GAME = GameDefault.OF_THE_GAME
 
 # A number of steps, or `None` for an infinite horizon.
-EpisodeLength = int | None | GameDefault
+EpisodeLength: TypeAlias = int | None | GameDefault
 
 
 class Horizon(NamedTuple):
