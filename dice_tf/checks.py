@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import math
 import numbers
+import types
 from collections.abc import (
     Collection,
     Iterable,
@@ -16,7 +17,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import keras
 import numpy as np
@@ -48,15 +49,16 @@ def check_whole_number(
             f"`{name}` must be a whole number. Received: {name}={value!r} "
             f"(of type {type(value).__name__})."
         )
-    if value < minimum:
+    number = int(value)
+    if number < minimum:
         raise ValueError(
             f"`{name}` must be at least {minimum}. Received: {name}={value}."
         )
-    if maximum is not None and value > maximum:
+    if maximum is not None and number > maximum:
         raise ValueError(
             f"`{name}` must be at most {maximum}. Received: {name}={value}."
         )
-    return int(value)
+    return number
 
 
 def check_sizes(
@@ -101,9 +103,7 @@ def check_number(
     What overflows in float32 counts as infinite, whatever it is used for: most
     numbers meet tensors of that dtype.
     """
-    if isinstance(value, bool) or not isinstance(
-        value, (numbers.Real, np.floating)
-    ):
+    if not _is_number(value):
         raise TypeError(
             f"`{name}` must be a number. Received: {name}={value!r} "
             f"(of type {type(value).__name__})."
@@ -119,6 +119,12 @@ def check_number(
             f"`{name}` must be finite and {expected}. Received: {name}={value}."
         )
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Returns whether it is a real number, which True and False are not."""
+    kinds = (numbers.Real, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -219,7 +225,10 @@ def check_choice(name: str, value: Any, choices: Collection) -> Any:
 
 
 def check_kind(
-    name: str, value: Any, kind: type[Kind] | Any, expected: str
+    name: str,
+    value: Any,
+    kind: type[Kind] | tuple[type[Kind], ...] | types.UnionType,
+    expected: str,
 ) -> Kind:
     """Returns `value`, or raises if it is not of a type.
 
@@ -431,6 +440,14 @@ def check_lists(name: str, values: Any, num_players: int) -> tuple:
     return values
 
 
+@overload
+def check_number_per_player(
+    name: str, value: float | Sequence[float], num_players: int
+) -> tuple[float, ...]: ...
+@overload
+def check_number_per_player(
+    name: str, value: float | Sequence[float | None] | None, num_players: int
+) -> tuple[float | None, ...]: ...
 def check_number_per_player(
     name: str, value: Any, num_players: int
 ) -> tuple[float | None, ...]:

@@ -95,7 +95,7 @@ def check_move(
     return params, gradients
 
 
-def check_slots(slots: Any, kind: type) -> Any:
+def check_slots(slots: Any, kind: type | tuple[type, ...]) -> Any:
     """Returns the slots, or raises if they are of another type."""
     return check_kind("slots", slots, kind, "what `init` or a step returned")
 
