@@ -1,5 +1,7 @@
 """The magic box as a constant."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -27,7 +29,7 @@ def unit_box(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def _unit_box(x: tf.Tensor):
+def _unit_box(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
         return upstream * _unit_box(x)
 

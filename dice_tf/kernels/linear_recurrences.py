@@ -1,6 +1,7 @@
 """A recurrence that is linear in its state, for a whole sequence at once."""
 
 import itertools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -42,10 +43,12 @@ def linear_recurrence(
     References:
       Blelloch 1990 (Prefix Sums and Their Applications).
     """
-    found = []
+    found: list[tf.Tensor] = []
 
     @tf.custom_gradient
-    def states_of(factors: tf.Tensor, x: tf.Tensor):
+    def states_of(
+        factors: tf.Tensor, x: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable]:
         def transposed(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # `factors_t` leads from step t - 1 to t, and back from t to t - 1.
             leading_back = _shifted(factors, not reverse)

@@ -173,11 +173,14 @@ def _scan(
     is_reversed: bool = False,
 ) -> _Pass:
     """Passes over time in a graph, with the custom gradient."""
-    passed = []
+    passed: list[_Pass] = []
+    sizes_in = len(params), len(carry), len(xs)
 
     def loop(*inputs: tf.Tensor) -> list[tf.Tensor]:
-        parts = _split(inputs, len(params), len(carry), len(xs))
-        results = _loop(cell, *parts, output_specs, is_reversed)
+        params_in, carry_in, xs_in = _split(inputs, *sizes_in)
+        results = _loop(
+            cell, params_in, carry_in, xs_in, output_specs, is_reversed
+        )
         return [*results.carry, *results.before, *results.outputs]
 
     @tf.custom_gradient
@@ -185,9 +188,15 @@ def _scan(
         def backward(*cotangents: tf.Tensor) -> list[tf.Tensor | None]:
             # Read the carries from the results of this function. Inside of it
             # they are constants, and second derivatives would lose a term.
-            parts = _split(inputs, len(params), len(carry), len(xs))
+            params_in, carry_in, xs_in = _split(inputs, *sizes_in)
             return _backward_pass(
-                cell, *parts, passed[0].before, cotangents, is_reversed
+                cell,
+                params_in,
+                carry_in,
+                xs_in,
+                passed[0].before,
+                cotangents,
+                is_reversed,
             )
 
         return _unseen(loop)(*inputs), backward

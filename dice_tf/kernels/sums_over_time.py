@@ -7,6 +7,7 @@ ratios of a training iteration, of two CPU cores, see benchmarks/PROFILE.md.
 """
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -62,7 +63,7 @@ def plain_sum_over_time(
 def _cumulative_sum(x: tf.Tensor, decay: float, reverse: bool) -> tf.Tensor:
     # The transpose of a sum over the past is the sum over the future.
     @tf.custom_gradient
-    def summed(x: tf.Tensor):
+    def summed(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         return _sum_by_blocks(
             x, decay, reverse
         ), lambda upstream: _cumulative_sum(upstream, decay, not reverse)
@@ -166,7 +167,7 @@ def decaying_sum(x: tf.Tensor, factors: tf.Tensor, reverse: bool) -> tf.Tensor:
     factors = tf.stop_gradient(factors)
 
     @tf.custom_gradient
-    def summed(x: tf.Tensor):
+    def summed(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         def transposed(upstream: tf.Tensor) -> tf.Tensor:
             # `factors_t` leads from step t - 1 to t, and back from t to t - 1.
             edge = tf.zeros_like(factors[:1])

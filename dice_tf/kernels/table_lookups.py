@@ -5,6 +5,8 @@ Every function has a plain reference beside it, `plain_...`. Times are ratios of
 a training iteration, of two CPU cores, see benchmarks/PROFILE.md.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from dice_tf.kernels.row_sums import MAX_ROWS, largest_divisor
@@ -46,7 +48,7 @@ def _lookup(table: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
     index = tf.identity(index)
 
     @tf.custom_gradient
-    def read(values: tf.Tensor):
+    def read(values: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         return select(
             _computed_once(values, index), index
         ), lambda cotangent: sum_by_entry(cotangent, index, size)
@@ -76,7 +78,7 @@ def sum_by_entry(numbers: tf.Tensor, index: tf.Tensor, size: int) -> tf.Tensor:
     index = tf.identity(index)
 
     @tf.custom_gradient
-    def summed(numbers: tf.Tensor):
+    def summed(numbers: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         return _sum(
             _computed_once(numbers, index), index, size
         ), lambda cotangent: _lookup(cotangent, index, size)
