@@ -123,6 +123,7 @@ class TabularCoinGame(FiniteGame):
         every = np.arange(size)
         other, coin, owner, *memories = self._states.T
         for actions in itertools.product(range(_NUM_ACTIONS), repeat=2):
+            first, second = actions
             players = [
                 np.asarray(move(cell, action, self.grid_size))
                 for cell, action in zip(
@@ -132,12 +133,12 @@ class TabularCoinGame(FiniteGame):
             following = []
             for player, cell in enumerate(players):
                 taken, is_foreign = cell == coin, owner != player
-                pick_ups[player, 0, :, *actions] = taken & ~is_foreign
-                pick_ups[player, 1, :, *actions] = taken & is_foreign
+                pick_ups[player, 0, :, first, second] = taken & ~is_foreign
+                pick_ups[player, 1, :, first, second] = taken & is_foreign
                 following.append(np.where(taken, is_foreign, memories[player]))
             for chance, after in self._outcomes(players, following):
                 # An outcome of chance 0 may have no state: its number is -1.
-                transitions[every, *actions, after] += chance
+                transitions[every, first, second, after] += chance
         return pick_ups, transitions
 
     def _outcomes(

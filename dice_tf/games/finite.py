@@ -1,8 +1,8 @@
 """Markov games with finitely many states and actions."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 import tensorflow as tf
@@ -51,7 +51,9 @@ def check_table_bytes(game: str, num_bytes: int, remedy: str) -> None:
         )
 
 
-def acts_by_state(game: Game, memories: Iterable[bool]) -> bool:
+def acts_by_state(
+    game: Game | None, memories: Iterable[bool]
+) -> TypeGuard["FiniteGame"]:
     """Returns whether the state of a game tells what its players do.
 
     That is so in a `FiniteGame` if no player has a memory. Each policy is then
@@ -93,6 +95,8 @@ class FiniteGame(Game):
         the dtype, or probabilities do not sum to 1; if a player has no legal
         action in a state, or cannot see which are; if the dtype is another one.
     """
+
+    num_actions: tuple[int, ...]
 
     def __init__(
         self,
@@ -209,7 +213,7 @@ class FiniteGame(Game):
         """Whether chance has a part in the next state."""
         return not self._following.is_certain
 
-    def joint_action(self, actions: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    def joint_action(self, actions: Sequence[tf.Tensor]) -> tf.Tensor:
         """Numbers joint actions row-major, int32 of the actions' shape."""
         for player_id, action in enumerate(
             check_actions(actions, self.num_players)

@@ -40,7 +40,9 @@ class Chances(NamedTuple):
         width = self.possible.shape[1]
         rank = tf.zeros_like(row)
         for column in range(width - 1):
-            threshold = tf.constant(self.thresholds[:, column], noise.dtype)
+            # There is noise: the outcome is not certain.
+            dtype = noise.dtype  # type: ignore[union-attr]
+            threshold = tf.constant(self.thresholds[:, column], dtype)
             rank += tf.cast(noise >= select(threshold, row), tf.int32)
         if np.all(self.possible == np.arange(width)):
             return rank

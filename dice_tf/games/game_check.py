@@ -375,16 +375,16 @@ def _actions(
     actions = []
     for player_id, count in enumerate(game.num_actions):
         seen = observations[player_id]
-        if count is None and samplers is None:
-            action = _some_numbers(game, player_id, batch_size)
-        elif count is None:
-            action = samplers[player_id](seen)
-        else:
+        if count is not None:
             action = tf.fill([batch_size], (number + player_id) % count)
             mask = game.legal_actions(seen, player_id)
             if mask is not None:
                 legal = tf.cast(mask, tf.int32)
                 action = tf.argmax(legal, axis=-1, output_type=tf.int32)
+        elif samplers is not None:
+            action = samplers[player_id](seen)
+        else:
+            action = _some_numbers(game, player_id, batch_size)
         actions.append(action)
     return tuple(actions)
 

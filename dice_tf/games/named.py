@@ -130,5 +130,6 @@ def iterated_public_goods(
     payoffs = np.zeros([num_players] + [2] * num_players)
     for actions in itertools.product(range(2), repeat=num_players):
         share = multiplier * actions.count(0) / num_players
-        payoffs[(slice(None), *actions)] = share - 1.0 + np.asarray(actions)
+        place: tuple[slice | int, ...] = (slice(None), *actions)
+        payoffs[place] = share - 1.0 + np.asarray(actions)
     return iterated_matrix_game(payoffs, episode_length, dtype=dtype)

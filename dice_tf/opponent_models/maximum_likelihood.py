@@ -47,7 +47,8 @@ def log_likelihood(
         return mean
     # A sum that is linear in the table needs only how often each entry was
     # seen.
-    shape = [actor.num_states, actor.num_actions]
+    states, num_actions = actor.check_table()
+    shape = [states.shape[0], num_actions]
     index = trajectory.states * shape[1] + trajectory.actions[player_id]
     seen = sum_by_entry(
         tf.ones_like(trajectory.discounts), index, shape[0] * shape[1]

@@ -1,7 +1,7 @@
 """A policy in a seat of a game, as pure functions of its parameters."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -24,6 +24,19 @@ from dice_tf.models.seat_models import Weights
 from dice_tf.policies.action_masks import carrying, masked_head, seat_mask
 from dice_tf.policies.heads import attached_head, head_of
 from dice_tf.policies.policy_check import check_seat, example_observations
+
+
+class SeatTable(NamedTuple):
+    """What a finite game shows in a seat.
+
+    Attributes:
+      observations: `[num_states, *observation_shape]`, what the player sees in
+        each state.
+      num_actions: number of actions of the seat.
+    """
+
+    observations: tf.Tensor
+    num_actions: int
 
 
 class Actor:
@@ -81,14 +94,14 @@ class Actor:
         mask = seat_mask(game, player_id)
         carrying(policy, mask)
         self._read = masked_head(head, mask)
-        self._states = None
+        self._table: SeatTable | None = None
         if isinstance(game, FiniteGame):
-            self._states = tf.constant(game.observations[player_id], game.dtype)
-        observations = self._states
-        if observations is None:
+            states = tf.constant(game.observations[player_id], game.dtype)
+            self._table = SeatTable(states, game.num_actions[player_id])
+            self._example = states
+        else:
             shape = game.observation_shapes[player_id]
-            observations = example_observations(shape, game.dtype)
-        self._example = observations
+            self._example = example_observations(shape, game.dtype)
         self._checked: list[int] | None = None
         self.check()
 
@@ -160,17 +173,18 @@ class Actor:
           the parameters.
 
         Raises:
-          ValueError: if the policy has memory.
+          ValueError: if the policy has memory, or the game is not finite.
         """
-        self.check_table()
-        distribution = self.distribution(weights, self._states)
-        return all_log_probs(distribution, self.num_actions)
+        states, num_actions = self.check_table()
+        distribution = self.distribution(weights, states)
+        return all_log_probs(distribution, num_actions)
 
-    def check_table(self) -> None:
-        """Raises if the state of a finite game does not tell what it does.
+    def check_table(self) -> SeatTable:
+        """Returns what the policy sees in each state of a finite game.
 
         Raises:
-          ValueError: if the policy has memory.
+          ValueError: if the policy has memory, or the game is not finite, so
+            that no state tells what the policy does.
         """
         if self.has_memory:
             raise ValueError(
@@ -181,11 +195,13 @@ class Actor:
                 "dice_tf.objectives.DiCEObjective, to train it, and "
                 "dice_tf.evaluation.play_match to evaluate it."
             )
-
-    @property
-    def num_states(self) -> int:
-        """Number of states of the finite game in whose seat it is."""
-        return self._states.shape[0]
+        if self._table is None:
+            raise ValueError(
+                f"`{self.model.name}` ({self.model.model.name!r}) plays a game "
+                "that is not a dice_tf.games.FiniteGame: there is no table of "
+                "states, and so none of what the policy does in each."
+            )
+        return self._table
 
 
 def check_weights(weights: Any) -> Weights:

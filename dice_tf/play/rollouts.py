@@ -89,11 +89,12 @@ def sample_trajectory(
             check_kind(f"{name}[{player_id}]", value, kind, expected)
     check_play_size(game, batch_size)
     share_size(batch_size)
-    by_state = acts_by_state(game, (actor.has_memory for actor in actors))
-    play = sample_finite if by_state else _sample_general
     # Not even recorded: a loop that a tape has seen cannot be vectorised.
     weights = tf.nest.map_structure(tf.stop_gradient, list(weights))
-    trajectory = play(game, actors, weights, batch_size, seed)
+    if acts_by_state(game, (actor.has_memory for actor in actors)):
+        trajectory = sample_finite(game, actors, weights, batch_size, seed)
+    else:
+        trajectory = _sample_general(game, actors, weights, batch_size, seed)
     # To tf.nest, `None` is a leaf.
     return tf.nest.map_structure(
         lambda x: None if x is None else tf.stop_gradient(x), trajectory
@@ -199,13 +200,14 @@ def _sample_general(
     start = of_each_run(
         (state, first.observations, memories, rows), seed_tensor(reset_seed)
     )
-    *_, (*played, states, truncations) = tf.while_loop(
+    *_, played = tf.while_loop(
         lambda step, *_: step < length,
         play,
         (tf.constant(0), *start),
         maximum_iterations=length,
     )
-    return Trajectory(*played, states if keeps_states else None, truncations)
+    trajectory = Trajectory(*played)
+    return trajectory if keeps_states else trajectory._replace(states=None)
 
 
 def _act(

@@ -163,11 +163,13 @@ def player_action_log_probs(
     Returns:
       `[T, B, num_actions]`.
     """
-    if _has_table(actor, trajectory):
-        return tf.gather(actor.log_prob_table(weights), trajectory.states)
+    states = _states(actor, trajectory)
+    if states is not None:
+        return tf.gather(actor.log_prob_table(weights), states)
     observations, _ = player_steps(trajectory, player_id)
     distribution = actor.distribution(weights, observations)
-    return all_log_probs(distribution, actor.num_actions)
+    # Of a finite set, as the arguments say.
+    return all_log_probs(distribution, actor.num_actions)  # type: ignore[arg-type]
 
 
 def player_entropies(
@@ -270,12 +272,13 @@ def player_divergences(
             compared_actor, compared_weights, trajectory, player_id
         )
         return magic_box(log_probs) * log_ratios
-    if _has_table(actor, trajectory) and not compared_actor.has_memory:
+    states = _states(actor, trajectory)
+    if states is not None and not compared_actor.has_memory:
         table = divergence(
             actor.log_prob_table(weights),
             compared_actor.log_prob_table(compared_weights),
         )
-        return lookup(table, trajectory.states)
+        return lookup(table, states)
     observations, _ = player_steps(trajectory, player_id)
     distributions = (
         actor.distribution(weights, observations),
@@ -305,7 +308,7 @@ class _Acts(NamedTuple):
 def _acts(
     actor: Actor, weights: Weights, trajectory: Trajectory, player_id: int
 ) -> _Acts:
-    if _has_table(actor, trajectory):
+    if _states(actor, trajectory) is not None:
         table = actor.log_prob_table(weights)
         return _Acts(table, trajectory.actions[player_id])
     observations, actions = player_steps(trajectory, player_id)
@@ -317,8 +320,10 @@ def _log_probs(
 ) -> tf.Tensor:
     """Returns `player_log_probs`."""
     outputs, actions = acts
-    if _has_table(actor, trajectory):
-        index = trajectory.states * actor.num_actions + actions
+    states = _states(actor, trajectory)
+    if states is not None:
+        num_actions = actor.check_table().num_actions
+        index = states * num_actions + actions
         return lookup(tf.reshape(outputs, [-1]), index)
     log_probs = action_log_probs(outputs, actions, actor.num_actions)
     if log_probs.shape.rank != 2:
@@ -335,8 +340,9 @@ def _log_probs(
 def _entropies(acts: _Acts, actor: Actor, trajectory: Trajectory) -> tf.Tensor:
     """Returns `player_entropies`."""
     outputs, actions = acts
-    if _has_table(actor, trajectory):
-        return lookup(entropy(outputs), trajectory.states)
+    states = _states(actor, trajectory)
+    if states is not None:
+        return lookup(entropy(outputs), states)
     if actor.num_actions is not None:
         return entropy(all_log_probs(outputs, actor.num_actions))
     try:
@@ -359,6 +365,6 @@ def _check_play(
     check_player_id(player_id, len(trajectory.actions))
 
 
-def _has_table(actor: Actor, trajectory: Trajectory) -> bool:
-    """Returns whether a state of the game tells what the player does."""
-    return trajectory.states is not None and not actor.has_memory
+def _states(actor: Actor, trajectory: Trajectory) -> tf.Tensor | None:
+    """Returns the states of the game if they tell what the player does."""
+    return None if actor.has_memory else trajectory.states

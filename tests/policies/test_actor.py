@@ -69,3 +69,9 @@ def test_a_policy_that_ignores_its_weights_is_refused(wrap):
 
     with pytest.raises(ValueError, match="same outputs whatever its weights"):
         Actor(wrap(game), Decorated(), 0)
+
+
+def test_there_is_no_table_of_a_game_that_is_not_finite():
+    actor = Actor(Pursuit(), normal_policy(), 0)
+    with pytest.raises(ValueError, match="plays a game that is not a dice_tf."):
+        actor.log_prob_table(actor.model.weights())
