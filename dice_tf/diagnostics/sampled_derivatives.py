@@ -22,7 +22,12 @@ from dice_tf.games.finite import acts_by_state
 from dice_tf.learners.jacobians import flatten, unflatten
 from dice_tf.learners.learner import as_params
 from dice_tf.objectives.exact import ExactObjective
-from dice_tf.objectives.objective import Objective, Params, check_objective
+from dice_tf.objectives.objective import (
+    Objective,
+    Params,
+    check_objective,
+    discount_of,
+)
 from dice_tf.seeds import Seed, as_seed
 
 
@@ -215,7 +220,7 @@ def _derivative(
 def _exact_objective(objective: Objective) -> ExactObjective | None:
     if acts_by_state(objective.game, [objective.has_memory]):
         return ExactObjective(
-            objective.game, objective.policies, objective.discount
+            objective.game, objective.policies, discount_of(objective)
         )
     return None
 

@@ -11,7 +11,7 @@ from dice_tf.learners.learner import (
     StatelessLearner,
     gradient_of,
 )
-from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.objective import Objective, discount_of
 from dice_tf.seeds import Seed
 
 
@@ -56,7 +56,7 @@ class CreditLearner(StatelessLearner):
                 tape.watch(params[player_id])
                 played = task.advantages(params, task_seed)
                 credit = self.credit(
-                    played.advantages, player_id, task.discount
+                    played.advantages, player_id, discount_of(task)
                 )
                 value = played.mean(played.log_probs[player_id] * credit)
                 if self._entropy_coefficient:

@@ -111,8 +111,9 @@ def _shares(
     game: FiniteGame, trajectory: Trajectory, discount: float, num_episodes: int
 ) -> tf.Tensor:
     """Returns the share of each step in the mean of each state, `[S, T, B]`."""
+    # There are states: the game is finite.
     was_seen = tf.one_hot(
-        trajectory.states[:, :num_episodes],
+        trajectory.states[:, :num_episodes],  # type: ignore[index]
         game.num_states,
         axis=0,
         dtype=game.dtype,

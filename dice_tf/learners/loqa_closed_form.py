@@ -5,12 +5,13 @@ Joint actions are numbered row-major, J of them; S is the number of states.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from dice_tf.games.finite import FiniteGame
-from dice_tf.objectives.objective import Objective, Params
+from dice_tf.objectives.objective import Objective, Params, discount_of
 from dice_tf.play.exact_values import step_visits, sums_to_go
 
 
@@ -51,16 +52,14 @@ def expected_alignment(
     Raises:
       ValueError: if there are no exact values of finitely many steps.
     """
-    _check_exact(objective)
+    game, discount, episode_length = _check_exact(objective)
     tables = [
         actor.log_prob_table(weights)
         for actor, weights in zip(
             objective.actors, objective.player_weights(params), strict=True
         )
     ]
-    exact = _ExactPlay(
-        objective.game, tables, objective.discount, objective.episode_length
-    )
+    exact = _ExactPlay(game, tables, discount, episode_length)
     taken = exact.by_joint(tables[player_id], player_id)
     earned = exact.rewards[player_id] - exact.values[player_id][..., tf.newaxis]
     following = exact.following[player_id]
@@ -191,7 +190,21 @@ def _next(x: tf.Tensor) -> tf.Tensor:
     return tf.concat([x[1:], tf.zeros_like(x[:1])], axis=0)
 
 
-def _check_exact(objective: Objective) -> None:
+class _Exact(NamedTuple):
+    """What there are exact values of.
+
+    Attributes:
+      game: the game.
+      discount: in [0, 1].
+      episode_length: number of steps.
+    """
+
+    game: FiniteGame
+    discount: float
+    episode_length: int
+
+
+def _check_exact(objective: Objective) -> _Exact:
     """Raises if an objective has no exact values of finitely many steps."""
     if not isinstance(objective.game, FiniteGame) or not objective.actors:
         raise ValueError(
@@ -205,3 +218,5 @@ def _check_exact(objective: Objective) -> None:
             "horizon has no such mean. Received: episode_length=None. Give the "
             "ExactObjective an episode length."
         )
+    discount = discount_of(objective)
+    return _Exact(objective.game, discount, objective.episode_length)

@@ -17,7 +17,12 @@ from dice_tf.learners.learner import (
 )
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.advantages import Advantages
-from dice_tf.objectives.objective import Objective, Params, Play
+from dice_tf.objectives.objective import (
+    Objective,
+    Params,
+    Play,
+    discount_of,
+)
 from dice_tf.objectives.tape_places import current_place
 from dice_tf.objectives.wrapper import ObjectiveWrapper
 from dice_tf.play.actors import Actor
@@ -187,32 +192,38 @@ class OutputSpace(Learner):
     ) -> tf.Tensor:
         """Returns the Jacobian of a player's outputs, see `OutputMap`."""
         actor, player_weights = objective.actors[player_id], weights[player_id]
-        is_finite = isinstance(objective.game, FiniteGame)
-        if is_finite and actor.has_memory and player_weights.params:
+        game = objective.game
+        if (
+            isinstance(game, FiniteGame)
+            and trajectory is not None
+            and actor.has_memory
+            and player_weights.params
+        ):
             return history_jacobian(
-                objective.game,
+                game,
                 actor,
                 player_weights,
                 trajectory,
                 player_id,
-                discount=objective.discount,
+                discount=discount_of(objective),
                 num_episodes=_NUM_EPISODES,
             )
         with tf.GradientTape(
             persistent=True, watch_accessed_variables=False
         ) as tape:
             tape.watch(player_weights.params)
-            if is_finite:
+            if isinstance(game, FiniteGame):
                 observations = tf.constant(
-                    objective.game.observations[player_id],
-                    objective.game.dtype,
+                    game.observations[player_id], game.dtype
                 )
                 outputs = actor.model(player_weights, observations)
             else:
+                # Another game was played.
+                steps = player_steps(trajectory, player_id)  # type: ignore[arg-type]
                 outputs = played_outputs(
                     actor,
                     player_weights,
-                    player_steps(trajectory, player_id).observations,
+                    steps.observations,
                     self.num_observations,
                 )
             outputs = tf.reshape(outputs, [-1])

@@ -80,7 +80,7 @@ class SOS(TaylorLearner):
     ) -> list[tf.Tensor]:
         p = self.p
         if p is None:
-            p = shaping_weight(terms.values(), self.a, self.b)
+            p = shaping_weight([*terms.values()], self.a, self.b)
         naive, look_ahead, shaping = terms[player_id]
         return weighted_sum((1.0, naive), (1.0, look_ahead), (p, shaping))
 

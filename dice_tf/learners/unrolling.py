@@ -57,7 +57,8 @@ def unroll(
       `num_differentiated` steps.
     """
     params, slots = list(params), list(slots)
-    first_slots, first_gradients = slots, {}
+    first_slots = slots
+    first_gradients: dict[int, list[tf.Tensor]] = {}
     num_constant = 0
     if num_differentiated is not None:
         num_constant = max(0, len(seeds) - num_differentiated)

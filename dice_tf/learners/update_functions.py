@@ -29,7 +29,7 @@ def initial_update_functions(
     """
     sizes = [sum(x.shape.num_elements() for x in part) for part in params]
     widths = [sum(sizes), *hidden_units]
-    networks = []
+    networks: UpdateFunctions = []
     for i, size in enumerate(sizes):
         if not size:
             networks.append([])
@@ -67,7 +67,7 @@ def directions_at(
       both arguments to any order.
     """
     inputs = _as_row(params)
-    directions = []
+    directions: list[list[tf.Tensor]] = []
     for network, player_params in zip(networks, params, strict=True):
         if not network:
             directions.append([])

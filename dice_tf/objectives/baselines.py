@@ -237,7 +237,7 @@ def batch_baseline(
       discount: in [0, 1].
       player_id: whose baseline.
     """
-    if baseline in OF_THE_BATCH:
+    if baseline in OF_THE_BATCH and isinstance(game, FiniteGame):
         return OF_THE_BATCH[baseline](
             trajectory.states,
             trajectory.rewards[player_id],

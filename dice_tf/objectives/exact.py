@@ -49,6 +49,8 @@ class ExactObjective(GameObjective):
       >>> values = objective(objective.initial_params())
     """
 
+    game: FiniteGame
+
     def __init__(
         self,
         game: FiniteGame,

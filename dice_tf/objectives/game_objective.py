@@ -63,6 +63,9 @@ class GameObjective(Objective):
         `dice_tf.check_game` does, which is called on a game of your own.
     """
 
+    game: Game
+    discount: float
+
     def __init__(
         self, game: Game, policies: Sequence[keras.Model], discount: float
     ):
@@ -77,8 +80,9 @@ class GameObjective(Objective):
         self.discount = check_number("discount", discount, 0.0, 1.0)
         self.return_scale = return_scale(self.discount, game.episode_length)
 
+    # Computed, since other policies may come in.
     @property
-    def has_memory(self) -> bool:
+    def has_memory(self) -> bool:  # type: ignore[override]
         return any(actor.has_memory for actor in self.actors)
 
     def with_policies(self, policies: Sequence[keras.Model]) -> "GameObjective":

@@ -368,6 +368,28 @@ class Objective(abc.ABC):
         return self.initial_state() if state is None else state
 
 
+def game_of(objective: Objective) -> Game:
+    """Returns the game of an objective, or raises if it is not of a game."""
+    if objective.game is None:
+        raise _without_game(objective)
+    return objective.game
+
+
+def discount_of(objective: Objective) -> float:
+    """Returns the discount of a game's rewards, or raises if there is none."""
+    if objective.discount is None:
+        raise _without_game(objective)
+    return objective.discount
+
+
+def _without_game(objective: Objective) -> ValueError:
+    return ValueError(
+        "The objective must be that of a game, such as "
+        "dice_tf.objectives.ExactObjective. Received a "
+        f"{type(objective).__name__}."
+    )
+
+
 def check_objective(objective: Any, name: str = "objective") -> Objective:
     """Returns the objective, or raises if it is not an `Objective`."""
     expected = "a dice_tf.objectives.Objective"

@@ -67,6 +67,7 @@ class SampledObjective(GameObjective):
         or another argument is out of its range.
     """
 
+    batch_size: int
     critics: tuple[SeatCritic, ...] = ()
     tau: float = 1.0
 
@@ -96,8 +97,9 @@ class SampledObjective(GameObjective):
         )
         self.num_groups = check_groups(num_groups, batch_size)
 
+    # Computed, as in `GameObjective`.
     @property
-    def has_memory(self) -> bool:
+    def has_memory(self) -> bool:  # type: ignore[override]
         critics = any(critic.model.has_memory for critic in self.critics)
         return critics or super().has_memory
 
@@ -174,7 +176,8 @@ class SampledObjective(GameObjective):
         losses = [
             critic.loss(
                 weights._replace(params=to_replicas(params)),
-                play.trajectory,
+                # A sampled objective returns one with each play.
+                play.trajectory,  # type: ignore[arg-type]
                 self.discount,
                 self.critic_td_lambda,
                 slow_weights,

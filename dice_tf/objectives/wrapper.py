@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.games.game import Game
 from dice_tf.models.seat_models import Weights
 from dice_tf.objectives.advantages import Advantages
 from dice_tf.objectives.objective import (
@@ -16,8 +15,12 @@ from dice_tf.objectives.objective import (
     Play,
     check_objective,
 )
-from dice_tf.play.actors import Actor
 from dice_tf.seeds import Seed
+
+
+def _of_wrapped(read: Callable[[Objective], Any]) -> Any:
+    """Returns a property that reads an attribute of the wrapped objective."""
+    return property(lambda wrapper: read(wrapper.objective))
 
 
 class ObjectiveWrapper(Objective):
@@ -38,6 +41,21 @@ class ObjectiveWrapper(Objective):
       TypeError: if `objective` is not an `Objective`.
     """
 
+    num_players = _of_wrapped(lambda objective: objective.num_players)
+    return_scale = _of_wrapped(lambda objective: objective.return_scale)
+    has_memory = _of_wrapped(lambda objective: objective.has_memory)
+    game = _of_wrapped(lambda objective: objective.game)
+    policies = _of_wrapped(lambda objective: objective.policies)
+    actors = _of_wrapped(lambda objective: objective.actors)
+    critics = _of_wrapped(lambda objective: objective.critics)
+    critic_target_momentum = _of_wrapped(
+        lambda objective: objective.critic_target_momentum
+    )
+    discount = _of_wrapped(lambda objective: objective.discount)
+    episode_length = _of_wrapped(lambda objective: objective.episode_length)
+    batch_size = _of_wrapped(lambda objective: objective.batch_size)
+    num_groups = _of_wrapped(lambda objective: objective.num_groups)
+
     def __init__(self, objective: Objective):
         self.objective = check_objective(objective)
 
@@ -46,54 +64,6 @@ class ObjectiveWrapper(Objective):
         wrapper = copy.copy(self)
         wrapper.objective = objective
         return wrapper
-
-    @property
-    def num_players(self) -> int:
-        return self.objective.num_players
-
-    @property
-    def return_scale(self) -> float:
-        return self.objective.return_scale
-
-    @property
-    def has_memory(self) -> bool:
-        return self.objective.has_memory
-
-    @property
-    def game(self) -> Game | None:
-        return self.objective.game
-
-    @property
-    def policies(self) -> Sequence[keras.Model]:
-        return self.objective.policies
-
-    @property
-    def actors(self) -> Sequence[Actor]:
-        return self.objective.actors
-
-    @property
-    def critics(self) -> Sequence[Any]:
-        return self.objective.critics
-
-    @property
-    def critic_target_momentum(self) -> float:
-        return self.objective.critic_target_momentum
-
-    @property
-    def discount(self) -> float | None:
-        return self.objective.discount
-
-    @property
-    def episode_length(self) -> int | None:
-        return self.objective.episode_length
-
-    @property
-    def batch_size(self) -> int | None:
-        return self.objective.batch_size
-
-    @property
-    def num_groups(self) -> int:
-        return self.objective.num_groups
 
     def bind(
         self, state: Any = None, *, tapes_inside: bool = False

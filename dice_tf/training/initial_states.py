@@ -10,7 +10,7 @@ import tensorflow as tf
 from dice_tf.checks import check_kind, is_finite_in
 from dice_tf.learners.learner import Learner
 from dice_tf.models.seat_models import check_finite_weights
-from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.objective import Objective, game_of
 from dice_tf.policies.initial import initial_params
 from dice_tf.training.iteration import PlayerState
 from dice_tf.training.shared_seats import (
@@ -146,15 +146,15 @@ def _in_game(
     objective: Objective, params: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
     """Returns parameters in the dtype of the game, as a `SeatModel` does."""
-    dtype = objective.game.dtype.as_numpy_dtype
+    dtype = game_of(objective).dtype.as_numpy_dtype
     return [param.astype(dtype, copy=False) for param in params]
 
 
 def _check_params(
     objective: Objective, run: int, params: Sequence[Sequence[Any]]
 ) -> list[list[np.ndarray]]:
-    params = [list(map(np.asarray, player_params)) for player_params in params]
-    shapes = [[value.shape for value in arrays] for arrays in params]
+    found = [list(map(np.asarray, player_params)) for player_params in params]
+    shapes = [[value.shape for value in arrays] for arrays in found]
     expected = shapes
     if objective.game is not None:
         expected = [
@@ -167,7 +167,7 @@ def _check_params(
             f"player, like the policies' trainable variables: {expected} "
             f"for {objective.num_players} players. Received: {shapes}."
         )
-    for player_id, arrays in enumerate(params):
+    for player_id, arrays in enumerate(found):
         for index, value in enumerate(arrays):
             dtype = tf.as_dtype(value.dtype)
             if objective.game is not None:
@@ -178,4 +178,4 @@ def _check_params(
                     "Received NaN, infinity or a number that overflows in run "
                     f"{run}, player {player_id}, array {index} (all from 0)."
                 )
-    return params
+    return found

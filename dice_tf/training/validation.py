@@ -11,7 +11,7 @@ from dice_tf.evaluation.exact_matches import exact_match
 from dice_tf.evaluation.matches import play_match
 from dice_tf.games.finite import acts_by_state
 from dice_tf.models.recurrent_models import has_memory
-from dice_tf.objectives.objective import Objective
+from dice_tf.objectives.objective import Objective, discount_of, game_of
 from dice_tf.seeds import Seed, make_seed
 
 # By name, one policy per seat, or a function that makes the policy of a seat.
@@ -68,7 +68,7 @@ def _play(
     seed: Seed,
 ) -> np.ndarray:
     """Returns each seat's reported return in one match, `[num_players]`."""
-    game, discount = objective.game, objective.discount
+    game, discount = game_of(objective), discount_of(objective)
     if batch_size is None and acts_by_state(game, map(has_memory, policies)):
         return exact_match(
             game,

@@ -7,7 +7,11 @@ import tensorflow as tf
 import dice_tf
 from dice_tf.objectives import FunctionObjective
 from dice_tf.objectives.game_objective import GameObjective
-from dice_tf.objectives.objective import check_objective
+from dice_tf.objectives.objective import (
+    check_objective,
+    discount_of,
+    game_of,
+)
 from tests.toys import (
     ASYMMETRIC,
     exact_objective,
@@ -122,3 +126,16 @@ def test_objectives_that_do_not_play_report_their_values():
     assert play.trajectory is None
     losses = objective.critic_losses([[], []], play)
     assert [float(loss) for loss in losses] == [0.0, 0.0]
+
+
+def test_the_game_and_the_discount_are_those_of_the_objective():
+    objective = exact_objective(ASYMMETRIC, 0.9, 3)
+    assert game_of(objective) is objective.game
+    assert discount_of(objective) == 0.9
+
+
+@pytest.mark.parametrize("read", [game_of, discount_of])
+def test_an_objective_without_a_game_has_neither(read):
+    objective = FunctionObjective([lambda params: params[0][0]])
+    with pytest.raises(ValueError, match="must be that of a game, .* Received"):
+        read(objective)
