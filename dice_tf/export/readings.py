@@ -48,10 +48,11 @@ def read_policy(
             observation.dtype,
             is_seated=False,
         )
-    seat_actions = num_actions
     if num_actions == INFERRED:
         # Without an attached head, one output means two actions.
         seat_actions = max(model.num_outputs, 2)
+    else:
+        seat_actions = num_actions
     head = head_of(policy, model.num_outputs, seat_actions)
     read = masked_head(head, carried_mask(policy))
 

@@ -56,10 +56,11 @@ def read_recurrent_policy(
         )
     sizes = [spec.shape[1:].num_elements() for spec in model.state_specs]
     state = tf.TensorSpec([None, sum(sizes)], *dtypes, name="state")
-    seat_actions = num_actions
     if num_actions == INFERRED:
         # Without an attached head, one output means two actions.
         seat_actions = max(model.num_outputs, 2)
+    else:
+        seat_actions = num_actions
     head = head_of(policy, model.num_outputs, seat_actions)
     read = masked_head(head, carried_mask(policy))
 

@@ -1,7 +1,6 @@
 """Layers that show networks the Coin Game as players see it."""
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
@@ -39,11 +38,9 @@ class SeenFromPlayer(keras.layers.Layer):
       >>> policy = keras.Model(inputs, keras.layers.Dense(4)(x))
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        self._shifts = None
+    _shifts: np.ndarray
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
         """Tabulates the shifts.
 
         Args:

@@ -101,7 +101,7 @@ class MinGRU(MemoryLayer):
     def state_size(self) -> list[int]:
         return [self.units]
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: tuple[int | None, *tuple[int, ...]]) -> None:
         """Creates the weights of the gates, for inputs `[B, ...]`."""
         self.gates.build((None, math.prod(input_shape[1:])))
         self.built = True

@@ -1,5 +1,6 @@
 """Keras models with memory, as pure functions of weights and states."""
 
+import functools
 from typing import Any
 
 import keras
@@ -120,7 +121,7 @@ class RecurrentSeatModel(SeatModel):
             name, model, observation_shape, dtype, is_seated=is_seated
         )
         if self._memory is not None:
-            self._check_over_time(dtype)
+            self._check_over_time(self._memory, dtype)
 
     def initial_state(self, batch_size: int) -> list[tf.Tensor]:
         return [
@@ -164,11 +165,11 @@ class RecurrentSeatModel(SeatModel):
                 f"{tuple(observations.shape)}."
             )
         if self._memory is not None and observations.shape[0] is not None:
-            return self._over_time(weights, observations)
+            return self._over_time(self._memory, weights, observations)
         return self._in_a_loop(weights, observations)
 
     def _over_time(
-        self, weights: Weights, observations: tf.Tensor
+        self, memory: MemoryLayer, weights: Weights, observations: tf.Tensor
     ) -> tf.Tensor:
         """Evaluates a sequence `[T, B, ...]` by the layer that can."""
         model = self.model
@@ -176,7 +177,7 @@ class RecurrentSeatModel(SeatModel):
         values = [*weights.params, *weights.non_trainable]
         observations = tf.cast(observations, model.inputs[0].dtype)
         with keras.StatelessScope(zip(variables, values, strict=True)):
-            outputs = self._memory.over_time(observations)
+            outputs = memory.over_time(observations)
         return self._in_seat(outputs)
 
     def _in_a_loop(
@@ -195,7 +196,7 @@ class RecurrentSeatModel(SeatModel):
         _, outputs = scan(cell, weights, state, observations)
         return outputs
 
-    def _check_over_time(self, dtype: tf.DType) -> None:
+    def _check_over_time(self, memory: MemoryLayer, dtype: tf.DType) -> None:
         """Raises if a layer's `over_time` is not what its steps are.
 
         Nothing is checked in a graph.
@@ -207,7 +208,10 @@ class RecurrentSeatModel(SeatModel):
         observations, weights = tf.cast(drawn, dtype), self.weights()
         expected, found = (
             np.asarray(evaluate(weights, observations), np.float64)
-            for evaluate in (self._in_a_loop, self._over_time)
+            for evaluate in (
+                self._in_a_loop,
+                functools.partial(self._over_time, memory),
+            )
         )
         computed = {
             tf.as_dtype(layer.compute_dtype).size
@@ -222,8 +226,8 @@ class RecurrentSeatModel(SeatModel):
             raise ValueError(
                 f"`{self.name}` ({self.model.name!r}) must put out over a "
                 "sequence what it puts out step by step, but `over_time` of "
-                f"its {type(self._memory).__name__} "
-                f"{self._memory.name!r} returns something else. The states "
+                f"its {type(memory).__name__} "
+                f"{memory.name!r} returns something else. The states "
                 "are 0 before the first step, and the model passes inputs, "
                 "outputs and states on as they are."
             )
@@ -245,7 +249,7 @@ class RecurrentSeatModel(SeatModel):
         """Returns what `step` does with the current values of variables."""
         return self._unpack(self.model(self._pack(observations, state)))
 
-    def _pack(self, observations: tf.Tensor, state: list[tf.Tensor]):
+    def _pack(self, observations: tf.Tensor, state: list[tf.Tensor]) -> Any:
         """Returns what the model is called on, nested as its inputs are."""
         return keras.tree.pack_sequence_as(
             self.model.input, [observations, *state]

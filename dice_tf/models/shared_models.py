@@ -88,7 +88,9 @@ def _have_one_mask(game: Game, first: int, seat: int) -> bool:
     seen: Any = np.zeros([1, *shape], tf.as_dtype(game.dtype).as_numpy_dtype)
     if isinstance(game, FiniteGame):
         seen = game.observations[first].astype(seen.dtype)
-    masks = [game.legal_actions(seen, place) for place in (first, seat)]
-    if masks[0] is None or masks[1] is None:
-        return masks[0] is masks[1]
-    return np.array_equal(*masks)
+    first_mask, mask = (
+        game.legal_actions(seen, place) for place in (first, seat)
+    )
+    if first_mask is None or mask is None:
+        return first_mask is mask
+    return np.array_equal(first_mask, mask)

@@ -1,30 +1,32 @@
 """Which actions a policy has, as its distribution tells."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from dice_tf.checks import check_whole_number
 from dice_tf.distributions import (
-    Bernoulli,
-    Categorical,
     Distribution,
     all_log_probs,
+    tfd,
 )
 
 # From a batch of observations to the distribution over actions.
 Policy = Callable[[tf.Tensor], Distribution]
 
-INFERRED = "inferred"
+INFERRED: Final = "inferred"
 
+# What exports are told of the actions: how many, `None` where they are not a
+# finite set, or that the distribution tells it.
+NumActions: TypeAlias = int | Literal["inferred"] | None
 
 # Exports compute the probability of each.
 _MOST_ACTIONS = 2**24
 
 
-def check_num_actions(num_actions: Any) -> int | str | None:
+def check_num_actions(num_actions: Any) -> NumActions:
     """Returns a number of actions, `None` or `"inferred"`, or raises."""
     if num_actions is None or str(num_actions) == INFERRED:
         return num_actions
@@ -32,7 +34,7 @@ def check_num_actions(num_actions: Any) -> int | str | None:
 
 
 def finite_actions(
-    policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
+    policy: Policy, observation: tf.TensorSpec, num_actions: NumActions
 ) -> int | None:
     """Returns the number of actions, `None` if not a finite set.
 
@@ -60,7 +62,7 @@ def example_distribution(
     """Returns the distribution of two observations, or raises."""
     shape = [2, *(size or 1 for size in observation.shape[1:])]
     distribution = policy(tf.zeros(shape, observation.dtype))
-    if not isinstance(distribution, Distribution):
+    if not isinstance(distribution, tfd.Distribution):
         raise TypeError(
             "The policy's head must return a tfp distribution. Received: "
             f"{distribution!r} (of type {type(distribution).__name__})."
@@ -78,9 +80,9 @@ def example_distribution(
 def _infer_num_actions(
     distribution: Distribution,
 ) -> int | None:
-    if isinstance(distribution, Bernoulli):
+    if isinstance(distribution, tfd.Bernoulli):
         return 2
-    if isinstance(distribution, Categorical):
+    if isinstance(distribution, tfd.Categorical):
         return distribution.logits_parameter().shape[-1]
     if distribution.dtype.is_floating:
         return None

@@ -109,8 +109,8 @@ def check_policy(policy: keras.Model, observations: Any = None) -> float:
         )
     sequence = model.sequence(observations)
     head = attached_head(policy)
-    read = masked_head(head, None)
-    error = _error(model, sequence, read if head else None)
+    read = None if head is None else masked_head(head, None)
+    error = _error(model, sequence, read)
     if error is None:
         raise ValueError(
             f"`policy` ({policy.name!r}) cannot be checked: its outputs must "
@@ -137,7 +137,8 @@ def check_unseated(name: str, policy: keras.Model) -> None:
     shape = observations.shape[1:]
     model = seat_model(name, policy, shape, observations.dtype, is_seated=False)
     head = attached_head(policy)
-    check_seat(model, observations, head, masked_head(head, None))
+    read = None if head is None else masked_head(head, None)
+    check_seat(model, observations, head, read)
 
 
 def _shown_to(policy: keras.Model) -> tf.Tensor:
@@ -178,7 +179,7 @@ def check_seat(
         return
     model.check_follows_weights(tf.ones_like(observations[:1]))
     model.check_repeatable(observations)
-    if head is None or _is_trusted(head):
+    if head is None or read is None or _is_trusted(head):
         read = None
     else:
         _check_head(model, observations, read)

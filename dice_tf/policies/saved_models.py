@@ -48,7 +48,7 @@ class _Program(keras.layers.TFSMLayer):
     loads nothing: it takes the check of `TFSMLayer.from_config` and no more.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         keras.layers.Layer.__init__(self)
 
 

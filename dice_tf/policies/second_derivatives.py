@@ -46,7 +46,7 @@ def hessian_error(
     ]
     params = _moved(params, vector, 0.1)
     gradient, again = (_flat(_gradient(function, params)) for _ in range(2))
-    size = np.linalg.norm(gradient)
+    size = float(np.linalg.norm(gradient))
     if not np.linalg.norm(gradient - again) <= 1e-4 * size < np.inf:
         return None
     product = _flat(_hessian_product(function, params, vector))
@@ -61,7 +61,7 @@ def hessian_error(
         )
         slope = (ahead - behind) / (2.0 * step)
         error = np.linalg.norm(product - slope)
-        error /= max(np.linalg.norm(slope), least)
+        error /= max(float(np.linalg.norm(slope)), least)
         smallest = min(smallest, float(error))
         if smallest <= enough:
             break

@@ -20,6 +20,7 @@ from dice_tf.distributions import (
     all_log_probs,
 )
 from dice_tf.policies.action_sets import (
+    NumActions,
     Policy,
     example_distribution,
     finite_actions,
@@ -74,7 +75,7 @@ class Signature(NamedTuple):
 
 
 def policy_signatures(
-    policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
+    policy: Policy, observation: tf.TensorSpec, num_actions: NumActions
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy by name.
 
@@ -85,7 +86,7 @@ def policy_signatures(
 
 
 def signature_builder(
-    policy: Policy, observation: tf.TensorSpec, num_actions: int | str | None
+    policy: Policy, observation: tf.TensorSpec, num_actions: NumActions
 ) -> Callable[[Policy, RowPolicy | None], dict[str, Signature]]:
     """Returns what makes signatures of policies that act as a given one.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from dice_tf.distributions import Distribution
-from dice_tf.policies.action_sets import Policy
+from dice_tf.policies.action_sets import NumActions, Policy
 from dice_tf.policies.signatures import (
     PROBABILITIES,
     RowPolicy,
@@ -26,7 +26,7 @@ RecurrentPolicy = Callable[
 # From a policy without memory, what it observes and `num_actions` to what makes
 # the signatures of policies that act as it does, see `signature_builder`.
 Builder = Callable[
-    [Policy, tf.TensorSpec, int | str | None],
+    [Policy, tf.TensorSpec, NumActions],
     Callable[[Policy, RowPolicy | None], dict[str, Signature]],
 ]
 
@@ -39,7 +39,7 @@ def recurrent_signatures(
     policy: RecurrentPolicy,
     observation: tf.TensorSpec,
     state: tf.TensorSpec,
-    num_actions: int | str | None,
+    num_actions: NumActions,
     builder: Builder = signature_builder,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with memory by name.

@@ -189,7 +189,8 @@ def test_files_and_clones_evaluate_sequences_at_once(kind, tmp_path):
     for copied in (loaded, clone):
         copied = seat_model("policies[0]", copied, (5,), tf.float64)
         np.testing.assert_array_equal(
-            copied._over_time(copied.weights(), seen), expected
+            copied._over_time(copied._memory, copied.weights(), seen),
+            expected,
         )
 
 
