@@ -128,6 +128,7 @@ class Trainer(DatalessModel):
       >>> history = trainer.fit(epochs=20, steps_per_epoch=10)
     """
 
+    train_function: Callable | None
     _device: str | None = None
 
     def __init__(
@@ -168,8 +169,8 @@ class Trainer(DatalessModel):
         self._updates = PlayerUpdates(
             objective, rules, self.players, updates, distribution
         )
-        self.player_optimizers = []
-        self.critic_optimizers = []
+        self.player_optimizers: list[keras.optimizers.Optimizer] = []
+        self.critic_optimizers: list[keras.optimizers.Optimizer] = []
         self._iteration = self.add_weight(
             name="iteration",
             dtype="int32",
@@ -321,7 +322,7 @@ class Trainer(DatalessModel):
         self.synchronize()
         return history
 
-    def make_train_function(self, force: bool = False) -> Callable:
+    def make_train_function(self, force: bool = False) -> Callable | None:
         """Makes `train_function`, which Keras calls for each execution."""
         # A program is traced for the device in whose scope `fit` is called.
         device = tf.constant(0.0).device

@@ -64,7 +64,7 @@ class PolicyPictures(keras.callbacks.Callback):
         self._every = check_whole_number("every", every, 1)
         self._most_runs = check_whole_number("most_runs", most_runs, 1)
         self._state_labels = state_labels
-        self._writer = None
+        self._writer: tf.summary.SummaryWriter | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         check_tables(self.model, "PolicyPictures")

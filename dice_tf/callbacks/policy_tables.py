@@ -7,14 +7,15 @@ from dice_tf.games.finite import FiniteGame
 from dice_tf.trainer import Trainer
 
 
-def check_tables(trainer: Trainer, what: str) -> None:
-    """Raises if policies are not tables of the states of the game."""
+def check_tables(trainer: Trainer, what: str) -> FiniteGame:
+    """Returns the game, or raises if policies are not tables of its states."""
     game = trainer.objective.game
     if not isinstance(game, FiniteGame):
         raise ValueError(
             f"{what} needs a dice_tf.games.FiniteGame, such as an iterated "
             f"matrix game. The game of the trainer is {game!r}."
         )
+    return game
 
 
 def run_tables(trainer: Trainer, num_runs: int) -> list[np.ndarray]:
@@ -28,9 +29,10 @@ def run_tables(trainer: Trainer, num_runs: int) -> list[np.ndarray]:
       Per player `[num_runs, num_observations, num_actions]`.
     """
     objective = trainer.objective
+    game = check_tables(trainer, "A table of policies")
     runs = trainer.map_loaded_runs(
         lambda run: [
-            action_probabilities(objective.game, policy, player_id)
+            action_probabilities(game, policy, player_id)
             for player_id, policy in enumerate(objective.policies)
         ],
         num_runs,

@@ -57,8 +57,9 @@ class RestoreLastGood(keras.callbacks.Callback):
                     "number."
                 )
         self._num_in_a_row = 0
-        self._good = self.model.take_snapshot()
-        if not _is_finite([*self._good.values, self._good.curves]):
+        good = self.model.take_snapshot()
+        self._good = good
+        if not _is_finite([*good.values, good.curves]):
             raise ValueError(
                 "RestoreLastGood has nothing good to go back to: parameters or "
                 "curves of the trainer are not finite as training starts, in "

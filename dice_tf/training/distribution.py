@@ -154,13 +154,14 @@ class Distribution:
           function: returns a nest of tensors, the same on each replica. It is
             returned as it is if there is no strategy.
         """
-        if self.strategy is None:
+        strategy = self.strategy
+        if strategy is None:
             return function
 
         def run(*arguments: Any) -> Any:
             return tf.nest.map_structure(
-                lambda x: self.strategy.experimental_local_results(x)[0],
-                self.strategy.run(lambda: function(*arguments)),
+                lambda x: strategy.experimental_local_results(x)[0],
+                strategy.run(lambda: function(*arguments)),
             )
 
         return run

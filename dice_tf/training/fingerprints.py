@@ -133,7 +133,7 @@ class _Walk:
       variables: those of them that are variables.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.found: list[Any] = []
         self.variables: list[tf.Variable] = []
         self._numbers: dict[int, int] = {}

@@ -60,7 +60,7 @@ class LoadedCode:
         code can read whatever it likes, so that nothing shows what it does.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.is_foreign = False
         self._first: dict[str, _Contents] = {}
         self._last: dict[str, _Contents] = {}

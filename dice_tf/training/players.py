@@ -77,7 +77,7 @@ class Player(keras.layers.Layer):
         self.built = True
 
     def _stack(
-        self, name: str, runs: Sequence[list[Any]], trainable: bool
+        self, name: str, runs: Sequence[Sequence[Any]], trainable: bool
     ) -> list[keras.Variable]:
         variables = []
         for index, values in enumerate(zip(*runs, strict=True)):

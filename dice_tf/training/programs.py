@@ -62,7 +62,7 @@ class Programs:
       num_traced: number of programs that were traced until now.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.num_traced = 0
         self._programs: collections.OrderedDict[Any, Program] = (
             collections.OrderedDict()
@@ -94,7 +94,7 @@ class Programs:
           step: the step.
         """
         function = tf.function(step.make_iterations, autograph=False)
-        chosen = []
+        chosen: list[Callable[[], Logs]] = []
 
         def call() -> Logs:
             # What is traced then has no functions inside, as those of XLA.
@@ -107,7 +107,9 @@ class Programs:
         return call
 
     def _choose(
-        self, step: TrainingStep, function: Callable[[], Logs]
+        self,
+        step: TrainingStep,
+        function: tf.types.experimental.PolymorphicFunction,
     ) -> Callable[[], Logs]:
         """Returns a shared program of a step, or else its function."""
         try:
@@ -132,7 +134,9 @@ class Programs:
         return program.bind(found.variables)
 
     def _trace(
-        self, function: Callable[[], Logs], variables: Sequence[tf.Variable]
+        self,
+        function: tf.types.experimental.PolymorphicFunction,
+        variables: Sequence[tf.Variable],
     ) -> Program | None:
         """Traces a function, or returns `None` if it reads other variables."""
         traced = function.get_concrete_function()

@@ -197,7 +197,8 @@ class PlayerUpdates:
         return Iteration(results, turns[0].play)
 
     def _train_critics(self, play: Play | tuple[()], num_runs: int) -> None:
-        if not any(player.critic_params for player in self._players):
+        has_critics = any(player.critic_params for player in self._players)
+        if not has_critics or not isinstance(play, Play):
             return
         for _ in range(self._critic_passes):
             states = self._states()
