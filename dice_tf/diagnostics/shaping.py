@@ -129,11 +129,15 @@ def shaping_share(
         at_once=repetitions_at_once,
         jit_compile=jit_compile,
     )
-    means = [[x.mean(axis=0) for x in found] for found in directions]
+    direction, held_constant, towards_naive = (
+        [x.mean(axis=0) for x in found] for found in directions
+    )
     rows = [_rows(found, num_repetitions) for found in directions]
     total, constant, naive = (found.mean(axis=0) for found in rows)
     return ShapingShare(
-        *means,
+        direction,
+        held_constant,
+        towards_naive,
         share=float(_share(total - constant, total)),
         share_beside_naive=float(_share(total - naive, total)),
         shares=_share(rows[0] - rows[1], rows[0]),

@@ -375,7 +375,7 @@ def _by_differences(
     series = np.polynomial.chebyshev.chebfit(
         _NODES, np.stack(values), len(_NODES) - 1
     )
-    found = [
+    found: list[Any] = [
         np.polynomial.chebyshev.chebval(
             0.0, np.polynomial.chebyshev.chebder(series, order)
         )

@@ -151,7 +151,9 @@ def return_scale(discount: float, episode_length: int | None) -> float:
       discount: in [0, 1], below 1 with an infinite horizon.
       episode_length: T, or `None` for an infinite horizon.
     """
-    return 1.0 - discount if discount < 1.0 else 1.0 / episode_length
+    if discount < 1.0 or episode_length is None:
+        return 1.0 - discount
+    return 1.0 / episode_length
 
 
 def mean_return(rewards: tf.Tensor, discount: Any) -> tf.Tensor:

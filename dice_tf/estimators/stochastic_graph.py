@@ -153,7 +153,7 @@ class StochasticComputationGraph:
         _check_sample_shape(sample_shape)
         seeds = dict(zip(nodes, split_seed(seed, len(nodes)), strict=True))
 
-        def draw(name, distribution):
+        def draw(name: str, distribution: Any) -> Any:
             # A node with parents has the leading axes of their samples.
             shape = () if nodes[name].parents else sample_shape
             return distribution.sample(shape, seed=seed_tensor(seeds[name]))
@@ -199,7 +199,7 @@ class StochasticComputationGraph:
         for name, log_prob in log_probs.items():
             match(f"nodes[{name!r}].log_prob", log_prob, like)
 
-        def box(names):
+        def box(names: Any) -> Any:
             parts = [log_probs[name] for name in log_probs if name in names]
             return magic_box(tf.add_n(parts)) if parts else 1.0
 
@@ -218,7 +218,8 @@ class StochasticComputationGraph:
         Returns the distributions of the nodes with the score function, and
         the samples of all nodes.
         """
-        distributions, samples = {}, {}
+        distributions: dict[str, Any] = {}
+        samples: dict[str, Any] = {}
         for name, node in self._graph.nodes.items():
             distribution = node(samples)
             if not isinstance(distribution, tfd.Distribution):

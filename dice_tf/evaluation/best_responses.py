@@ -149,7 +149,9 @@ def respond(
     if horizon.episode_length is None:
         values, by_state = iterate_policies(process, horizon.discount)
     else:
-        values, by_state = induce_backwards(process, *horizon[:2])
+        values, by_state = induce_backwards(
+            process, horizon.discount, horizon.episode_length
+        )
     actions = np.empty_like(by_state)
     actions[..., numbers] = by_state
     value = horizon.return_scale * float(process.initial @ values)
@@ -165,11 +167,11 @@ def decision_process(
 
     def average(table: np.ndarray) -> np.ndarray:
         # Start at the last seat, so that earlier seats keep their axes.
-        for seat in reversed(range(game.num_players)):
-            if seat != player_id:
+        for seat, chances in reversed([*enumerate(probabilities)]):
+            if chances is not None and seat != player_id:
                 table = np.einsum(
                     "sa,sa...->s...",
-                    probabilities[seat],
+                    chances,
                     np.moveaxis(table, 1 + seat, 1),
                 )
         return table

@@ -177,7 +177,12 @@ def compiled_play(
     @tf.function(autograph=False)
     def play(weights: Any, seed: tf.Tensor, discount: tf.Tensor) -> Any:
         trajectory = sample_trajectory(
-            game, actors, weights, batch_size=batch_size, seed=seed
+            game,
+            # Of a finite game, which asks actors for their tables only.
+            actors,  # type: ignore[arg-type]
+            weights,
+            batch_size=batch_size,
+            seed=seed,
         )
         running = tf.cast(trajectory.discounts, tf.float64)
         returns = []

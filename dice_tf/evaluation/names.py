@@ -1,6 +1,6 @@
 """A name for what was learned."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import keras
 import numpy as np
@@ -126,12 +126,12 @@ def name_policy(
         for name in strategy_distances(cooperation)
         if distances[name] <= tolerance
     ]
-    nearest = near[0] if near else min(distances, key=distances.get)
+    nearest = near[0] if near else min(distances, key=distances.__getitem__)
     extortion, generosity = _shares(cooperation, payoffs, discount)
     name = nearest
     if not near:
-        fits = {EXTORTION: extortion, GENEROUS: generosity}
-        fits = {key: fit for key, fit in fits.items() if _holds(fit, limit)}
+        closest = {EXTORTION: extortion, GENEROUS: generosity}
+        fits = {key: fit for key, fit in closest.items() if _holds(fit, limit)}
         name = min(fits, key=lambda key: fits[key].distance, default=UNNAMED)
     return StrategyName(
         name,
@@ -168,15 +168,16 @@ def _shares(
     reward, punishment = payoffs[:, 0], payoffs[:, 3]
     if not np.all(reward > punishment):
         return None, None
-    return tuple(
+    above, below = (
         extortion_fit(
             cooperation, *payoffs, baselines=tuple(baselines), discount=discount
         )
         for baselines in (punishment, reward)
     )
+    return above, below
 
 
-def _holds(fit: Extortion | None, tolerance: float) -> bool:
+def _holds(fit: Extortion | None, tolerance: float) -> TypeGuard[Extortion]:
     return (
         fit is not None
         and fit.distance <= tolerance

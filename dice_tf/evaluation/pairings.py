@@ -1,8 +1,9 @@
 """Matches of all pairs of two lists of policies."""
 
+import functools
 import itertools
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -61,15 +62,18 @@ def play_pairs(
       One match per pair, row-major.
     """
     pairs = list(itertools.product(*policies))
-    is_finite = acts_by_state(game, map(has_memory, itertools.chain(*policies)))
-    if is_finite:
+    play: Callable[..., MatchResult] = functools.partial(play_match, game)
+    tabulated = None
+    if acts_by_state(game, map(has_memory, itertools.chain(*policies))):
+        tabulated = game
+        play = functools.partial(play_tables, game)
         # Each policy is evaluated once, not once per pair.
         pairs = list(itertools.product(*_tables(game, policies)))
     if batch_size is not None:
         check_play_size(game, batch_size)
-    if is_finite and batch_size is None:
-        horizon = check_horizon(game, discount, episode_length)
-        return [match_tables(game, pair, horizon) for pair in pairs]
+    if tabulated is not None and batch_size is None:
+        horizon = check_horizon(tabulated, discount, episode_length)
+        return [match_tables(tabulated, pair, horizon) for pair in pairs]
     if episode_length is not OF_THE_GAME and not (
         isinstance(episode_length, numbers.Integral)
         and episode_length == game.episode_length
@@ -81,10 +85,9 @@ def play_pairs(
         )
     discount = check_number("discount", discount, 0.0, 1.0)
     size = _BATCH_SIZE if batch_size is None else batch_size
-    play = play_tables if is_finite else play_match
     seeds = split_seed(as_seed(seed), len(pairs))
     return [
-        play(game, pair, discount=discount, batch_size=size, seed=pair_seed)
+        play(pair, discount=discount, batch_size=size, seed=pair_seed)
         for pair, pair_seed in zip(pairs, seeds, strict=True)
     ]
 

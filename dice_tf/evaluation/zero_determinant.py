@@ -98,7 +98,8 @@ def zero_determinant_fit(
         axis=1,
     )
     weights, distance = _least_squares(columns, target)
-    return ZeroDeterminant(*weights, distance)
+    alpha, beta, gamma = weights
+    return ZeroDeterminant(alpha, beta, gamma, distance)
 
 
 def extortion_fit(
