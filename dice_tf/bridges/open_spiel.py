@@ -184,13 +184,13 @@ def _payoffs(game: Any) -> np.ndarray:
     return payoffs
 
 
-def _tensors(kind: Any) -> str | None:
-    """Returns which tensor players see: the name of the state's method."""
+def _tensors(kind: Any) -> str:
+    """Returns the method of a state for what players see, empty if none."""
     if kind.provides_observation_tensor:
         return "observation_tensor"
     if kind.provides_information_state_tensor:
         return "information_state_tensor"
-    return None
+    return ""
 
 
 def _episodes(game: Any) -> VectorEnvironment:

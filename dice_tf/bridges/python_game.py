@@ -152,7 +152,7 @@ class PythonGame(Game):
     ) -> tuple[PythonState, TimeStep]:
         check_whole_number("batch_size", batch_size, 1, MOST_EPISODES)
 
-        def start(seed: np.ndarray) -> list[np.ndarray]:
+        def start(seed: np.ndarray) -> list[np.ndarray | np.int32]:
             environment = self._take()
             sequence = np.random.SeedSequence(np.abs(seed.astype(np.int64)))
             # Many environments take seeds of 31 bits only.

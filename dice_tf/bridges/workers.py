@@ -63,7 +63,7 @@ class WorkerEnvironment(VectorEnvironment):
         self._connections: list[Any] = []
         self._processes: list[Any] = []
         self._num_workers = num_workers
-        self._bounds: Sequence[int] = ()
+        self._bounds: Sequence[int] | np.ndarray = ()
         self._why_ended = ""
         try:
             for _ in range(num_workers):

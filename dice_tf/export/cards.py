@@ -186,7 +186,7 @@ def card_text(
     num_actions = _num_actions(signatures)
     game, player_id = _seat_of(card, shape, num_actions)
     observations, actions = card.observations, card.actions
-    if observations is None and game is not None:
+    if observations is None and game is not None and player_id is not None:
         observations = _entries_of(game, player_id)
     size = None if None in shape else math.prod(shape)
     content = {
@@ -305,7 +305,7 @@ def _has_memory_one(game: FiniteGame) -> bool:
     following = np.eye(num_joint + 1)[:num_joint]
     following = following.reshape(*game.num_actions, num_joint + 1)
     is_matrix_game = np.ptp(game.rewards, axis=1).max(initial=0.0) == 0.0
-    return is_matrix_game and np.all(game.transitions == following)
+    return bool(is_matrix_game and np.all(game.transitions == following))
 
 
 def _entries_of(game: Game, player_id: int) -> list[str] | None:

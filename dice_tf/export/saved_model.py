@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -171,20 +171,22 @@ def write_archive(
             if python_inputs is None:
                 archive.add_endpoint(name, function, input_signature=inputs)
             else:
-                archive.add_endpoint(name, _in_both_forms(signature))
+                archive.add_endpoint(
+                    name, _in_both_forms(function, inputs, python_inputs)
+                )
         archive.write_out(folder, verbose=False)
 
 
 def _in_both_forms(
-    signature: Signature,
+    function: Callable, *forms: Sequence[tf.TensorSpec]
 ) -> tf.types.experimental.GenericFunction:
-    """Returns a function of both that a signature takes.
+    """Returns a function of both forms that a signature takes.
 
     The archive serves the form that is traced first. In Python, what is loaded
     chooses by the shapes of its arguments.
     """
-    function = tf.function(signature.function, autograph=False)
-    for inputs in (signature.inputs, signature.python_inputs):
+    function = tf.function(function, autograph=False)
+    for inputs in forms:
         function.get_concrete_function(*inputs)
     return function
 

@@ -123,8 +123,8 @@ class AgainstPartners(Learner):
         pool = [source.init(params) for source in self.sources]
         against = params
         if self._fixed and not self._rest:
-            number = self._fixed[0]
-            against = self.sources[number].params_of(params, pool[number])
+            number, source = self._fixed[0]
+            against = source.params_of(params, pool[number])
         learner_state = self.learner.init(against)
         if tf.nest.flatten(learner_state) and self._num_steps > 1:
             raise ValueError(
@@ -167,8 +167,9 @@ class AgainstPartners(Learner):
                 seeds = split_seed(seed, len(seeds))
         situation = Situation(objective, params, player_id, apart)
         terms, learner_state = [], state.learner
-        for number, step_seed in zip(self._fixed, seeds, strict=False):
-            source = self.sources[number]
+        for (number, source), step_seed in zip(
+            self._fixed, seeds, strict=False
+        ):
             direction, learner_state = self.learner.step(
                 source.seated(objective, player_id),
                 source.params_of(params, state.pool[number]),
@@ -194,10 +195,10 @@ class AgainstPartners(Learner):
         )
 
     @property
-    def _fixed(self) -> list[int]:
-        """Numbers of the sources whose policies play in every iteration."""
+    def _fixed(self) -> list[tuple[int, FixedPolicies]]:
+        """The sources whose policies play in every iteration, numbered."""
         return [
-            number
+            (number, source)
             for number, source in enumerate(self.sources)
             if isinstance(source, FixedPolicies) and self.probabilities[number]
         ]
@@ -205,7 +206,8 @@ class AgainstPartners(Learner):
     @property
     def _rest(self) -> float:
         """Probability of the partners that are drawn, and of the opponents."""
-        rest = 1.0 - sum(self.probabilities[number] for number in self._fixed)
+        fixed = (self.probabilities[number] for number, _ in self._fixed)
+        rest = 1.0 - sum(fixed)
         return rest if rest > _ROUNDING else 0.0
 
     @property
@@ -254,7 +256,7 @@ class AgainstPartners(Learner):
             for player in situation.params
         ]
         drawn = [
-            number
+            (number, source)
             for number, source in enumerate(self.sources)
             if isinstance(source, DrawnPartners) and self.probabilities[number]
         ]
@@ -267,11 +269,11 @@ class AgainstPartners(Learner):
             return sets
         which, noise = tf.unstack(uniform(situation.seed, [2, self.num_draws]))
         low = 0.0
-        for number in drawn:
+        for number, source in drawn:
             high = low + self.probabilities[number] / self._rest
             is_taken = (which >= low) & (which < high)
             low = high
-            partners = self.sources[number].drawn(
+            partners = source.drawn(
                 state.pool[number], situation, state.count, noise
             )
             for seat, partner in enumerate(partners):

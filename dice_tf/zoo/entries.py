@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     game: Callable[[], Game]
     policy: Callable[[Game, int], keras.Model]
     actions: tuple[str, ...]
-    observations: Callable[[Game], list[str]] | None = None
+    observations: Callable[[Any], list[str]] | None = None
 
 
 def _grid_game() -> Game:
@@ -49,7 +49,7 @@ def _grid_network(game: Game, player_id: int) -> keras.Model:
     return keras.Model(observation, outputs, name=f"coin_policy_{player_id}")
 
 
-def _grid_entries(game: Game) -> list[str]:
+def _grid_entries(game: games.CoinGameWithMemory) -> list[str]:
     channels = (
         "player itself",
         "other player",
@@ -65,7 +65,7 @@ def _grid_entries(game: Game) -> list[str]:
     ]
 
 
-def _table_entries(game: Game) -> list[str]:
+def _table_entries(game: games.TabularCoinGame) -> list[str]:
     states, _ = numbered_states(game.grid_size)
     texts = []
     for other, coin, is_foreign, took, other_took in states:
