@@ -48,10 +48,12 @@ _DOCS = [
     "sphinx-copybutton>=0.5.2,<1",
     *_INTEGRATIONS["experiments"],
 ]
-# Formatting differs between minor versions of ruff, so that one is fixed.
+# Minor versions of mypy and ruff differ in what they say, so that one of each
+# is fixed.
 _TEST = [
     "ai-edge-litert>=2,<3",
     "hypothesis>=6.100,<7",
+    "mypy>=2.4,<2.5",
     "onnxruntime>=1.20,<2",
     # Environments of PettingZoo that we did not write.
     "mpe2>=1.1.1,<2",
