@@ -218,6 +218,24 @@ def coin_game() -> Lines:
     return lines
 
 
+def coin_game_with_memory() -> Lines:
+    """Returns the table of networks with memory in the Coin Game."""
+    found = _columns("coins_gru")
+    labels = {
+        "own_coin_share": "own-coin share in self-play",
+        "self_play": "reward in self-play",
+        "between_runs": "reward against the other runs",
+        "always_cooperate": "reward against a player who always cooperates",
+        "always_defect": "reward against a player who always defects",
+        "earned_by_always_defect": "what that player earns",
+    }
+    runs = range(1, len(found["own_coin_share"]) + 1)
+    lines = [["", *(f"run {run}" for run in runs)]]
+    for name, label in labels.items():
+        lines.append([label, *(f"{value:.3f}" for value in found[name])])
+    return lines
+
+
 def coin_league() -> Lines:
     """Returns the table of the league in the Coin Game."""
     kinds = {
@@ -300,6 +318,7 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "mixed_look_aheads": mixed_look_aheads,
     "games": games,
     "coin_game": coin_game,
+    "coin_game_with_memory": coin_game_with_memory,
     "coin_league": coin_league,
     "speed": speed,
     "speed_later": speed_later,
