@@ -18,6 +18,7 @@ from tests.import_rules import (
 _GLOBAL_SEEDS = ("random.seed", "set_random_seed", "set_seed")
 _ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
 _FLAGS = ("absl.app", "absl.flags")
+_KEEPING = "__getattr__ = renamed_objects("
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -105,7 +106,10 @@ def compilation_faults(module: Module, allowed: Collection[str]) -> list[str]:
 
 
 def init_faults(module: Module) -> list[str]:
-    """Checks that an `__init__.py` holds a docstring, imports and `__all__`."""
+    """Checks that an `__init__.py` holds a docstring, imports and `__all__`.
+
+    It may also keep earlier names, by `__getattr__ = renamed_objects(...)`.
+    """
     tree = ast.parse(module.source)
     faults = []
     if ast.get_docstring(tree) is None:
@@ -116,7 +120,8 @@ def init_faults(module: Module) -> list[str]:
     for position, node in enumerate(tree.body):
         is_docstring = position == 0 and isinstance(node, ast.Expr)
         is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        if not (is_docstring or is_import or is_all(node)):
+        keeps_names = ast.unparse(node).startswith(_KEEPING)
+        if not (is_docstring or is_import or is_all(node) or keeps_names):
             faults.append(f"line {node.lineno}: code beside the imports")
     return [f"{module.name}/__init__.py: {fault}." for fault in faults]
 

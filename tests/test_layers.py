@@ -534,6 +534,7 @@ GOOD_INIT = '"""A package."""\nfrom toy import low\n__all__ = ["low"]\n'
         GOOD_INIT,
         '"""No public names."""\n__all__: list[str] = []',
         '"""A folder."""',
+        GOOD_INIT + '__getattr__ = renamed_objects("toy", {}, "9.0.0")',
     ],
 )
 def test_init_rule_accepts_imports_and_names(source: str) -> None:
@@ -545,6 +546,7 @@ def test_init_rule_accepts_imports_and_names(source: str) -> None:
     [
         (GOOD_INIT + "x = 1", "line 4: code beside the imports"),
         (GOOD_INIT + "def f(): ...", "line 4: code beside the imports"),
+        (GOOD_INIT + "__getattr__ = low", "line 4: code beside the imports"),
         (GOOD_INIT + "low.start()", "line 4: code beside the imports"),
         (GOOD_INIT + "if low:\n  import a", "line 4: code beside"),
         ('"""A package."""\nfrom toy import low', "no __all__"),
