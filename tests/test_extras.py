@@ -77,6 +77,7 @@ def test_without_its_library_a_function_names_the_extra(
         ("experiments", "make_zoo"),
         ("experiments", "maml"),
         ("experiments", "negotiation"),
+        ("experiments", "phase_portrait"),
         ("experiments", "tournament"),
         ("experiments", "verify_estimators"),
     ],

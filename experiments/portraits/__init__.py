@@ -1,0 +1,1 @@
+"""Pictures of learning in a plane of strategies."""
