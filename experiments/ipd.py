@@ -16,8 +16,9 @@ as if nothing had happened. A flag that may differ by player takes a comma list
 in seat order; one value means all players. The folder gets curves.csv (the
 return of every player, run and iteration), summary.json, config.json (all
 settings, versions, and hashes of the files), flags.txt, pictures of the
-learning curves and of the policies, and in saved_model/ the policies of the
-median run, which can be opponents of a later run:
+learning curves, of the policies and of the match of the median run (of two
+players with two actions, as a state diagram), and in saved_model/ the policies
+of the median run, which can be opponents of a later run:
 --learner=lola_dice,runs/ipd/saved_model/player_1.
 
 Flags can also stand in a file, one on each line. Those after it on the command

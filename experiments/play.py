@@ -7,7 +7,9 @@
 
 Each is a fixed policy or a SavedModel. Prints what both get, how often they
 cooperate, and the opening moves of the first episode. With --output_dir it
-also writes config.json and summary.json.
+also writes config.json, summary.json and, if Matplotlib is installed,
+state_diagram.png: the match as states and steps, of two policies that see what
+both did last and choose between two actions.
 """
 
 # `python experiments/...` starts a file outside of its package.
@@ -62,7 +64,7 @@ def define_flags() -> None:
 
 def run(settings: MatchSettings, folder: OutputFolder | None) -> None:
     """Plays the match, prints it, and writes the files if there is a folder."""
-    from .matches.match_play import play, report, summary
+    from .matches.match_play import draw_states, play, report, summary
     from .results.provenance import collect_results
 
     with user_errors():
@@ -70,8 +72,8 @@ def run(settings: MatchSettings, folder: OutputFolder | None) -> None:
     print(report(settings, match))
     if folder is not None:
         content = summary(settings, match)
-        with collect_results(folder, {"play": settings}, content):
-            pass
+        with collect_results(folder, {"play": settings}, content) as stage:
+            draw_states(stage, settings, match)
 
 
 COMMAND = Command(define_flags, resolve_match, run, libraries=())

@@ -1,5 +1,7 @@
 """One match of two policies: played, and reported."""
 
+import importlib.util
+import pathlib
 from typing import Any, NamedTuple
 
 import keras
@@ -10,7 +12,8 @@ from dice_tf import evaluation
 
 from ..building.builders import build_game, fixed_opponent
 from ..results.check_list import aligned
-from ..settings.line_up import OPPONENTS
+from ..results.outputs import optional
+from ..settings.line_up import OPPONENTS, seat_name
 from ..settings.matrix_games import action_letters, title
 from .entrants import Entrant
 from .match_settings import MatchSettings
@@ -21,11 +24,13 @@ class PlayedMatch(NamedTuple):
 
     Attributes:
       names: the policy of each seat.
+      tables: for each seat `[num_observations, num_actions]`, probabilities.
       sampled: of the episodes played.
       exact: of infinitely many.
     """
 
     names: tuple[str, ...]
+    tables: list[np.ndarray]
     sampled: evaluation.MatchResult
     exact: evaluation.MatchResult
 
@@ -64,6 +69,10 @@ def play(settings: MatchSettings) -> PlayedMatch:
     discount = settings.discount
     return PlayedMatch(
         tuple(names),
+        [
+            evaluation.action_probabilities(game, policy, player_id)
+            for player_id, policy in enumerate(policies)
+        ],
         evaluation.play_match(
             game,
             policies,
@@ -115,6 +124,25 @@ def opening(
     # Numbers of several digits would run together.
     gap = " " if num_actions > 10 else ""
     return [gap + letters[move] for move in moves]
+
+
+def draw_states(
+    stage: pathlib.Path, settings: MatchSettings, match: PlayedMatch
+) -> None:
+    """Draws a match of two actions as a state diagram, into a folder."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return
+    from ..results.state_diagram import DIAGRAM, has_diagram, plot_states
+
+    if has_diagram(match.tables):
+        with optional(stage / DIAGRAM):
+            plot_states(
+                stage / DIAGRAM,
+                match.tables,
+                action_letters(settings.game, 2),
+                [seat_name(name, None) for name in match.names],
+                title(settings.game),
+            )
 
 
 def summary(settings: MatchSettings, match: PlayedMatch) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..settings.matrix_games import (
     state_labels,
     title,
 )
-from ..settings.training_settings import EXACT
+from ..settings.training_settings import EXACT, TrainingSettings
 from .check_list import aligned
 from .curves import (
     COOPERATIVE,
@@ -37,6 +37,7 @@ from .outputs import (
 )
 from .pictures import minus_sign, plot_curves
 from .provenance import collect_results
+from .state_diagram import DIAGRAM, has_diagram, plot_states
 
 # The first runs stand for all: more would make the picture too tall.
 _MOST_RUNS = 40
@@ -95,15 +96,19 @@ def write_results(
 def _write_policies(stage: pathlib.Path, training: Training, name: str) -> None:
     """Draws the first runs' policies and exports those of the median run.
 
-    What is drawn are tables, which policies with memory do not have. If all
-    runs have failed, nothing is exported.
+    What is drawn are tables, which policies with memory do not have. A method
+    alone also gets a picture of the match of the median run. If all runs have
+    failed, nothing is exported.
     """
     trainer = training.trainer
-    if not any(actor.has_memory for actor in trainer.objective.actors):
+    have_tables = not any(x.has_memory for x in trainer.objective.actors)
+    if have_tables:
         _draw_policies(stage, training, name)
     median = median_run(training.judged)
     if median is None:
         return
+    if have_tables and not name:
+        _draw_match(stage / DIAGRAM, training, median)
     with optional(stage / SAVED_MODELS / name):
         trainer.load_run(median)
         for player_id, policy in enumerate(trainer.objective.policies):
@@ -120,17 +125,37 @@ def _draw_policies(stage: pathlib.Path, training: Training, name: str) -> None:
             picture,
             policy_tables(trainer, len(finals)),
             finals,
-            list(
-                map(
-                    seat_name,
-                    settings.learner,
-                    settings.num_lookaheads,
-                    settings.look_ahead_weight,
-                )
-            ),
+            _player_names(settings),
             settings.game,
             f"{title(settings.game)}: policies at the end",
         )
+
+
+def _draw_match(path: pathlib.Path, training: Training, run: int) -> None:
+    """Draws the match of two players of two actions as a state diagram."""
+    settings, trainer = training.settings, training.trainer
+    with optional(path):
+        trainer.load_run(run)
+        tables = _loaded_tables(trainer)
+        if has_diagram(tables):
+            plot_states(
+                path,
+                tables,
+                action_letters(settings.game, 2),
+                _player_names(settings),
+                f"{title(settings.game)}: run {run + 1}",
+            )
+
+
+def _player_names(settings: TrainingSettings) -> list[str]:
+    return list(
+        map(
+            seat_name,
+            settings.learner,
+            settings.num_lookaheads,
+            settings.look_ahead_weight,
+        )
+    )
 
 
 def policy_tables(
@@ -145,15 +170,19 @@ def policy_tables(
     runs = []
     for run in range(trainer.num_seeds if num_runs is None else num_runs):
         trainer.load_run(run)
-        runs.append(
-            [
-                dice_tf.evaluation.action_probabilities(
-                    trainer.objective.game, policy, player_id
-                )
-                for player_id, policy in enumerate(trainer.objective.policies)
-            ]
-        )
+        runs.append(_loaded_tables(trainer))
     return [np.stack(tables) for tables in zip(*runs, strict=True)]
+
+
+def _loaded_tables(trainer: dice_tf.Trainer) -> list[np.ndarray]:
+    """Returns the probabilities of each player's actions in the loaded run."""
+    objective = trainer.objective
+    return [
+        dice_tf.evaluation.action_probabilities(
+            objective.game, policy, player_id
+        )
+        for player_id, policy in enumerate(objective.policies)
+    ]
 
 
 def plot_policies(

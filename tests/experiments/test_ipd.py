@@ -33,6 +33,7 @@ FILES = {
     "learning_curves.png",
     "policies.png",
     "saved_model",
+    "state_diagram.png",
     "summary.json",
 }
 METHOD = "lola_dice_1_lookahead_batch_4"
@@ -148,8 +149,11 @@ def test_an_exported_policy_is_the_opponent_of_a_later_run(
 
 def test_a_policy_with_memory_trains_and_is_exported(tmp_path) -> None:
     folder = _run(tmp_path, "--policy=min_gru", "--baseline=critic")
-    # There is no picture of a policy that has no table.
-    assert set(os.listdir(folder)) == FILES - {"policies.png"}
+    # There are no pictures of a policy that has no table.
+    assert set(os.listdir(folder)) == FILES - {
+        "policies.png",
+        "state_diagram.png",
+    }
     loaded = tf.saved_model.load(folder / "saved_model" / "player_0")
     state = loaded.initial_state(batch_size=2)["state"]
     assert state.shape == (2, 32)
@@ -303,6 +307,7 @@ def test_output_that_nobody_reads_leaves_a_checkpoint(tmp_path) -> None:
         (dice_tf.export, "export_policy", {"saved_model"}),
         (result_files, "policy_tables", {"policies.png"}),
         (result_files, "plot_curves", {"learning_curves.png"}),
+        (result_files, "plot_states", {"state_diagram.png"}),
     ],
 )
 def test_curves_and_summary_are_written_whatever_the_rest_does(

@@ -51,6 +51,7 @@ def test_all_files_are_there(tmp_path) -> None:
         "learning_curves.png",
         "policies.png",
         "saved_model",
+        "state_diagram.png",
         "summary.json",
     }
     assert set(os.listdir(tmp_path / "saved_model")) == {"player_0", "player_1"}

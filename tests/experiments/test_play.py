@@ -77,6 +77,7 @@ def test_a_match_with_a_saved_model_runs_from_the_shell(tmp_path) -> None:
     assert set(os.listdir(folder)) == {
         "config.json",
         "flags.txt",
+        "state_diagram.png",
         "summary.json",
     }
     players = json.loads((folder / "summary.json").read_text())["players"]
