@@ -71,6 +71,7 @@ def test_without_its_library_a_function_names_the_extra(
         ("experiments", "axelrod_tournament"),
         ("experiments", "coin_game"),
         ("experiments", "coin_league"),
+        ("experiments", "common_pool"),
         ("experiments", "compare_learners"),
         ("experiments", "ipd"),
         ("experiments", "lola_dice_figure"),

@@ -4,20 +4,18 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import dice_tf
 
+from ..results.animations import write_animation
 from ..results.pictures import BLUE, GREY, ORANGE, minus_sign
 from .coin_training import Progress
 
 _COLORS = (ORANGE, BLUE)
 _NUM_COLUMNS = 8
-_STEPS_PER_SECOND = 2
-_GIF_DPI = 80
 # The reward a step at which colours end: all cooperate, and more.
 _BRIGHTEST = 0.4
 
@@ -127,9 +125,7 @@ def animate_episode(
             fontsize=9,
         )
 
-    FuncAnimation(figure, draw, frames=earned.shape[1]).save(
-        path, writer=PillowWriter(fps=_STEPS_PER_SECOND), dpi=_GIF_DPI
-    )
+    write_animation(path, figure, draw, earned.shape[1])
 
 
 def _draw_step(

@@ -1,0 +1,1 @@
+"""The common pool: training by exact values, and pictures of episodes."""
