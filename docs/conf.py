@@ -11,6 +11,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_ROOT))
 
+from sphinx.util.inspect import signature as signature_of  # noqa: E402
+from sphinx.util.inspect import stringify_signature  # noqa: E402
+
 import dice_tf  # noqa: E402
 from benchmarks.public_names import public_names  # noqa: E402
 
@@ -98,9 +101,22 @@ def _skip_fields(app, what, name, obj, skip, options):
     return True if is_field else None
 
 
+def _init_signature(app, what, name, obj, options, signature, returns):
+    """Shows what a Keras class takes: its `__new__` takes anything."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    found = signature_of(obj.__init__, bound_method=True)
+    text = stringify_signature(
+        found, show_return_annotation=False, unqualified_typehints=True
+    )
+    return text, returns
+
+
 def _mark_code(app, what, name, obj, options, lines):
     """Marks code that is not a name, and may have any characters, as such."""
     text = re.sub(r"(\w?)(?<!`)`([^`]+)`(?!`)(\w?)", _marked, "\n".join(lines))
+    # "B." alone, as the size of a batch is told, would start a list.
+    text = re.sub(r"^( *\w+: )([A-Z]\.)$", r"\1\\\2", text, flags=re.M)
     lines[:] = text.split("\n")
 
 
@@ -126,5 +142,6 @@ def setup(app):
     _name_public_places()
     # Before napoleon reads the docstrings.
     app.connect("autodoc-process-docstring", _mark_code, priority=400)
+    app.connect("autodoc-process-signature", _init_signature)
     app.connect("autodoc-skip-member", _skip_fields)
     app.connect("builder-inited", _copy_mathjax)

@@ -127,7 +127,7 @@ def test_requests_to_a_server_are_answered(tmp_path: pathlib.Path) -> None:
     dice_tf.export.export_policy(policy, tmp_path / "1")
     loaded = tf.saved_model.load(tmp_path / "1")
     page = PAGES["reference/signatures.md"]
-    requests = re.findall(r"curl .* -d '(.*)'$", page, re.M)
+    requests = re.findall(r"curl [^']* -d '(.*)'$", page, re.M)
     first, second = (json.loads(predict(loaded, body)) for body in requests)
     assert first == {"predictions": [[1.0, 0.0]]}
     assert second["outputs"]["action"] == [0]
