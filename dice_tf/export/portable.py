@@ -6,12 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dice_tf.distributions import (
-    Bernoulli,
-    Categorical,
-    Distribution,
-    logits_of,
-)
+from dice_tf.distributions import logits_of
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
 from dice_tf.models.recurrent_models import has_memory
@@ -23,7 +18,6 @@ from dice_tf.policies.signatures import (
     choose,
     finite_signatures,
     row_reader,
-    whole_rows,
 )
 from dice_tf.policies.step_signatures import recurrent_signatures
 
@@ -81,14 +75,22 @@ def _noise_signatures(
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions."""
 
-    def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
+    def logits(observation: tf.Tensor) -> tf.Tensor:
         shape = spec.shape[1:]
         # ONNX runtimes check the shapes of inputs. TensorFlow Lite does not,
         # but those of concatenations.
         if file_format == TFLITE and shape.is_fully_defined():
             row = tf.zeros([1, *shape], spec.dtype)
             observation = tf.concat([observation, row], axis=0)[:-1]
-        return _log_probs(distribution(observation), num_actions)
+        return logits_of(distribution(observation), num_actions)
+
+    # TFP computes these with operations that other runtimes lack. They make all
+    # of a row NaN if one logit is; an exponential may lose that.
+    def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
+        return tf.nn.log_softmax(logits(observation))
+
+    def probabilities_of(observation: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(logits(observation))
 
     read_rows = row_reader(log_probs_of, as_given)
 
@@ -101,16 +103,6 @@ def _noise_signatures(
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, spec, as_given),
+        **finite_signatures(log_probs_of, spec, as_given, probabilities_of),
         "act": Signature(act, [spec, noise]),
     }
-
-
-def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
-    """Returns log-probabilities, all NaN in rows with one NaN, `[B, A]`."""
-    logits = logits_of(distribution, num_actions)
-    known = Categorical, Bernoulli
-    if isinstance(distribution, known):
-        # TFP computes the same with operations that other runtimes lack.
-        return tf.nn.log_softmax(logits)
-    return whole_rows(logits)

@@ -10,7 +10,6 @@ another number of entries, and the square root of -1 is NaN.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from dice_tf.distributions import (
@@ -164,15 +163,14 @@ def choose(
 
     They are those of `dice_tf.policies.sampling.sample_actions`, by ten
     operations for all actions instead of ten for each. In a graph that is
-    served, an operation takes as long as a layer of a small network. Noise
-    above the sum of all probabilities, which rounding may leave below 1,
-    chooses the action at which the sums reach it.
+    served, an operation takes as long as a layer of a small network.
 
     Args:
       read: of `B` rows.
-      noise: `[B]`, uniform on [0, 1]; another length is an error.
-      noise_mark: `[B, 1]`, NaN for noise that makes no sense. Default: noise
-        that is NaN.
+      noise: `[B]`, uniform on [0, 1]; another length is an error. Above the
+        sum of all probabilities it chooses the last possible action.
+      noise_mark: `[B, 1]`, NaN for noise that makes no sense. Default: the
+        noise itself.
 
     Returns:
       `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where the
@@ -181,18 +179,17 @@ def choose(
     probabilities, noise = read.probabilities, tf.expand_dims(noise, 1)
     if noise_mark is None:
         noise_mark = noise
-    # A single row would be broadcast to all, but not in a concatenation.
-    marks = [tf.expand_dims(read.mark, 1), probabilities, noise_mark]
+    # A single row would be broadcast to all, but not in a concatenation. The
+    # sum of logarithms is NaN if one is; exponentials may lose that.
+    marks = [tf.expand_dims(read.mark, 1), read.log_probs, noise_mark]
     mark = tf.reduce_sum(tf.concat(marks, axis=1), axis=-1)
-    sums = tf.cumsum(probabilities, axis=-1)
-    # TensorFlow Lite is ten times as slow with sums from behind, by which one
-    # also sees that no later action is possible.
-    last = tf.reduce_max(sums, axis=-1, keepdims=True)
-    passes = tf.minimum(noise, last * _below_one(sums.dtype)) >= sums
-    # Other runtimes select among integers by six operations.
-    number = tf.reduce_sum(tf.cast(passes, sums.dtype), axis=-1)
-    # A runtime that turns NaN into numbers may find all sums to be 0.
-    number = tf.minimum(number, probabilities.shape[-1] - 1)
+    passes = noise >= tf.cumsum(probabilities, axis=-1)
+    # Converters turn a selection among integers into six operations.
+    number = tf.reduce_sum(tf.cast(passes, probabilities.dtype), axis=-1)
+    # Rounding may leave the sum of all probabilities below the noise. Reversed
+    # sums would show what is possible, too, but TensorFlow Lite needs ten times
+    # as long for them.
+    number = tf.minimum(number, _last_possible(probabilities))
     log_prob = tf.gather(
         read.log_probs, tf.cast(number, tf.int64), axis=1, batch_dims=1
     )
@@ -204,12 +201,15 @@ def choose(
     }
 
 
-def _below_one(dtype: tf.DType) -> float:
-    """Returns the largest number below 1.
+def _last_possible(probabilities: tf.Tensor) -> tf.Tensor:
+    """Returns the number of the last action that is possible, floating `[B]`.
 
-    A number of about 1, times this one, is the largest below that number.
+    That is 0 if none is.
     """
-    return float(np.nextafter(*np.array([1, 0], dtype.as_numpy_dtype)))
+    dtype = probabilities.dtype
+    numbers = tf.range(probabilities.shape[-1], dtype=dtype)
+    are_possible = tf.cast(probabilities > 0.0, dtype)
+    return tf.reduce_max(are_possible * numbers, axis=-1)
 
 
 def same_rows(x: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -296,6 +296,7 @@ def finite_signatures(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
     observation: tf.TensorSpec,
     without_added: Callable[[tf.Tensor], tf.Tensor] = without_added_rows,
+    probabilities_of: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
@@ -306,6 +307,8 @@ def finite_signatures(
         `[B, A]`, and rows behind them, which `without_added` takes away.
       observation: `[None, ...]`, named.
       without_added: `without_added_rows` or `as_given`.
+      probabilities_of: from observations to the probability of each action,
+        `[B, A]`. Default: the exponential of the logarithm.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -337,9 +340,11 @@ def finite_signatures(
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
+        found = read.probabilities
+        if probabilities_of is not None:
+            found = probabilities_of(observation)
         # A sum keeps NaN in every runtime.
-        mark = tf.expand_dims(read.mark, 1)
-        return {PROBABILITIES: read.probabilities + mark}
+        return {PROBABILITIES: found + tf.expand_dims(read.mark, 1)}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
@@ -446,8 +451,8 @@ def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
 
 
 def _marks_of(read: Reading) -> tf.Tensor:
-    """Returns NaN where the observation or a probability is, `[B]`."""
-    return read.mark + tf.reduce_sum(read.probabilities, axis=-1)
+    """Returns NaN where the observation or a log-probability is, `[B]`."""
+    return read.mark + tf.reduce_sum(read.log_probs, axis=-1)
 
 
 def _is_of_all_rows(seed: tf.Tensor) -> bool:

@@ -14,6 +14,11 @@ import dice_tf
 from dice_tf import export
 from tests import toys
 
+
+class OwnCategorical(tfp.distributions.Categorical):
+    """A distribution of which nothing is known."""
+
+
 GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 SEEDS = np.arange(20, dtype=np.int32).reshape(10, 2)
 NAMES = ("act", "act_greedy", "probabilities", "log_prob")
@@ -113,6 +118,36 @@ def test_what_is_not_finite_gives_no_action_to_its_own_row(pair, bad):
             )
             rows = value[is_strange]
             assert np.all(rows == -1 if key == "action" else np.isnan(rows))
+
+
+@pytest.mark.parametrize("head", ["logits", "own"])
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda run: run.__name__)
+def test_a_nan_that_the_policy_makes_is_not_lost(runner, head, tmp_path):
+    inputs = keras.Input((5,))
+    layer = keras.layers.Dense(3, use_bias=False)
+    policy = keras.Model(inputs, layer(inputs))
+    weights = np.zeros([5, 3], np.float32)
+    # Infinity minus infinity, of an observation that is finite.
+    weights[0, 1], weights[1, 1], weights[2, 0] = 3e38, -3e38, 1.0
+    layer.set_weights([weights])
+    if head == "own":
+        policy = dice_tf.policies.with_head(
+            policy, lambda outputs: OwnCategorical(logits=outputs)
+        )
+    run = runner(policy, tmp_path)
+    observed = observations()
+    observed[3, :2] = 1e10
+    for name in NAMES:
+        given = {
+            "act": {"noise": noise()},
+            "log_prob": {"action": np.zeros(5, np.int32)},
+        }.get(name, {})
+        found = run(name, observation=observed, **given)
+        for key, value in found.items():
+            is_lost = value == -1 if key == "action" else np.isnan(value)
+            if value.ndim == 2:
+                is_lost = is_lost.all(axis=1)
+            np.testing.assert_array_equal(is_lost, np.arange(5) == 3)
 
 
 @pytest.mark.parametrize("action", [-1, 10**9, -(2**31), "num_actions"])

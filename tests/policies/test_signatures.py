@@ -27,13 +27,13 @@ def log_probs_of(num_actions, dtype):
 
 
 def noise_of(log_probs):
-    """Noise of all kinds: uniform, 0, and the thresholds, below all sums."""
+    """Noise of all kinds: uniform, 0, the largest, and the thresholds."""
     rng = np.random.default_rng(1)
     noise = rng.uniform(size=len(log_probs))
-    noise[:100] = 0.0
+    noise[:100], noise[100:200] = 0.0, 1.0 - 2.0**-24
     noise[200:1000] = np.exp(log_probs)[200:1000, 0]
     noise = tf.constant(noise, log_probs.dtype)
-    return tf.minimum(noise, 1.0 - 1e-5)
+    return tf.where(noise < 1.0, noise, 1.0 - 2.0**-24)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -62,34 +62,37 @@ def test_the_actions_are_those_of_the_reference(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("num_actions", [2, 5, 40])
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_noise_above_the_sum_chooses_where_the_sums_reach_it(
+def test_noise_above_the_sum_chooses_the_last_possible_action(
     num_actions, dtype, jit_compile
 ):
-    log_probs = log_probs_of(num_actions, dtype)
-    sums = np.cumsum(np.exp(log_probs), axis=1)
-    if dtype == "float32" and num_actions > 2:
-        # Else the noise below is not above any sum.
-        assert np.any(sums[:, -1] < 1.0 - 2.0**-24)
+    log_probs = log_probs_of(num_actions, dtype).numpy()
+    # Sums behind the last possible action may be rounded otherwise.
+    log_probs[1000:, 1 + num_actions // 2 :] = -np.inf
+    log_probs[:, 0] = np.maximum(log_probs[:, 0], -30.0)
+    log_probs = tf.nn.log_softmax(log_probs).numpy()
+    # Some threads take the smallest of numbers for 0.
+    log_probs[np.exp(log_probs) < np.finfo(dtype).tiny] = -np.inf
 
     @tf.function(jit_compile=jit_compile)
     def choose(log_probs, noise):
-        read = read_of(log_probs)
-        sums = tf.cumsum(read.probabilities, axis=-1)
-        return signatures.choose(read, noise), sums
+        return signatures.choose(read_of(log_probs), noise)
 
-    found, sums = choose(log_probs, tf.ones_like(log_probs[:, 0]))
-    expected = np.argmax(sums == np.max(sums, axis=1, keepdims=True), axis=1)
-    np.testing.assert_array_equal(found["action"], expected)
+    are_possible = np.exp(log_probs) > 0.0
+    last = num_actions - 1 - np.argmax(are_possible[:, ::-1], axis=1)
+    above = tf.fill([len(log_probs)], tf.constant(1.001, dtype))
+    np.testing.assert_array_equal(choose(log_probs, above)["action"], last)
+    # Some sums are above 1, and some below.
+    found = choose(log_probs, tf.ones_like(above))
     assert np.all(np.isfinite(found["log_prob"]))
 
 
 def test_probabilities_that_runtimes_lose_choose_an_action_that_exists():
     read = read_of(tf.fill([3, 4], -np.inf))
     found = signatures.choose(read, tf.constant([0.0, 0.5, 1.0]))
-    np.testing.assert_array_equal(found["action"], [3, 3, 3])
+    np.testing.assert_array_equal(found["action"], [0, 0, 0])
 
 
-@pytest.mark.parametrize("what", ["mark", "probabilities", "noise"])
+@pytest.mark.parametrize("what", ["mark", "log_probs", "noise"])
 def test_each_nan_gives_no_action(what):
     log_probs = log_probs_of(3, "float32")[:4]
     read, noise = read_of(log_probs), tf.fill([4], 0.4)
@@ -101,7 +104,7 @@ def test_each_nan_gives_no_action(what):
     elif what == "mark":
         read = read._replace(mark=read.mark + row)
     else:
-        read = read._replace(probabilities=read.probabilities + bad)
+        read = read._replace(log_probs=read.log_probs + bad)
     found = signatures.choose(read, noise)
     expected = np.arange(4) == 2
     np.testing.assert_array_equal(found["action"] == -1, expected)
