@@ -267,16 +267,15 @@ def _build_model(
 ) -> keras.Model:
     """Returns a player's model of another: of its kind, a table if it is fixed.
 
-    Keras draws weights by a state that no flag sets, and what models start from
-    is not drawn anew by the trainer.
+    Keras draws weights by a state that no flag sets, and the trainer does not
+    draw those of models. They are the same in all runs, whose seeds are their
+    own: a run is the same with others and alone.
     """
     if settings.learner[seat] in LEARNERS:
         model = build_policy(settings, game, seat)
     else:
         model = dice_tf.policies.tabular(game, seat)
-    # Seeds of two numbers are those of policies and critics.
-    seed = [settings.seed, player_id, seat]
-    drawn = dice_tf.policies.initial_params(model, seed)
+    drawn = dice_tf.policies.initial_params(model, [player_id, seat])
     for variable, value in zip(model.trainable_variables, drawn, strict=True):
         variable.assign(value)
     return model
