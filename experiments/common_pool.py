@@ -6,8 +6,9 @@
 
 Both take units of a stock of up to 12, and what they leave regrows by a
 quarter. Two players that take one unit each when the stock is full earn 1 a
-step for ever; two that take all they may empty it in two steps. Tables learn by
-exact values over an infinite horizon, from random starts.
+step for ever; two that take all they may leave a single unit, which does not
+grow, after two steps. Tables learn by exact values over an infinite horizon,
+from random starts.
 
 The folder gets curves.csv (the return of every player, run and iteration),
 summary.json (also what is left of the stock after an episode), config.json,

@@ -4,23 +4,19 @@ from typing import Any, NamedTuple
 
 from ..command_line.flag_parsers import check_some, per_seat
 from ..settings.line_up import (
-    ACTOR_CRITIC,
-    ADVANTAGE_ALIGNMENT,
+    COLA,
     LEARNERS,
     LOLA_DICE_OPPONENT_MODEL,
     LOLA_SURROGATE,
+    STEPWISE,
     parse_method,
 )
 from ..settings.training_flags import PARAMETERS
 
 NUM_PLAYERS = 2
-# They learn from play.
-_SAMPLING = {
-    ACTOR_CRITIC,
-    ADVANTAGE_ALIGNMENT,
-    LOLA_DICE_OPPONENT_MODEL,
-    LOLA_SURROGATE,
-}
+# They learn from play, or need an episode length, or compile for minutes in a
+# game of this size.
+_OTHERS = {COLA, LOLA_DICE_OPPONENT_MODEL, LOLA_SURROGATE, *STEPWISE}
 
 
 class PoolSettings(NamedTuple):
@@ -44,8 +40,8 @@ def resolve(values: Any) -> dict[str, PoolSettings]:
     """Returns the settings of each method, by its name.
 
     Raises:
-      ValueError: if there is no such method, or it does not learn from exact
-        values, or the discount is 1.
+      ValueError: if there is no such method, or it does not learn here from
+        exact values, or the discount is 1.
     """
     if values.discount == 1.0:
         raise ValueError(
@@ -56,12 +52,13 @@ def resolve(values: Any) -> dict[str, PoolSettings]:
     for name in check_some("learners", values.learners):
         line_up, batch_size = parse_method(name)
         learns = all(
-            learner in LEARNERS and learner not in _SAMPLING
+            learner in LEARNERS and learner not in _OTHERS
             for learner in line_up.learners
         )
         if batch_size is not None or not learns:
             raise ValueError(
-                "--learners must hold learners that ascend exact values. "
+                "--learners must hold learners that ascend exact values, "
+                f"and none of {', '.join(sorted(_OTHERS))}. "
                 f"Received: {name!r}."
             )
         if name in settings:

@@ -198,6 +198,8 @@ def test_mistakes_are_refused() -> None:
         "--learners must hold at least one entry": ["--learners="],
         "A method must be one of": ["--learners=nobody"],
         "Received: 'actor_critic'": ["--learners=actor_critic"],
+        "Received: 'loqa'": ["--learners=loqa"],
+        "Received: 'cola'": ["--learners=cola"],
         "Received: 'naive_batch_4'": ["--learners=naive_batch_4"],
         "Received: 'naive_vs_tit_for_tat'": ["--learners=naive_vs_tit_for_tat"],
         "one for each of the 2 players": ["--learners=naive_vs_lola_vs_lola"],

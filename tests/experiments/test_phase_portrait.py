@@ -232,6 +232,7 @@ def test_mistakes_are_refused() -> None:
             "--learners=naive_vs_lola"
         ],
         "Received: 'pola'": ["--learners=pola"],
+        "Received: 'loqa'": ["--learners=loqa"],
         "Received: 'lola_batch_4'": ["--learners=lola_batch_4"],
         "Received: 'tit_for_tat'": ["--learners=tit_for_tat"],
         "--learners must differ. Received twice: sos": ["--learners=sos,sos"],
