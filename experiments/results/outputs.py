@@ -57,6 +57,7 @@ _MARKS = (
     "league.csv",
     "learning_curves.csv",
     "pair_payoffs.csv",
+    "paths.csv",
     "policies.csv",
     "profile.csv",
     "ratings.csv",
@@ -69,9 +70,11 @@ _MARKS = (
     "league.png",
     "learning_curves.png",
     "payoffs.png",
+    "phase_portrait.png",
     "policies.png",
     "policies_*.png",
     "random_mdps.png",
+    "state_diagram.png",
     "true_and_estimated.png",
 )
 
