@@ -76,7 +76,7 @@ _NUMBERS = (
         "final_learning_rate",
         Number(),
         f"{_STEPWISE}: rate of the policy in the last update, approached in "
-        "equal steps; if it is not given, that of the first one.",
+        "equal steps.",
     ),
     (
         "inner_learning_rate",
@@ -147,6 +147,9 @@ def define_coin_flags() -> None:
 
 def _default(name: str) -> str:
     """Returns a sentence on the default of a flag, by what uses it."""
+    if name == "final_learning_rate":
+        last = OF_RECURRENT[name]
+        return f" Default: that of the first; gru and min_gru {last:g}."
     if name == "inner_learning_rate":
         return f" Default: {INNER_RATES[MLP]}; tabular {INNER_RATES[TABULAR]}."
     values = [
