@@ -150,9 +150,17 @@ def return_scale(discount: float, episode_length: int | None) -> float:
     Args:
       discount: in [0, 1], below 1 with an infinite horizon.
       episode_length: T, or `None` for an infinite horizon.
+
+    Raises:
+      ValueError: if the horizon is infinite and the discount 1.
     """
-    if discount < 1.0 or episode_length is None:
+    if discount < 1.0:
         return 1.0 - discount
+    if episode_length is None:
+        raise ValueError(
+            "An infinite horizon needs a `discount` below 1. Received: "
+            f"discount={discount}, episode_length=None."
+        )
     return 1.0 / episode_length
 
 

@@ -195,7 +195,6 @@ class OutputSpace(Learner):
         game = objective.game
         if (
             isinstance(game, FiniteGame)
-            and trajectory is not None
             and actor.has_memory
             and player_weights.params
         ):
@@ -203,7 +202,7 @@ class OutputSpace(Learner):
                 game,
                 actor,
                 player_weights,
-                trajectory,
+                trajectory,  # type: ignore[arg-type]
                 player_id,
                 discount=discount_of(objective),
                 num_episodes=_NUM_EPISODES,

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import dice_tf
+from dice_tf.estimators.returns import return_scale
 from dice_tf.objectives import FunctionObjective
 from dice_tf.objectives.game_objective import GameObjective
 from dice_tf.objectives.objective import (
@@ -85,6 +86,8 @@ def test_initial_parameters_are_those_of_the_policies():
 def test_a_return_is_1_less_the_discount_times_the_value():
     assert exact_objective(ASYMMETRIC, 0.75, 8).return_scale == 0.25
     assert exact_objective(ASYMMETRIC, 1.0, 8).return_scale == 1 / 8
+    with pytest.raises(ValueError, match="needs a `discount` below 1"):
+        return_scale(1.0, None)
     game = dice_tf.games.iterated_matrix_game(ASYMMETRIC, 5)
     policies = tabular_policies(game)
     assert GameObjective.__init__ is not None
