@@ -1,4 +1,4 @@
-"""The version of dice_tf, in its one place, and names that go with a later one.
+"""The version of dice_tf, and earlier names that a later version removes.
 
 What a deprecation promises is in `docs/compatibility.md`. Warnings are
 `FutureWarning`s. Python hides a `DeprecationWarning` unless code of `__main__`
@@ -94,7 +94,8 @@ def renamed_objects(
     """Returns the `__getattr__` of a module that keeps earlier names.
 
     What is imported by an earlier name, with a warning, is the object itself:
-    classes keep their instances and heirs. `__all__` holds the new names only.
+    classes keep their instances and subclasses. `__all__` holds the new names
+    only.
 
     Args:
       module: `__name__` of the module.

@@ -1,7 +1,7 @@
 """What stands in the tables of figures, computed from `docs/data`.
 
-The first line of a table is its header. A line begins with what the table says
-of the run: its settings are those of the command in `sources.csv`.
+The first line of a table is its header. The names of runs and their settings
+are written here; `sources.csv` has the commands that they stand for.
 """
 
 from collections.abc import Callable, Mapping

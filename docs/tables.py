@@ -15,7 +15,8 @@ from docs.table_contents import TABLES, Lines
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _MARKED = re.compile(
-    r"^<!-- table: (?P<name>\w+) -->\n(?P<table>.*?)^<!-- end of table -->$",
+    r"^<!-- table: (?P<name>\w+) -->\n(?P<table>(?:(?!<!-- table: ).)*?)"
+    r"^<!-- end of table -->$",
     re.S | re.M,
 )
 # A figure is a decimal fraction alone or with a deviation, a share such as `3

@@ -98,6 +98,14 @@ def test_figures_without_a_name_are_found(cell: str, is_figure: bool) -> None:
     assert bool(tables.unnamed_figures(page)) == is_figure
 
 
+def test_a_table_without_an_end_takes_no_other_with_it() -> None:
+    page = PAGES["docs/results.md"]
+    broken = page.replace("<!-- end of table -->\n", "", 1)
+    assert tables.written(broken) == broken
+    first = page[page.index("| method") :].splitlines()[2]
+    assert first in tables.unnamed_figures(broken)
+
+
 def test_a_table_that_is_not_known_is_refused() -> None:
     page = "<!-- table: nonsense -->\n<!-- end of table -->\n"
     with pytest.raises(ValueError, match="must be a table 'nonsense'"):
