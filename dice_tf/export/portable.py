@@ -17,6 +17,7 @@ from dice_tf.policies.signatures import (
     as_given,
     choose,
     finite_signatures,
+    nan_of_rows,
     row_reader,
 )
 from dice_tf.policies.step_signatures import recurrent_signatures
@@ -90,7 +91,9 @@ def _noise_signatures(
         return tf.nn.log_softmax(logits(observation))
 
     def probabilities_of(observation: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(logits(observation))
+        found = logits(observation)
+        mark = nan_of_rows(observation, found.dtype)
+        return tf.nn.softmax(found + tf.expand_dims(mark, 1))
 
     read_rows = row_reader(log_probs_of, as_given)
 

@@ -308,7 +308,8 @@ def finite_signatures(
       observation: `[None, ...]`, named.
       without_added: `without_added_rows` or `as_given`.
       probabilities_of: from observations to the probability of each action,
-        `[B, A]`. Default: the exponential of the logarithm.
+        `[B, A]`, NaN where an observation is not finite. Default: the
+        exponential of the logarithm, and NaN there.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -339,12 +340,11 @@ def finite_signatures(
         return {"action": _no_action(is_none, action)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        read = read_rows(observation)
-        found = read.probabilities
         if probabilities_of is not None:
-            found = probabilities_of(observation)
-        # A sum keeps NaN in every runtime.
-        return {PROBABILITIES: found + tf.expand_dims(read.mark, 1)}
+            return {PROBABILITIES: probabilities_of(observation)}
+        read = read_rows(observation)
+        mark = tf.expand_dims(read.mark, 1)
+        return {PROBABILITIES: read.probabilities + mark}
 
     def log_prob(
         observation: tf.Tensor, action: tf.Tensor
