@@ -68,8 +68,8 @@ nitpick_ignore_regex = [
     ("py:class", r"(collections|keras|matplotlib|numpy|os|tensorflow\w*)\..*"),
     (
         "py:class",
-        r"dice_tf\..*\.(COLAState|FittedModel|GameDefault|HoistedSeed|Snapshot"
-        r"|Weights)",
+        r"dice_tf\..*\.(COLAState|FittedModel|GameDefault|HoistedSeed|SeatTable"
+        r"|Snapshot|Weights)",
     ),
 ]
 
