@@ -198,6 +198,7 @@ class OutputSpace(Learner):
             and actor.has_memory
             and player_weights.params
         ):
+            # A finite game with memory was played.
             return history_jacobian(
                 game,
                 actor,
