@@ -20,6 +20,15 @@ _RETURN = "joint return, mean ± std over runs"
 _COOPERATIVE = f"runs at least {COOPERATIVE}"
 # The returns at the end of the released runs, with our names of the methods.
 _PUBLISHED = "published_runs"
+# What the tables of the Coin Game say of a run, by columns of the data.
+_COIN_GAME = {
+    "own_coin_share": "own-coin share in self-play",
+    "self_play": "reward in self-play (always cooperating 0.347)",
+    "between_runs": "reward against the other runs",
+    "always_cooperate": "reward against a player who always cooperates",
+    "always_defect": "reward against a player who always defects",
+    "earned_by_always_defect": "what that player earns",
+}
 
 
 def figure() -> Lines:
@@ -191,21 +200,13 @@ def coin_game() -> Lines:
     share += f"{references['own_coin_share_without_past_selves']} without "
     share += "past selves"
     references["own_coin_share"] = share
-    labels = {
-        "own_coin_share": "own-coin share in self-play",
-        "self_play": "reward in self-play (always cooperating 0.347)",
-        "between_runs": "reward against the other runs",
-        "always_cooperate": "reward against a player who always cooperates",
-        "always_defect": "reward against a player who always defects",
-        "earned_by_always_defect": "what that player earns",
-    }
     # Of these the worst run without past selves is told, too.
     with_worst = ("own_coin_share", "always_defect")
     lines = [
         ["", "ours, mean", "worst run", "without past selves"]
         + ["LOQA's authors (Aghajohari et al. 2024)"]
     ]
-    for name, label in labels.items():
+    for name, label in _COIN_GAME.items():
         worst = f"{pool[name].min():.3f}"
         has_worst = name in (*with_worst, "self_play")
         without = f"{alone[name].mean():.3f}"
@@ -221,17 +222,9 @@ def coin_game() -> Lines:
 def coin_game_with_memory() -> Lines:
     """Returns the table of networks with memory in the Coin Game."""
     found = _columns("coins_gru")
-    labels = {
-        "own_coin_share": "own-coin share in self-play",
-        "self_play": "reward in self-play",
-        "between_runs": "reward against the other runs",
-        "always_cooperate": "reward against a player who always cooperates",
-        "always_defect": "reward against a player who always defects",
-        "earned_by_always_defect": "what that player earns",
-    }
     runs = range(1, len(found["own_coin_share"]) + 1)
     lines = [["", *(f"run {run}" for run in runs)]]
-    for name, label in labels.items():
+    for name, label in _COIN_GAME.items():
         lines.append([label, *(f"{value:.3f}" for value in found[name])])
     return lines
 

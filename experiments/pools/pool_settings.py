@@ -2,14 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from ..command_line.flag_parsers import check_some, per_seat
+from ..command_line.flag_parsers import per_seat
 from ..settings.line_up import (
     COLA,
-    LEARNERS,
     LOLA_DICE_OPPONENT_MODEL,
     LOLA_SURROGATE,
     STEPWISE,
-    parse_method,
+    exact_methods,
 )
 from ..settings.training_flags import PARAMETERS
 
@@ -40,29 +39,10 @@ def resolve(values: Any) -> dict[str, PoolSettings]:
     """Returns the settings of each method, by its name.
 
     Raises:
-      ValueError: if there is no such method, or it does not learn here from
-        exact values, or the discount is 1.
+      ValueError: as of `exact_methods`.
     """
-    if values.discount == 1.0:
-        raise ValueError(
-            "--discount must be below 1, as the horizon is infinite. "
-            "Received: 1."
-        )
     settings = {}
-    for name in check_some("learners", values.learners):
-        line_up, batch_size = parse_method(name)
-        learns = all(
-            learner in LEARNERS and learner not in _OTHERS
-            for learner in line_up.learners
-        )
-        if batch_size is not None or not learns:
-            raise ValueError(
-                "--learners must hold learners that ascend exact values, "
-                f"and none of {', '.join(sorted(_OTHERS))}. "
-                f"Received: {name!r}."
-            )
-        if name in settings:
-            raise ValueError(f"--learners must differ. Received twice: {name}.")
+    for name, line_up in exact_methods(values, _OTHERS).items():
         learners, numbers, weights = (
             per_seat("learners", values_of_seats, NUM_PLAYERS)
             for values_of_seats in line_up

@@ -2,15 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from ..command_line.flag_parsers import check_some
 from ..settings.line_up import (
     COLA,
-    LEARNERS,
     LOLA_DICE_OPPONENT_MODEL,
     LOLA_SURROGATE,
     POLA,
     STEPWISE,
-    parse_method,
+    exact_methods,
 )
 from ..settings.training_flags import PARAMETERS
 
@@ -45,26 +43,15 @@ def resolve(values: Any) -> dict[str, PortraitSettings]:
     """Returns the settings of each learner, by its name.
 
     Raises:
-      ValueError: if there is no such learner, or it cannot be drawn, or the
-        discount is 1.
+      ValueError: as of `exact_methods`, or if players differ.
     """
-    if values.discount == 1.0:
-        raise ValueError(
-            "--discount must be below 1, as the horizon is infinite. "
-            "Received: 1."
-        )
     settings = {}
-    for name in check_some("learners", values.learners):
-        line_up, batch_size = parse_method(name)
-        (learner, *others) = line_up.learners
-        is_drawn = learner in LEARNERS and learner not in _OTHERS
-        if others or batch_size is not None or not is_drawn:
+    for name, line_up in exact_methods(values, _OTHERS).items():
+        if len(line_up.learners) > 1:
             raise ValueError(
-                "--learners must hold learners that ascend exact values "
-                f"without a memory, as both players. Received: {name!r}."
+                "--learners must hold learners that sit as both players. "
+                f"Received: {name!r}."
             )
-        if name in settings:
-            raise ValueError(f"--learners must differ. Received twice: {name}.")
         settings[name] = PortraitSettings(
             values.discount,
             values.num_iterations,

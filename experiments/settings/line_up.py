@@ -2,10 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
-from ..command_line.flag_parsers import LARGEST_SIZE, MOST_UNROLLED
+from ..command_line.flag_parsers import (
+    LARGEST_SIZE,
+    MOST_UNROLLED,
+    check_some,
+)
 
 NAIVE = "naive"
 LOLA_DICE = "lola_dice"
@@ -92,6 +96,41 @@ class LineUp(NamedTuple):
     learners: tuple[str, ...]
     numbers: tuple[int | None, ...]
     weights: tuple[float, ...] = (1.0,)
+
+
+def exact_methods(values: Any, refused: Collection[str]) -> dict[str, LineUp]:
+    """Returns by name the line-ups of --learners over an infinite horizon.
+
+    Args:
+      values: parsed flags, of which --learners and --discount count.
+      refused: learners that cannot learn there.
+
+    Raises:
+      ValueError: if there is no such method, or it does not learn there from
+        exact values, or it is given twice; or if the discount is 1.
+    """
+    if values.discount == 1.0:
+        raise ValueError(
+            "--discount must be below 1, as the horizon is infinite. "
+            "Received: 1."
+        )
+    found = {}
+    for name in check_some("learners", values.learners):
+        line_up, batch_size = parse_method(name)
+        learns = all(
+            learner in LEARNERS and learner not in refused
+            for learner in line_up.learners
+        )
+        if batch_size is not None or not learns:
+            raise ValueError(
+                "--learners must hold learners that ascend exact values, "
+                f"and none of {', '.join(sorted(refused))}. "
+                f"Received: {name!r}."
+            )
+        if name in found:
+            raise ValueError(f"--learners must differ. Received twice: {name}.")
+        found[name] = line_up
+    return found
 
 
 def parse_method(name: str) -> tuple[LineUp, int | None]:
