@@ -372,25 +372,31 @@ def uniform(seed: Seed, shape: list[int], dtype: Any = tf.float32) -> tf.Tensor:
     return as_uniform(random_bits(seed, shape), dtype)
 
 
-def uniform_of_each(keys: tf.Tensor, dtype: Any) -> tf.Tensor:
+def uniform_of_each(
+    keys: tf.Tensor, dtype: Any, scale: float = 1.0
+) -> tf.Tensor:
     """Draws a number on [0, 1) from each of many seeds.
 
-    A number depends on its own seed alone, wherever that stands. It is made of
-    the bits by which seeds are split: `tf.vectorized_map` runs TensorFlow's
-    generator in a loop.
+    A number depends on its own seed alone, wherever that stands: TensorFlow's
+    generator has one seed for all that it draws. All 64 bits of a seed go
+    through the two rounds of the mix that splits seeds. The last step of that
+    is left out: it would change none of the upper 31 bits.
 
     Args:
-      keys: int32 `[..., 2]`, of which the sign does not count.
+      keys: int32 `[..., 2]`.
       dtype: as of `uniform`.
+      scale: by what each number is multiplied, at most 1.
 
     Returns:
       `[...]`, never 1.
     """
     dtype = check_float_dtype("dtype", dtype)
     used = _used_bits(dtype)
-    mixed = _mix(_joined_words(keys) + _u64(_STEP))
-    bits = tf.bitwise.right_shift(mixed, _u64(2 * _WORD_BITS - used))
-    return tf.cast(bits, dtype) * tf.constant(2.0**-used, dtype)
+    states = tf.bitcast(keys, tf.uint64) + _u64(_STEP)
+    for shift, factor in _ROUNDS:
+        states = _fold(states, shift) * _u64(factor)
+    bits = tf.bitwise.right_shift(states, _u64(64 - used))
+    return tf.cast(bits, dtype) * tf.constant(scale * 2.0**-used, dtype)
 
 
 def _check_shape(shape: Any) -> list[Any]:

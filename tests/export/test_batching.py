@@ -181,6 +181,24 @@ def test_a_number_of_each_seed_is_uniform_in_every_mode(dtype):
     np.testing.assert_array_equal(uniform_of_each(keys[5], dtype), drawn[5])
 
 
+def test_a_number_of_each_seed_is_that_of_the_mix():
+    keys = np.array([[0, 0], [1, 0], [0, 1], [-1, 7], [2**31 - 1, -5]])
+    low, high = (keys.astype(np.int32).view(np.uint32).T).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        x = (high << np.uint64(32) | low) + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        x = x ^ x >> np.uint64(31)
+    for dtype, used in (("float32", 24), ("float64", 31)):
+        found = uniform_of_each(keys.astype(np.int32), dtype).numpy()
+        upper = (x >> np.uint64(64 - used)).astype(np.float64)
+        np.testing.assert_array_equal(
+            np.floor(found * 2.0**used), upper, err_msg=dtype
+        )
+    scaled = uniform_of_each(keys.astype(np.int32), "float64", scale=0.5)
+    np.testing.assert_array_equal(scaled, found * 0.5)
+
+
 @pytest.mark.parametrize("shape", [(2,), (10,), (5, 1), (5, 3), (4, 2), (1, 2)])
 def test_seeds_of_another_shape_are_refused(loaded, shape):
     _, policy = loaded
