@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,7 +11,8 @@ import tensorflow as tf
 from dice_tf.checks import check_choice, check_installed
 from dice_tf.export.cards import CARD_NAME, Card, card_text
 from dice_tf.export.files import check_file, write_file
-from dice_tf.export.portable import ONNX, portable_signatures
+from dice_tf.export.noise_draws import MARKS, ONNX
+from dice_tf.export.portable import portable_signatures
 from dice_tf.policies.action_sets import INFERRED
 from dice_tf.policies.signatures import Signature
 
@@ -78,6 +80,7 @@ def export_onnx(
         model, _ = tf2onnx.convert.from_function(
             tf.function(chosen.function), input_signature=chosen.inputs
         )
+        _fuse_marks(model, onnx)
         # The converter copies operations that ONNX does not have, and only logs
         # that.
         onnx.checker.check_model(model)
@@ -103,6 +106,31 @@ def _with_unique_names(signature: Signature) -> Signature:
         }
 
     return signature._replace(function=renamed)
+
+
+def _fuse_marks(model: Any, onnx: ModuleType) -> None:
+    """Fuses the product that marks rows with the addition that reads it.
+
+    ONNX Runtime does so itself, but only for shapes that are known.
+
+    Args:
+      model: an `onnx.ModelProto`, which is changed.
+      onnx: the library.
+    """
+    nodes = model.graph.node
+    for marks in [node for node in nodes if node.name == MARKS]:
+        (name,) = marks.output
+        readers = [node for node in nodes if name in node.input]
+        if [reader.op_type for reader in readers] != ["Add"]:
+            continue
+        (addition,) = readers
+        added = [operand for operand in addition.input if operand != name]
+        fused = onnx.helper.make_node(
+            "Gemm", [*marks.input, *added], addition.output, name=MARKS
+        )
+        nodes.insert([*nodes].index(addition), fused)
+        nodes.remove(marks)
+        nodes.remove(addition)
 
 
 def _converters() -> tuple[ModuleType, ModuleType]:

@@ -7,23 +7,25 @@ import keras
 import tensorflow as tf
 
 from dice_tf.distributions import logits_of
+from dice_tf.export.noise_draws import (
+    TFLITE,
+    draw_in_file,
+    is_fixed,
+    probabilities_in_file,
+    with_row_of_zeros,
+)
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
 from dice_tf.models.recurrent_models import has_memory
 from dice_tf.policies.action_sets import Policy, finite_actions
 from dice_tf.policies.signatures import (
+    PROBABILITIES,
     RowPolicy,
     Signature,
     as_given,
-    choose,
     finite_signatures,
-    nan_of_rows,
-    row_reader,
 )
 from dice_tf.policies.step_signatures import recurrent_signatures
-
-# Names of formats in errors.
-TFLITE, ONNX = "TFLite", "ONNX"
 
 
 def portable_signatures(
@@ -77,35 +79,29 @@ def _noise_signatures(
     """Returns the signatures of a policy with a finite set of actions."""
 
     def logits(observation: tf.Tensor) -> tf.Tensor:
-        shape = spec.shape[1:]
-        # ONNX runtimes check the shapes of inputs. TensorFlow Lite does not,
-        # but those of concatenations.
-        if file_format == TFLITE and shape.is_fully_defined():
-            row = tf.zeros([1, *shape], spec.dtype)
-            observation = tf.concat([observation, row], axis=0)[:-1]
         return logits_of(distribution(observation), num_actions)
 
     # TFP computes these with operations that other runtimes lack. They make all
     # of a row NaN if one logit is; an exponential may lose that.
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
+        # ONNX runtimes check the shapes of inputs.
+        if file_format == TFLITE and is_fixed(spec):
+            observation = with_row_of_zeros(observation)[:-1]
         return tf.nn.log_softmax(logits(observation))
 
-    def probabilities_of(observation: tf.Tensor) -> tf.Tensor:
-        found = logits(observation)
-        mark = nan_of_rows(observation, found.dtype)
-        return tf.nn.softmax(found + tf.expand_dims(mark, 1))
-
-    read_rows = row_reader(log_probs_of, as_given)
+    def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
+        return probabilities_in_file(
+            file_format, observation, logits(observation)
+        )
 
     def act(observation: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        read = read_rows(observation)
-        noise = tf.cast(noise, read.mark.dtype)
-        column = tf.expand_dims(noise, 1)
-        # The root is NaN outside of [0, 1].
-        return choose(read, noise, tf.sqrt(column - column * column))
+        return draw_in_file(
+            file_format, observation, logits(observation), noise
+        )
 
     noise = tf.TensorSpec([None], tf.float32, "noise")
     return {
-        **finite_signatures(log_probs_of, spec, as_given, probabilities_of),
+        **finite_signatures(log_probs_of, spec, as_given),
         "act": Signature(act, [spec, noise]),
+        PROBABILITIES: Signature(probabilities, [spec]),
     }

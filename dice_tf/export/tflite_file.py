@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from dice_tf.export.cards import Card, card_text, with_card
 from dice_tf.export.files import check_file, write_file
-from dice_tf.export.portable import TFLITE, portable_signatures
+from dice_tf.export.noise_draws import TFLITE
+from dice_tf.export.portable import portable_signatures
 from dice_tf.export.saved_model import write_archive
 from dice_tf.policies.action_sets import INFERRED
 
@@ -33,9 +34,9 @@ def export_tflite(
     noise in place of a seed, too; a device hands on the state.
 
     NaN and actions that do not exist give what they give in a SavedModel.
-    TFLite takes inputs of any shape: the file holds reshapes that fail on
+    TFLite takes inputs of any shape: the file holds concatenations that fail on
     a single observation without a batch axis, and on noise or actions of
-    another length. TFLite cannot `act` on a batch of no observations.
+    another length.
 
     Args:
       policy: a `keras.Model` from observations to the inputs of its head.

@@ -10,6 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+# Of more actions, `rounding_slack` would be above three millionths.
+FEW_ACTIONS = 32
+
 
 def thresholds(log_probs: tf.Tensor) -> list[tf.Tensor]:
     """Returns the cumulative probabilities of all actions but the last.
@@ -32,6 +35,22 @@ def thresholds(log_probs: tf.Tensor) -> list[tf.Tensor]:
         tf.where(rest > 0.0, threshold, tf.ones_like(threshold))
         for threshold, rest in zip(cumulative, later, strict=True)
     ]
+
+
+def rounding_slack(num_actions: int) -> float:
+    """Returns more than rounding takes from a sum of all probabilities.
+
+    In single precision, for at most `FEW_ACTIONS`. Noise on [0, 1] that is
+    multiplied by 1 less this is below the sum, so that it chooses no action of
+    probability 0, without looking for these. As much of the last actions'
+    probabilities is not drawn.
+
+    Returns:
+      A multiple of 2**-24, so that 1 less it is exact in single precision.
+    """
+    # Each addition rounds by a unit in the last place at most, exponentials and
+    # logarithms by some.
+    return (num_actions + 16) * 2.0**-24
 
 
 def invert(cumulative: Sequence[tf.Tensor], noise: tf.Tensor) -> tf.Tensor:

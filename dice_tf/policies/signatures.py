@@ -24,7 +24,7 @@ from dice_tf.policies.action_sets import (
     example_distribution,
     finite_actions,
 )
-from dice_tf.policies.sampling import have_nan
+from dice_tf.policies.sampling import FEW_ACTIONS, have_nan, rounding_slack
 from dice_tf.seeds import uniform, uniform_of_each
 
 PROBABILITIES = "probabilities"
@@ -93,12 +93,13 @@ def signature_builder(
     policy, and how it treats a single row, see `general_signatures`.
     """
     num_actions = finite_actions(policy, observation, num_actions)
+    example = example_distribution(policy, observation)
     if num_actions is not None:
         return lambda made, _: finite_signatures(
             lambda observed: _log_probs(made(observed), num_actions),
             observation,
+            is_normalized=_holds_logits(example),
         )
-    example = example_distribution(policy, observation)
     try:
         example.mode()
     except NotImplementedError as error:
@@ -141,75 +142,68 @@ def as_given(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
-def row_reader(
-    log_probs_of: Callable[[tf.Tensor], tf.Tensor],
-    without_added: Callable[[tf.Tensor], tf.Tensor],
-) -> Callable[[tf.Tensor], Reading]:
-    """Returns what reads observations, see `finite_signatures`."""
-
-    def read(observation: tf.Tensor) -> Reading:
-        rows = log_probs_of(observation)
-        probabilities = without_added(tf.exp(rows))
-        mark = nan_of_rows(observation, rows.dtype)
-        return Reading(without_added(rows), probabilities, mark)
-
-    return read
-
-
 def choose(
-    read: Reading, noise: tf.Tensor, noise_mark: tf.Tensor | None = None
+    read: Reading, noise: tf.Tensor, is_scaled: bool = False
 ) -> dict[str, tf.Tensor]:
     """Returns the actions that uniform noise chooses.
 
-    They are those of `dice_tf.policies.sampling.sample_actions`, by ten
+    They are those of `dice_tf.policies.sampling.sample_actions`, by a few
     operations for all actions instead of ten for each. In a graph that is
-    served, an operation takes as long as a layer of a small network.
+    served, ten operations take as long as a layer of a small network.
 
     Args:
       read: of `B` rows.
-      noise: `[B]`, uniform on [0, 1]; another length is an error. Above the
-        sum of all probabilities it chooses the last possible action.
-      noise_mark: `[B, 1]`, NaN for noise that makes no sense. Default: the
-        noise itself.
+      noise: `[B]`, uniform on [0, 1]; another length is an error. At the sum of
+        all probabilities and above it chooses the last possible action.
+      is_scaled: whether the noise is multiplied by 1 - `rounding_slack`, so
+        that it is below the sum of all probabilities.
 
     Returns:
       `action`, int32 `[B]`, and its `log_prob`, `[B]`; -1 and NaN where the
-      observation, a probability or the noise makes no sense.
+      observation or a probability makes no sense.
     """
-    probabilities, noise = read.probabilities, tf.expand_dims(noise, 1)
-    if noise_mark is None:
-        noise_mark = noise
-    # A single row would be broadcast to all, but not in a concatenation. The
-    # sum of logarithms is NaN if one is; exponentials may lose that.
-    marks = [tf.expand_dims(read.mark, 1), read.log_probs, noise_mark]
-    mark = tf.reduce_sum(tf.concat(marks, axis=1), axis=-1)
-    passes = noise >= tf.cumsum(probabilities, axis=-1)
-    # Converters turn a selection among integers into six operations.
-    number = tf.reduce_sum(tf.cast(passes, probabilities.dtype), axis=-1)
-    # Rounding may leave the sum of all probabilities below the noise. Reversed
-    # sums would show what is possible, too, but TensorFlow Lite needs ten times
-    # as long for them.
-    number = tf.minimum(number, _last_possible(probabilities))
-    log_prob = tf.gather(
-        read.log_probs, tf.cast(number, tf.int64), axis=1, batch_dims=1
-    )
-    is_none = tf.math.is_nan(mark)
-    none = tf.constant(-1, number.dtype)
-    return {
-        "action": tf.cast(tf.where(is_none, none, number), tf.int32),
-        "log_prob": tf.where(is_none, mark, log_prob),
-    }
+    # Unlike a sum, this does not broadcast a single row to all.
+    marked = tf.add_n([noise, read.mark])
+    cumulative = tf.cumsum(read.probabilities, axis=-1)
+    are_passed = tf.expand_dims(marked, 1) >= cumulative
+    if not is_scaled:
+        later = tf.cumsum(
+            read.probabilities, axis=-1, exclusive=True, reverse=True
+        )
+        are_passed &= later > 0.0
+    # Faster than the largest number of a threshold that is passed.
+    action = tf.reduce_sum(tf.cast(are_passed, tf.int32), axis=-1)
+    # Logarithms are NaN for all actions of a row if they are for one.
+    log_prob = tf.gather(read.log_probs, action, axis=1, batch_dims=1)
+    log_prob += read.mark
+    is_none = tf.math.is_nan(log_prob)
+    return {"action": tf.where(is_none, -1, action), "log_prob": log_prob}
 
 
-def _last_possible(probabilities: tf.Tensor) -> tf.Tensor:
-    """Returns the number of the last action that is possible, floating `[B]`.
+def choose_by_seeds(
+    read: Reading, seeds: tf.Tensor, is_normalized: bool
+) -> dict[str, tf.Tensor]:
+    """Returns the actions that the seed of each row chooses.
 
-    That is 0 if none is.
+    Args:
+      read: of `B` rows.
+      seeds: int32 `[B, 2]`.
+      is_normalized: as of `finite_signatures`.
+
+    Returns:
+      As `choose`.
     """
-    dtype = probabilities.dtype
-    numbers = tf.range(probabilities.shape[-1], dtype=dtype)
-    are_possible = tf.cast(probabilities > 0.0, dtype)
-    return tf.reduce_max(are_possible * numbers, axis=-1)
+    dtype, num_actions = read.log_probs.dtype, read.log_probs.shape[-1]
+    is_scaled = is_normalized and num_actions <= FEW_ACTIONS
+    # In double precision the largest noise is below all sums.
+    is_single = is_scaled and dtype != tf.float64
+    slack = rounding_slack(num_actions) if is_single else 0.0
+    # Otherwise the executor hands the network to another thread, which takes
+    # longer than to wait for it.
+    with tf.control_dependencies([read.log_probs]):
+        seeds = tf.ensure_shape(seeds, SEEDS.shape)
+    noise = uniform_of_each(seeds, dtype, scale=1.0 - slack)
+    return choose(read, noise, is_scaled)
 
 
 def same_rows(x: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -296,7 +290,7 @@ def finite_signatures(
     log_probs_of: Callable[[tf.Tensor], tf.Tensor],
     observation: tf.TensorSpec,
     without_added: Callable[[tf.Tensor], tf.Tensor] = without_added_rows,
-    probabilities_of: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    is_normalized: bool = False,
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy with a finite set of actions.
 
@@ -307,9 +301,8 @@ def finite_signatures(
         `[B, A]`, and rows behind them, which `without_added` takes away.
       observation: `[None, ...]`, named.
       without_added: `without_added_rows` or `as_given`.
-      probabilities_of: from observations to the probability of each action,
-        `[B, A]`, NaN where an observation is not finite. Default: the
-        exponential of the logarithm, and NaN there.
+      is_normalized: whether the probabilities add up to 1, up to the rounding
+        of single operations.
 
     Returns:
       Signatures by name; observations `[B, ...]`, actions int32 `[B]`,
@@ -317,20 +310,24 @@ def finite_signatures(
       is not finite these are NaN and the action is -1; with one seed for all
       rows, that is an error.
     """
-    read_rows = row_reader(log_probs_of, without_added)
+
+    def read_rows(observation: tf.Tensor) -> Reading:
+        rows = log_probs_of(observation)
+        probabilities = without_added(tf.exp(rows))
+        # The policy's error says more if the shape is wrong.
+        with tf.control_dependencies([rows]):
+            mark = nan_of_rows(observation, rows.dtype)
+        return Reading(without_added(rows), probabilities, mark)
 
     def act(observation: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         read = read_rows(observation)
-        dtype = read.log_probs.dtype
-        if _is_of_all_rows(seed):
-            are_strange = tf.math.is_nan(_marks_of(read))
-            with tf.control_dependencies([_check_rows(are_strange)]):
-                # Negative seeds give other bits under XLA than in graph mode.
-                seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
-            noise = uniform(seed, tf.shape(read.mark), dtype)
-        else:
-            seed = tf.ensure_shape(seed, SEEDS.shape)
-            noise = uniform_of_each(seed, dtype)
+        if not _is_of_all_rows(seed):
+            return choose_by_seeds(read, seed, is_normalized)
+        are_strange = tf.math.is_nan(_marks_of(read))
+        with tf.control_dependencies([_check_rows(are_strange)]):
+            # Negative seeds give other bits under XLA than in graph mode.
+            seed = tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
+        noise = uniform(seed, tf.shape(read.mark), read.log_probs.dtype)
         return choose(read, noise)
 
     def act_greedy(observation: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -340,8 +337,6 @@ def finite_signatures(
         return {"action": _no_action(is_none, action)}
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        if probabilities_of is not None:
-            return {PROBABILITIES: probabilities_of(observation)}
         read = read_rows(observation)
         mark = tf.expand_dims(read.mark, 1)
         return {PROBABILITIES: read.probabilities + mark}
@@ -442,12 +437,17 @@ def general_signatures(
 
 def _log_probs(distribution: Distribution, num_actions: int) -> tf.Tensor:
     """Returns log-probabilities and added rows, `[B + 15, A]`."""
-    kind = type(distribution)
-    if kind not in (Bernoulli, Categorical) or distribution.logits is None:
+    if not _holds_logits(distribution):
         log_probs = whole_rows(all_log_probs(distribution, num_actions))
         return with_added_rows(log_probs)
     logits = with_added_rows(distribution.logits)
-    return all_log_probs(kind(logits=logits), num_actions)
+    return all_log_probs(type(distribution)(logits=logits), num_actions)
+
+
+def _holds_logits(distribution: Distribution) -> bool:
+    """Returns whether probabilities are a softmax or a sigmoid of logits."""
+    is_known = type(distribution) in (Bernoulli, Categorical)
+    return is_known and distribution.logits is not None
 
 
 def _marks_of(read: Reading) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """Requests that make no sense have one answer in all files."""
 
+import re
 import threading
 
 import keras
@@ -9,9 +10,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from ai_edge_litert.interpreter import Interpreter
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 import dice_tf
 from dice_tf import export
+from dice_tf.policies.sampling import FEW_ACTIONS
 from tests import toys
 
 
@@ -22,6 +25,8 @@ class OwnCategorical(tfp.distributions.Categorical):
 GAME = dice_tf.games.iterated_prisoners_dilemma(3)
 SEEDS = np.arange(20, dtype=np.int32).reshape(10, 2)
 NAMES = ("act", "act_greedy", "probabilities", "log_prob")
+# By kind of policy. Files draw otherwise among many actions than among few.
+NUM_ACTIONS = {"tabular": 2, "relu": 3, "many": FEW_ACTIONS + 1}
 
 
 def saved_model_runner(policy, folder):
@@ -70,7 +75,7 @@ def make_policy(kind):
     # A maximum with 0 may lose a NaN.
     inputs = keras.Input((5,))
     x = keras.layers.Dense(6, activation="relu")(inputs)
-    return keras.Model(inputs, keras.layers.Dense(3)(x))
+    return keras.Model(inputs, keras.layers.Dense(NUM_ACTIONS[kind])(x))
 
 
 RUNNERS = [saved_model_runner, tflite_runner, onnx_runner]
@@ -78,9 +83,7 @@ RUNNERS = [saved_model_runner, tflite_runner, onnx_runner]
 
 @pytest.fixture(
     scope="module",
-    params=[
-        (kind, runner) for kind in ("tabular", "relu") for runner in RUNNERS
-    ],
+    params=[(kind, runner) for kind in NUM_ACTIONS for runner in RUNNERS],
     ids=lambda param: f"{param[0]}-{param[1].__name__}",
 )
 def pair(request, tmp_path_factory):
@@ -88,7 +91,7 @@ def pair(request, tmp_path_factory):
     kind, runner = request.param
     policy = make_policy(kind)
     run = runner(policy, tmp_path_factory.mktemp("policies"))
-    return {"tabular": 2, "relu": 3}[kind], run
+    return NUM_ACTIONS[kind], run
 
 
 def observations(batch_size=5):
@@ -120,13 +123,16 @@ def test_what_is_not_finite_gives_no_action_to_its_own_row(pair, bad):
             assert np.all(rows == -1 if key == "action" else np.isnan(rows))
 
 
+@pytest.mark.parametrize("num_actions", [3, FEW_ACTIONS + 1])
 @pytest.mark.parametrize("head", ["logits", "own"])
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda run: run.__name__)
-def test_a_nan_that_the_policy_makes_is_not_lost(runner, head, tmp_path):
+def test_a_nan_that_the_policy_makes_is_not_lost(
+    runner, head, num_actions, tmp_path
+):
     inputs = keras.Input((5,))
-    layer = keras.layers.Dense(3, use_bias=False)
+    layer = keras.layers.Dense(num_actions, use_bias=False)
     policy = keras.Model(inputs, layer(inputs))
-    weights = np.zeros([5, 3], np.float32)
+    weights = np.zeros([5, num_actions], np.float32)
     # Infinity minus infinity, of an observation that is finite.
     weights[0, 1], weights[1, 1], weights[2, 0] = 3e38, -3e38, 1.0
     layer.set_weights([weights])
@@ -188,6 +194,25 @@ def test_one_row_does_not_stand_for_all(pair, size):
         run("act", observation=observations(), noise=noise(size))
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
+@pytest.mark.parametrize("batch_size", [0, 1])
+def test_small_batches_refuse_other_lengths_too(pair, batch_size, size):
+    _, run = pair
+    if run.__qualname__.startswith("saved_model") or size == batch_size:
+        pytest.skip("draws its own, or is that length")
+    try:
+        found = run(
+            "act", observation=observations(batch_size), noise=noise(size)
+        )
+    except (RuntimeError, ValueError, onnxruntime_errors.Fail) as error:
+        assert re.search(r"(?i)shape|dim|elements|broadcast", str(error))
+    except onnxruntime_errors.InvalidArgument as error:
+        assert re.search(r"(?i)shape|dim|elements|broadcast", str(error))
+    else:
+        # An empty batch has an empty answer.
+        assert batch_size == len(found["action"]) == 0
+
+
 def test_noise_that_is_none_gives_no_action(pair):
     _, run = pair
     if run.__qualname__.startswith("saved_model"):
@@ -204,11 +229,9 @@ def test_batches_of_any_size_are_answered(pair, batch_size):
     num_actions, run = pair
     observed = observations(batch_size)
     action = np.zeros(batch_size, np.int32)
-    # TFLite cannot unstack nothing.
-    if batch_size or not run.__qualname__.startswith("tflite"):
-        acted = run("act", observation=observed, noise=noise(batch_size))
-        action = acted["action"]
-        assert acted["log_prob"].shape == action.shape == (batch_size,)
+    acted = run("act", observation=observed, noise=noise(batch_size))
+    action = acted["action"]
+    assert acted["log_prob"].shape == action.shape == (batch_size,)
     found = run("probabilities", observation=observed)["probabilities"]
     assert found.shape == (batch_size, num_actions)
     greedy = run("act_greedy", observation=observed)["action"]

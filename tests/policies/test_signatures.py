@@ -5,7 +5,12 @@ import pytest
 import tensorflow as tf
 
 from dice_tf.policies import signatures
-from dice_tf.policies.sampling import sample_actions
+from dice_tf.policies.sampling import (
+    FEW_ACTIONS,
+    rounding_slack,
+    sample_actions,
+)
+from dice_tf.seeds import uniform_of_each
 
 
 def read_of(log_probs):
@@ -86,26 +91,83 @@ def test_noise_above_the_sum_chooses_the_last_possible_action(
     assert np.all(np.isfinite(found["log_prob"]))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("num_actions", [2, 5, FEW_ACTIONS])
+def test_scaled_noise_chooses_what_is_possible(num_actions, dtype):
+    log_probs = log_probs_of(num_actions, dtype)
+    # Impossible actions last, where the sum of all others may be below noise.
+    log_probs = np.sort(log_probs, axis=1)[:, ::-1].copy()
+    slack = rounding_slack(num_actions) if dtype == "float32" else 0.0
+    largest = 1.0 - (2.0**-24 if dtype == "float32" else 2.0**-32)
+    noise = np.random.default_rng(3).uniform(size=len(log_probs))
+    noise[::2] = largest
+    noise = (noise.astype(dtype) * (1.0 - slack)).astype(dtype)
+    found = signatures.choose(read_of(tf.constant(log_probs)), noise, True)
+    np.testing.assert_array_equal(
+        found["action"], sample_actions(tf.constant(log_probs), noise)
+    )
+    assert np.all(np.isfinite(found["log_prob"]))
+    sums = np.cumsum(np.exp(log_probs), axis=1, dtype=dtype)[:, -1]
+    assert np.all(sums > (1.0 - slack) * largest)
+    # Without the slack, noise would be above some of them.
+    assert dtype == "float64" or np.any(sums <= largest)
+
+
+def test_the_slack_is_small_and_exact_for_few_actions():
+    for num_actions in (2, 3, 8, FEW_ACTIONS):
+        slack = rounding_slack(num_actions)
+        assert num_actions * 2.0**-24 < slack < 3e-6
+        assert float(np.float32(1.0 - slack)) == 1.0 - slack
+
+
+@pytest.mark.parametrize("num_actions", [FEW_ACTIONS, FEW_ACTIONS + 1])
+@pytest.mark.parametrize("is_normalized", [False, True])
+def test_seeds_choose_by_the_noise_of_each(num_actions, is_normalized):
+    log_probs = log_probs_of(num_actions, "float32")
+    numbers = np.arange(len(log_probs), dtype=np.int32)
+    seeds = np.stack([numbers, numbers], axis=1)
+    found = signatures.choose_by_seeds(
+        read_of(log_probs), tf.constant(seeds), is_normalized
+    )
+    noise = uniform_of_each(seeds, tf.float32)
+    if is_normalized and num_actions <= FEW_ACTIONS:
+        noise *= 1.0 - rounding_slack(num_actions)
+    np.testing.assert_array_equal(
+        found["action"], sample_actions(log_probs, noise)
+    )
+
+
+def test_probabilities_that_add_up_to_less_choose_what_is_possible():
+    # As those of a distribution that rounds more than single operations do.
+    log_probs = [np.log(0.6), np.log(0.399), -np.inf]
+    log_probs = tf.constant([log_probs] * 20000, tf.float32)
+    numbers = np.arange(20000, dtype=np.int32)
+    seeds = tf.constant(np.stack([numbers, numbers], axis=1))
+    assert np.any(uniform_of_each(seeds, tf.float32) > 0.9995)
+    found = signatures.choose_by_seeds(read_of(log_probs), seeds, False)
+    assert set(found["action"].numpy()) == {0, 1}
+
+
 def test_probabilities_that_runtimes_lose_choose_an_action_that_exists():
     read = read_of(tf.fill([3, 4], -np.inf))
     found = signatures.choose(read, tf.constant([0.0, 0.5, 1.0]))
     np.testing.assert_array_equal(found["action"], [0, 0, 0])
 
 
-@pytest.mark.parametrize("what", ["mark", "log_probs", "noise"])
-def test_each_nan_gives_no_action(what):
+@pytest.mark.parametrize("is_scaled", [False, True])
+@pytest.mark.parametrize("what", ["mark", "log_probs", "all"])
+def test_each_nan_gives_no_action(what, is_scaled):
     log_probs = log_probs_of(3, "float32")[:4]
     read, noise = read_of(log_probs), tf.fill([4], 0.4)
-    bad = np.zeros([4, 3], np.float32)
-    bad[2, 1] = np.nan
-    row = bad.sum(axis=1)
-    if what == "noise":
-        noise += row
-    elif what == "mark":
-        read = read._replace(mark=read.mark + row)
+    bad = np.where(np.arange(4) == 2, np.nan, 0.0).astype(np.float32)
+    if what == "mark":
+        read = read._replace(mark=read.mark + bad)
+    elif what == "log_probs":
+        # Runtimes may lose the NaN of an exponential.
+        read = read._replace(log_probs=read.log_probs + bad[:, np.newaxis])
     else:
-        read = read._replace(log_probs=read.log_probs + bad)
-    found = signatures.choose(read, noise)
+        read = read_of(log_probs + bad[:, np.newaxis])
+    found = signatures.choose(read, noise, is_scaled)
     expected = np.arange(4) == 2
     np.testing.assert_array_equal(found["action"] == -1, expected)
     np.testing.assert_array_equal(np.isnan(found["log_prob"]), expected)
@@ -137,7 +199,8 @@ def test_a_marked_row_gets_no_action_and_no_other_changes():
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_noise_of_another_length_is_an_error(size):
     log_probs = tf.nn.log_softmax(tf.ones([3, 2]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="(?i)dimension"):
+    message = "must have the same size and shape"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         signatures.choose(read_of(log_probs), tf.zeros([size]))
 
 
