@@ -10,6 +10,8 @@ probabilities below 1. The noise is therefore made smaller by
 probability 0.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,6 +21,7 @@ from dice_tf.policies.signatures import (
     Reading,
     choose,
     in_rows,
+    nan_for,
     nan_of_rows,
 )
 
@@ -29,19 +32,30 @@ TFLITE, ONNX = "TFLite", "ONNX"
 MARKS = "marks_of_rows"
 
 
-def is_fixed(observation: tf.Tensor | tf.TensorSpec) -> bool:
-    """Returns whether the shape of one observation is known."""
-    return observation.shape[1:].is_fully_defined()
+def in_checked_shape(
+    file_format: str,
+    observation: tf.Tensor,
+    function: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+) -> tf.Tensor:
+    """Applies a function to the rows of observations, of the right shape only.
 
+    ONNX runtimes check the shapes of inputs. TensorFlow Lite checks shapes in
+    concatenations: one more row, which is left out of the result, makes it
+    refuse others.
 
-def with_row_of_zeros(observation: tf.Tensor) -> tf.Tensor:
-    """Returns observations, and a row behind them, of a shape that is known.
+    Args:
+      file_format: `TFLITE` or `ONNX`.
+      observation: `[B, ...]`.
+      function: from `[N, ...]` to `[N, ...]`, row by row.
 
-    TensorFlow Lite checks shapes only in concatenations: this row makes it
-    refuse other shapes.
+    Returns:
+      `function(observation)`.
     """
-    row = tf.zeros([1, *observation.shape[1:]], observation.dtype)
-    return tf.concat([observation, row], axis=0)
+    shape = observation.shape[1:]
+    if file_format == ONNX or not shape.is_fully_defined():
+        return function(observation)
+    row = tf.zeros([1, *shape], observation.dtype)
+    return function(tf.concat([observation, row], axis=0))[:-1]
 
 
 def probabilities_in_file(
@@ -107,7 +121,7 @@ def _draw_in_tflite(
         ],
         axis=1,
     )
-    are_above = _are_above(columns, num_actions)
+    are_above = _are_above(columns)
     # Sums of whole numbers and tables are slow, and a product is not. It counts
     # down from the last column to that of the action. It stays at the second
     # column, which stands for no action, if nothing is above the noise, and if
@@ -132,7 +146,7 @@ def _draw_in_onnx(
     # Products and concatenations take some wrong numbers of rows.
     noise = tf.reshape(noise, tf.shape(marked, tf.int64))
     columns = tf.concat([marked, noise * marked, tf.nn.softmax(logits)], axis=1)
-    are_above = tf.cast(_are_above(columns, num_actions), tf.int32)
+    are_above = tf.cast(_are_above(columns), tf.int32)
     # From how many sums are above the noise, two tables tell the action and its
     # column. There is no action if none is, and if all are.
     count = tf.reduce_sum(are_above, axis=1)
@@ -155,13 +169,12 @@ def _negative_scale(num_actions: int) -> float:
     return rounding_slack(num_actions) - 1.0
 
 
-def _are_above(columns: tf.Tensor, num_actions: int) -> tf.Tensor:
+def _are_above(columns: tf.Tensor) -> tf.Tensor:
     """Returns which sums of probabilities are above the noise.
 
     Args:
       columns: `[B, A + 2]`: `_negative_scale` or NaN, and the noise times that,
-        in any order; then the probabilities.
-      num_actions: A.
+        in any order; then the probabilities of A actions.
 
     Returns:
       Bool `[B, A + 2]`: first what does not count, then whether the noise is
@@ -169,6 +182,7 @@ def _are_above(columns: tf.Tensor, num_actions: int) -> tf.Tensor:
       above the noise. If it is for one action, it is for all that follow, since
       each sum is the one before and a probability. Nothing is above NaN.
     """
+    num_actions = columns.shape[-1] - 2
     sums = tf.cumsum(columns, axis=1)
     return sums > tf.constant(_negative_scale(num_actions), columns.dtype)
 
@@ -188,10 +202,9 @@ def _draw_exactly(
     log_probs = tf.nn.log_softmax(logits)
     mark = tf.squeeze(_mark(observation, logits.dtype, file_format), 1)
     noise = in_rows(noise, mark, [])
-    is_read = (noise + mark >= 0.0) & (noise <= 1.0)
     # Compilers rewrite `not (x >= 0)` as `x < 0`, which is false for NaN.
-    one = tf.ones([], mark.dtype)
-    mark = tf.where(is_read, mark, tf.sqrt(tf.where(is_read, one, -one)))
+    is_strange = (noise < 0.0) | (noise > 1.0) | tf.math.is_nan(noise)
+    mark = nan_for(is_strange, mark)
     return choose(Reading(log_probs, tf.exp(log_probs), mark), noise)
 
 
@@ -199,10 +212,11 @@ def _mark(
     observation: tf.Tensor, dtype: tf.DType, file_format: str
 ) -> tf.Tensor:
     """Returns NaN for rows that are not finite and 0 for others, `[B, 1]`."""
-    is_checked = file_format == TFLITE and is_fixed(observation)
-    shown = with_row_of_zeros(observation) if is_checked else observation
-    mark = tf.expand_dims(nan_of_rows(shown, dtype), 1)
-    return mark[:-1] if is_checked else mark
+    return in_checked_shape(
+        file_format,
+        observation,
+        lambda rows: tf.expand_dims(nan_of_rows(rows, dtype), 1),
+    )
 
 
 def _marks(
@@ -217,9 +231,9 @@ def _marks(
     size = observation.shape[1:].num_elements()
     if not size or observation.dtype.size > dtype.size:
         return tf.tile(_mark(observation, dtype, file_format), [1, num])
-    is_checked = file_format == TFLITE
-    if is_checked:
-        observation = with_row_of_zeros(observation)
-    flat = tf.cast(tf.reshape(observation, [-1, size]), dtype)
-    marks = tf.matmul(flat, tf.zeros([size, num], dtype), name=MARKS)
-    return marks[:-1] if is_checked else marks
+
+    def times_zero(rows: tf.Tensor) -> tf.Tensor:
+        flat = tf.cast(tf.reshape(rows, [-1, size]), dtype)
+        return tf.matmul(flat, tf.zeros([size, num], dtype), name=MARKS)
+
+    return in_checked_shape(file_format, observation, times_zero)

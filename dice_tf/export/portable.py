@@ -8,16 +8,18 @@ import tensorflow as tf
 
 from dice_tf.distributions import logits_of
 from dice_tf.export.noise_draws import (
-    TFLITE,
     draw_in_file,
-    is_fixed,
+    in_checked_shape,
     probabilities_in_file,
-    with_row_of_zeros,
 )
 from dice_tf.export.readings import read_policy
 from dice_tf.export.recurrent_readings import read_recurrent_policy
 from dice_tf.models.recurrent_models import has_memory
-from dice_tf.policies.action_sets import Policy, finite_actions
+from dice_tf.policies.action_sets import (
+    Policy,
+    example_distribution,
+    finite_actions,
+)
 from dice_tf.policies.signatures import (
     PROBABILITIES,
     RowPolicy,
@@ -52,7 +54,8 @@ def portable_signatures(
     def build(
         act_as: Policy, observation: tf.TensorSpec, num_actions: Any
     ) -> Callable[[Policy, RowPolicy | None], dict[str, Signature]]:
-        num_actions = finite_actions(act_as, observation, num_actions)
+        example = example_distribution(act_as, observation)
+        num_actions = finite_actions(example, num_actions)
         if num_actions is None:
             raise ValueError(
                 f"A {file_format} file needs a policy with a finite set of "
@@ -84,10 +87,8 @@ def _noise_signatures(
     # TFP computes these with operations that other runtimes lack. They make all
     # of a row NaN if one logit is; an exponential may lose that.
     def log_probs_of(observation: tf.Tensor) -> tf.Tensor:
-        # ONNX runtimes check the shapes of inputs.
-        if file_format == TFLITE and is_fixed(spec):
-            observation = with_row_of_zeros(observation)[:-1]
-        return tf.nn.log_softmax(logits(observation))
+        checked = in_checked_shape(file_format, observation)
+        return tf.nn.log_softmax(logits(checked))
 
     def probabilities(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         return probabilities_in_file(

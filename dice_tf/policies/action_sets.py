@@ -34,21 +34,19 @@ def check_num_actions(num_actions: Any) -> NumActions:
 
 
 def finite_actions(
-    policy: Policy, observation: tf.TensorSpec, num_actions: NumActions
+    example: Distribution, num_actions: NumActions
 ) -> int | None:
     """Returns the number of actions, `None` if not a finite set.
 
     Args:
-      policy: from observations to a tfp distribution over actions.
-      observation: `[None, ...]`, named.
+      example: what `example_distribution` returns.
       num_actions: a whole number; `None` where actions are not a finite set;
         or `"inferred"`, what the distribution tells.
 
     Raises:
-      TypeError: if the policy does not return a tfp distribution.
-      ValueError: if it does not fit `num_actions`, or does not tell it.
+      ValueError: if the distribution does not fit `num_actions`, or does not
+        tell it.
     """
-    example = example_distribution(policy, observation)
     if num_actions == INFERRED:
         num_actions = _infer_num_actions(example)
     if num_actions is not None:
@@ -59,7 +57,16 @@ def finite_actions(
 def example_distribution(
     policy: Policy, observation: tf.TensorSpec
 ) -> Distribution:
-    """Returns the distribution of two observations, or raises."""
+    """Returns the distribution of two observations.
+
+    Args:
+      policy: from observations to a tfp distribution over actions.
+      observation: `[None, ...]`, named.
+
+    Raises:
+      TypeError: if the policy does not return a tfp distribution.
+      ValueError: if that is not one distribution for each observation.
+    """
     shape = [2, *(size or 1 for size in observation.shape[1:])]
     distribution = policy(tf.zeros(shape, observation.dtype))
     if not isinstance(distribution, tfd.Distribution):

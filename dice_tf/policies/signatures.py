@@ -78,7 +78,8 @@ def policy_signatures(
 ) -> dict[str, Signature]:
     """Returns the signatures of a policy by name.
 
-    Arguments and errors are those of `finite_actions`. A `ValueError` also
+    Arguments and errors are those of `example_distribution` and
+    `finite_actions`. A `ValueError` also
     says if the distribution lacks what a signature needs.
     """
     return signature_builder(policy, observation, num_actions)(policy, None)
@@ -92,8 +93,8 @@ def signature_builder(
     Args and errors are those of `policy_signatures`. What is returned takes a
     policy, and how it treats a single row, see `general_signatures`.
     """
-    num_actions = finite_actions(policy, observation, num_actions)
     example = example_distribution(policy, observation)
+    num_actions = finite_actions(example, num_actions)
     if num_actions is not None:
         return lambda made, _: finite_signatures(
             lambda observed: _log_probs(made(observed), num_actions),
@@ -194,10 +195,10 @@ def choose_by_seeds(
       As `choose`.
     """
     dtype, num_actions = read.log_probs.dtype, read.log_probs.shape[-1]
-    is_scaled = is_normalized and num_actions <= FEW_ACTIONS
-    # In double precision the largest noise is below all sums.
-    is_single = is_scaled and dtype != tf.float64
-    slack = rounding_slack(num_actions) if is_single else 0.0
+    is_scaled = (
+        is_normalized and num_actions <= FEW_ACTIONS and dtype == tf.float32
+    )
+    slack = rounding_slack(num_actions) if is_scaled else 0.0
     # Otherwise the executor hands the network to another thread, which takes
     # longer than to wait for it.
     with tf.control_dependencies([read.log_probs]):
