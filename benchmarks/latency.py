@@ -163,7 +163,7 @@ def define_flags() -> None:
     """Defines the flags; not when tests import this module."""
     flags.DEFINE_list("hidden_units", ["64", "64"], "Widths of hidden layers.")
     flags.DEFINE_string("only", "", "Part of the names of the formats.")
-    flags.DEFINE_integer("num_turns", 101, "Turns of each program.", 2)
+    flags.DEFINE_integer("num_turns", 501, "Turns of each program.", 2)
     flags.DEFINE_float(
         "required", 1.1, "The largest ratio of times that passes."
     )
